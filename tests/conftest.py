@@ -1,0 +1,25 @@
+"""Shared by all tests: run-time shape checks, a compilation cache, and the development data."""
+
+import os
+import pathlib
+import tempfile
+
+import jax
+import jaxtyping
+import pytest
+
+# Every annotation of the three libraries is checked at call time, in the tests only.
+jaxtyping.install_import_hook(["metaopt", "models", "tracking_tasks"], "beartype.beartype")
+
+_CACHE = pathlib.Path(tempfile.gettempdir()) / "metaopt-test-compilation-cache"
+jax.config.update("jax_compilation_cache_dir", str(_CACHE))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+@pytest.fixture(scope="session")
+def data_root() -> pathlib.Path:
+    """The folder with `data/` and `oracles/`, named by METAOPT_DATA."""
+    root = os.environ.get("METAOPT_DATA")
+    if not root or not pathlib.Path(root).is_dir():
+        pytest.skip("set METAOPT_DATA to the folder that holds data/ and oracles/")
+    return pathlib.Path(root)
