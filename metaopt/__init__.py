@@ -17,6 +17,8 @@ from metaopt._objectives import CurvedObjective as CurvedObjective
 from metaopt._objectives import LeastSquares as LeastSquares
 from metaopt._objectives import Objective as Objective
 from metaopt._objectives import ScalarLoss as ScalarLoss
+from metaopt._outer import OuterState as OuterState
+from metaopt._outer import outer_step as outer_step
 from metaopt.optimizers import InnerOptimizer as InnerOptimizer
 from metaopt.optimizers.gradient_descent import GradientDescent as GradientDescent
 from metaopt.optimizers.learned_rates import LearnedRates as LearnedRates

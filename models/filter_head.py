@@ -70,8 +70,12 @@ class FilterHead(nnx.Module):
         return _normalize(projected) / (projected.shape[-1] ** 0.5 * self.filter_size)
 
     def initial_filter(
-        self, features: Float[Array, "n h w c"], boxes: Float[Array, "n 4"]
+        self,
+        features: Float[Array, "n h w c"],
+        boxes: Float[Array, "n 4"],
+        weights: Float[Array, " n"],
     ) -> Float[Array, "k k c"]:
-        """The mean over samples of the pooled target features; `boxes` x, y, w, h in cells."""
+        """The weighted mean over samples of the pooled target features; `boxes` in cells."""
         size = (self.filter_size, self.filter_size)
-        return precise_roi_pool(features @ self.initializer[...], boxes, size, 1.0).mean(0)
+        pooled = precise_roi_pool(features @ self.initializer[...], boxes, size, 1.0)
+        return jnp.tensordot(weights, pooled, 1)

@@ -6,12 +6,13 @@ to a function of this file, so that the worst a hostile file can do is to be ref
 """
 
 import collections
+import io
 import math
 import os
 import pathlib
 import pickle
 import zipfile
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -66,7 +67,7 @@ class _Refused(pickle.UnpicklingError):
 
 
 class _StateDictUnpickler(pickle.Unpickler):
-    def __init__(self, file: IO[bytes]):
+    def __init__(self, file: io.BufferedIOBase):
         super().__init__(file)
         self.storages: dict[str, _Storage] = {}
         # Made anew for each file: a pickle can set attributes of the functions it is given.
@@ -151,7 +152,7 @@ def load_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         ) from error
 
 
-def _read_legacy(file: IO[bytes]) -> tuple[Any, dict[str, np.ndarray]]:
+def _read_legacy(file: io.BufferedReader) -> tuple[Any, dict[str, np.ndarray]]:
     """Five pickles (magic, protocol, machine, tensors, storage keys), then the numbers by key."""
     if _StateDictUnpickler(file).load() != _LEGACY_MAGIC:
         raise pickle.UnpicklingError("no PyTorch magic number")
@@ -170,9 +171,11 @@ def _read_legacy(file: IO[bytes]) -> tuple[Any, dict[str, np.ndarray]]:
     return tensors, numbers
 
 
-def _read_zip(file: IO[bytes]) -> tuple[Any, dict[str, np.ndarray]]:
+def _read_zip(file: io.BufferedReader) -> tuple[Any, dict[str, np.ndarray]]:
     """An archive of one pickle, NAME/data.pkl, and the numbers by key, NAME/data/KEY."""
     with zipfile.ZipFile(file) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise pickle.UnpicklingError("compressed, which torch.save never does")
         names = archive.namelist()
         pickles = [name for name in names if name.count("/") == 1 and name.endswith("/data.pkl")]
         if len(pickles) != 1:
@@ -180,17 +183,16 @@ def _read_zip(file: IO[bytes]) -> tuple[Any, dict[str, np.ndarray]]:
         folder = pickles[0].removesuffix("data.pkl")
         if folder + "byteorder" in names and archive.read(folder + "byteorder") != b"little":
             raise pickle.UnpicklingError("written on a big-endian machine")
-        with archive.open(pickles[0]) as member:
-            unpickler = _StateDictUnpickler(member)
-            tensors = unpickler.load()
-        numbers = {}
-        for key, storage in unpickler.storages.items():
-            with archive.open(f"{folder}data/{key}") as member:
-                numbers[key] = _numbers(member, storage)
+        unpickler = _StateDictUnpickler(io.BytesIO(archive.read(pickles[0])))
+        tensors = unpickler.load()
+        numbers = {
+            key: _numbers(io.BytesIO(archive.read(f"{folder}data/{key}")), storage)
+            for key, storage in unpickler.storages.items()
+        }
     return tensors, numbers
 
 
-def _numbers(file: IO[bytes], storage: _Storage) -> np.ndarray:
+def _numbers(file: io.BufferedIOBase, storage: _Storage) -> np.ndarray:
     """Reads the numbers of one storage, no more memory being claimed than the file fills."""
     wanted = storage.length * storage.dtype.itemsize
     chunks, have = [], 0

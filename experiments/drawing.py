@@ -1,0 +1,34 @@
+"""Drawing a predicted box and its score on a frame."""
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+COLOR = (40, 220, 90)
+
+
+def draw_box(image: np.ndarray, box: np.ndarray, score: float | None = None) -> np.ndarray:
+    """Returns a copy of the image with a box on it and, if given, its score above the box.
+
+    Args:
+        image: uint8 (H, W, 3) RGB.
+        box: x, y, width, height in pixels, 0-based; may stick out of the image.
+        score: Shown with two decimals.
+    """
+    height, width = image.shape[:2]
+    line = max(2, round(min(height, width) / 160))
+    # The outline's inner edge lies on the box, so it hides nothing of the target.
+    left, top = np.floor(box[:2]).astype(int) - line
+    right, bottom = np.ceil(box[:2] + box[2:]).astype(int) + line - 1
+    canvas = Image.fromarray(image)
+    drawing = ImageDraw.Draw(canvas)
+    drawing.rectangle([left, top, right, bottom], outline=COLOR, width=line)
+    if score is not None:
+        font = ImageFont.load_default(max(10, round(height / 24)))
+        text = f"{score:.2f}"
+        text_width, text_height = drawing.textbbox((0, 0), text, font=font)[2:]
+        corner = (
+            int(np.clip(left, 0, max(0, width - text_width))),
+            int(np.clip(top - text_height - line, 0, max(0, height - text_height))),
+        )
+        drawing.text(corner, text, fill=COLOR, font=font, stroke_width=1, stroke_fill=(0, 0, 0))
+    return np.asarray(canvas)

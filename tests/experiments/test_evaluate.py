@@ -1,0 +1,158 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tracking_tasks
+from experiments import evaluate
+from tests.experiments.programs import TRUTH, Follower, error_line, make_frames, run
+from tracking_tasks.errors import InputError
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    for name in ("Ball", "Cup"):
+        make_frames(tmp_path / "data" / name / "img")
+        rows = TRUTH + np.float32([1, 1, 0, 0])
+        text = "\n".join(",".join(f"{value:.0f}" for value in row) for row in rows)
+        (tmp_path / "data" / name / "groundtruth_rect.txt").write_text(text + "\n")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """The arguments of every call of tracking_tasks.load, which returns a stand-in."""
+    calls = []
+
+    def load(name, **options):
+        if name != "dimp":
+            raise InputError(f"unknown tracker {name!r}: known trackers are dimp")
+        calls.append((name, options))
+        return Follower()
+
+    monkeypatch.setattr(tracking_tasks, "load", load)
+    return calls
+
+
+def test_results_of_a_perfect_tracker(dataset, loaded, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run(evaluate, f"--dataset_dir={dataset}", f"--output_dir={out}") == 0
+    assert loaded == [("dimp", {"inner_optimizer": None, "checkpoint": None})]
+    results = json.loads((out / "results.json").read_text())
+    assert list(results) == [
+        *("tracker", "inner_optimizer", "auc", "precision20", "mean_overlap", "fps", "sequences")
+    ]
+    assert results["tracker"] == "dimp"
+    assert results["inner_optimizer"] == "steepest_descent"
+    assert list(results["sequences"]) == ["Ball", "Cup"]
+    for scores in (results, *results["sequences"].values()):
+        assert scores["auc"] == pytest.approx(20 / 21)
+        assert scores["precision20"] == 1
+        assert scores["mean_overlap"] == 1
+        assert scores["fps"] > 0
+    for name in ("Ball", "Cup"):
+        lines = (out / "boxes" / f"{name}.txt").read_text().splitlines()
+        assert lines[0] == "10.0000,15.0000,20.0000,24.0000"
+        np.testing.assert_array_equal([list(map(float, line.split(","))) for line in lines], TRUTH)
+    for name in ("success.png", "precision.png"):
+        assert Image.open(out / name).size[0] > 500
+    table = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in table[:4]] == ["sequence", "Ball", "Cup", "mean"]
+    assert table[3].split()[1:4] == ["0.952", "1.000", "1.000"]
+
+
+def test_chosen_sequences_rule_and_checkpoint(dataset, loaded, tmp_path):
+    status = run(
+        evaluate,
+        f"--dataset_dir={dataset}",
+        f"--output_dir={tmp_path / 'out'}",
+        "--sequences=Cup",
+        "--inner_optimizer=adam",
+        "--checkpoint=weights",
+    )
+    assert status == 0
+    assert loaded == [("dimp", {"inner_optimizer": "adam", "checkpoint": "weights"})]
+    assert [path.name for path in (tmp_path / "out" / "boxes").iterdir()] == ["Cup.txt"]
+
+
+def shorten(dataset):
+    (dataset / "Cup" / "groundtruth_rect.txt").write_text("1,1,5,5\n")
+
+
+def scramble(dataset):
+    (dataset / "Cup" / "groundtruth_rect.txt").write_text("1,1,5,5\n1,1,NaN,5\n" * 2)
+
+
+def shrink(dataset):
+    (dataset / "Cup" / "groundtruth_rect.txt").write_text("1,1,1,5\n" * 4)
+
+
+def damage(dataset):
+    (dataset / "Cup" / "img" / "0003.png").write_text("no image")
+
+
+def nothing(dataset):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("change", "flags", "message", "status"),
+    [
+        (shorten, [], "groundtruth_rect.txt has 1 lines for 4 frames", 1),
+        (scramble, [], "groundtruth_rect.txt, line 2", 1),
+        (shrink, [], "Cup, first frame: box 0,0,1,5 is too small", 1),
+        (damage, [], "0003.png is not a readable image", 1),
+        (nothing, ["--sequences=Cup,Mug"], "'Mug': known sequences are Ball, Cup", 1),
+        (nothing, ["--dataset_format=vot"], "'vot': known formats are otb", 1),
+        (nothing, ["--tracker=kcf"], "'kcf': known trackers are dimp", 1),
+        (nothing, ["--dataset_dir=missing"], "missing is not a folder", 1),
+        (nothing, ["--trakcer=dimp"], "Did you mean: tracker", 2),
+        (nothing, ["extra"], "unexpected argument 'extra'", 2),
+    ],
+)
+def test_bad_input_ends_in_one_line(
+    dataset, loaded, tmp_path, capsys, change, flags, message, status
+):
+    change(dataset)
+    out = tmp_path / "out"
+    assert run(evaluate, f"--dataset_dir={dataset}", f"--output_dir={out}", *flags) == status
+    assert message in error_line(capsys)
+    assert not out.exists()
+
+
+def test_flags_of_an_earlier_run_are_forgotten(dataset, loaded, tmp_path):
+    flags = [f"--dataset_dir={dataset}", f"--output_dir={tmp_path / 'out'}"]
+    run(evaluate, *flags, "--inner_optimizer=adam")
+    run(evaluate, *flags)
+    assert [options["inner_optimizer"] for _, options in loaded] == ["adam", None]
+
+
+def test_a_required_flag_is_asked_for(capsys):
+    assert run(evaluate, "--output_dir=out") == 2
+    assert "--dataset_dir" in error_line(capsys)
+
+
+def test_a_file_in_the_way_of_the_output_is_named(dataset, loaded, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "out"
+    assert run(evaluate, f"--dataset_dir={dataset}", f"--output_dir={out}") == 1
+    assert "file is a file" in error_line(capsys)
+    assert not loaded
+
+
+def test_help_shows_an_example_and_every_flag(capsys):
+    assert run(evaluate, "--help") == 0
+    text = capsys.readouterr().out
+    assert "python -m experiments.evaluate --dataset_dir=" in text
+    for flag in ("tracker", "inner_optimizer", "checkpoint", "dataset_dir", "dataset_format"):
+        assert f"--{flag}:" in text
+
+
+def test_a_defect_of_ours_is_not_hidden(dataset, monkeypatch, tmp_path):
+    def load(*_, **__):
+        raise TypeError("our mistake")
+
+    monkeypatch.setattr(tracking_tasks, "load", load)
+    with pytest.raises(TypeError, match="our mistake"):
+        run(evaluate, f"--dataset_dir={dataset}", f"--output_dir={tmp_path / 'out'}")

@@ -1,0 +1,233 @@
+"""The checkpoints read here are written opcode by opcode: PyTorch is not needed."""
+
+import io
+import pickle
+import struct
+import zipfile
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from models import WeightsError, load_state_dict
+
+DTYPES = {
+    "FloatStorage": "<f4",
+    "DoubleStorage": "<f8",
+    "HalfStorage": "<f2",
+    "BFloat16Storage": jnp.bfloat16,
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
+    "BoolStorage": "?",
+}
+
+
+def text(value):
+    return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+
+def number(value):
+    return b"\x8a\x08" + struct.pack("<q", value)
+
+
+def name(module, attribute):
+    return f"c{module}\n{attribute}\n".encode()
+
+
+def group(*items):
+    return b"(" + b"".join(items) + b"t"
+
+
+def dictionary(**items):
+    pairs = b"".join(text(key) + value for key, value in items.items())
+    metadata = b"}" + text("_metadata") + b"}sb"  # attributes, as nn.Module.state_dict sets
+    return name("collections", "OrderedDict") + b")R(" + pairs + b"u" + metadata
+
+
+def storage(kind, key, length, legacy):
+    view = [b"N"] if legacy else []
+    parts = [text("storage"), name("torch", kind), text(key), text("cpu"), number(length), *view]
+    return group(*parts) + b"Q"
+
+
+def tensor(stored, offset, size, stride):
+    shape = (group(*map(number, size)), group(*map(number, stride)))
+    hooks = name("collections", "OrderedDict") + b")R"
+    arguments = group(stored, number(offset), *shape, b"\x89", hooks)
+    return name("torch._utils", "_rebuild_tensor_v2") + arguments + b"R"
+
+
+def checkpoint(body, arrays, legacy):
+    """The bytes of a file whose pickle is `body` and whose storages are `arrays` by key."""
+    body = b"\x80\x02" + body + b"."
+    if legacy:
+        head = [0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}]
+        file = b"".join(pickle.dumps(part, 2) for part in head) + body
+        file += pickle.dumps(list(arrays), 2)
+        for array in arrays.values():
+            file += struct.pack("<q", array.size) + array.tobytes()
+        return file
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("net/data.pkl", body)
+        archive.writestr("net/byteorder", "little")
+        for key, array in arrays.items():
+            archive.writestr(f"net/data/{key}", array.tobytes())
+    return file.getvalue()
+
+
+def small_checkpoint(legacy):
+    numbers = np.arange(12, dtype=np.float32)
+    stored = storage("FloatStorage", "0", 12, legacy)
+    body = dictionary(
+        whole=tensor(stored, 0, (3, 4), (4, 1)), part=tensor(stored, 5, (2, 2), (1, 4))
+    )
+    return checkpoint(body, {"0": numbers}, legacy), numbers
+
+
+@pytest.fixture(params=[True, False], ids=["legacy", "zip"])
+def legacy(request):
+    return request.param
+
+
+def written(tmp_path, data):
+    path = tmp_path / "net.pth"
+    path.write_bytes(data)
+    return path
+
+
+def refusal(tmp_path, data):
+    """The one-line message with which a file is refused."""
+    path = written(tmp_path, data)
+    with pytest.raises(WeightsError) as refused:
+        load_state_dict(path)
+    message = str(refused.value)
+    assert str(path) in message
+    assert "\n" not in message
+    return message
+
+
+def test_shared_and_strided_tensors_come_back(tmp_path, legacy):
+    data, numbers = small_checkpoint(legacy)
+    loaded = load_state_dict(written(tmp_path, data))
+    assert list(loaded) == ["whole", "part"]
+    np.testing.assert_array_equal(loaded["whole"], numbers.reshape(3, 4))
+    np.testing.assert_array_equal(loaded["part"], [[5, 9], [6, 10]])
+    assert loaded["part"].flags.c_contiguous
+
+
+@pytest.mark.parametrize("kind", DTYPES)
+def test_every_kind_of_storage(tmp_path, legacy, kind):
+    numbers = np.array([0, 1, 1, 0]).astype(DTYPES[kind])
+    body = dictionary(
+        vector=tensor(storage(kind, "7", 4, legacy), 0, (4,), (1,)),
+        scalar=tensor(storage(kind, "7", 4, legacy), 2, (), ()),
+        empty=tensor(storage(kind, "7", 4, legacy), 0, (0, 3), (3, 1)),
+    )
+    loaded = load_state_dict(written(tmp_path, checkpoint(body, {"7": numbers}, legacy)))
+    assert {array.dtype for array in loaded.values()} == {np.dtype(DTYPES[kind])}
+    np.testing.assert_array_equal(loaded["vector"], numbers)
+    assert loaded["scalar"] == 1
+    assert loaded["empty"].shape == (0, 3)
+
+
+def test_parameters_are_read_as_their_tensors(tmp_path, legacy):
+    plain = tensor(storage("FloatStorage", "0", 2, legacy), 0, (2,), (1,))
+    rebuilt = name("torch._utils", "_rebuild_parameter") + group(plain, b"\x88", b"N") + b"R"
+    # As PyTorch before 0.4 did: a class, its arguments, and a state of flags and hooks.
+    ancient = name("torch.nn.parameter", "Parameter") + group(plain) + b"\x81"
+    ancient += group(b"\x88", b"\x89", b"N") + b"b"
+    numbers = np.array([3, 4], np.float32)
+    data = checkpoint(dictionary(new=rebuilt, old=ancient), {"0": numbers}, legacy)
+    for array in load_state_dict(written(tmp_path, data)).values():
+        np.testing.assert_array_equal(array, numbers)
+
+
+@pytest.mark.parametrize(
+    ("module", "attribute"),
+    [
+        ("os", "system"),
+        ("posix", "system"),
+        ("builtins", "eval"),
+        ("collections", "Counter"),
+        ("torch", "load"),
+        ("torch._utils", "_rebuild_tensor_v2.__globals__"),
+    ],
+)
+def test_what_could_run_code_is_refused(tmp_path, legacy, module, attribute):
+    victim = tmp_path / "victim"
+    call = name(module, attribute) + group(text(f"touch {victim}")) + b"R"
+    message = refusal(tmp_path, checkpoint(dictionary(weight=call), {}, legacy))
+    assert f"{module}.{attribute}" in message
+    assert not victim.exists()
+
+
+def test_a_pickle_cannot_change_what_later_files_get(tmp_path, legacy):
+    # BUILD with a slot state sets attributes on the object below it, here our own function.
+    tampering = name("torch._utils", "_rebuild_tensor_v2") + b"N}" + text("__kwdefaults__")
+    tampering += b"}s\x86b"
+    refusal(tmp_path, checkpoint(dictionary(weight=tampering), {}, legacy))
+    data, numbers = small_checkpoint(legacy)
+    np.testing.assert_array_equal(
+        load_state_dict(written(tmp_path, data))["whole"], numbers.reshape(3, 4)
+    )
+
+
+def test_truncation_anywhere_is_noticed(tmp_path, legacy):
+    data, _ = small_checkpoint(legacy)
+    for length in {*range(0, len(data), 13), len(data) - 1}:
+        assert "truncated" in refusal(tmp_path, data[:length])
+
+
+@pytest.mark.parametrize(
+    ("offset", "size", "stride"),
+    [
+        (0, (13,), (1,)),
+        (1, (3, 4), (4, 1)),
+        (0, (2, 2), (11, 1)),
+        (-1, (2,), (1,)),
+        (0, (2,), (-1,)),
+        (0, (-1, -1), (1, 1)),
+        (0, (2, 2), (1,)),
+        (0, (1 << 40,), (0,)),
+        (1 << 62, (1,), (1,)),
+    ],
+)
+def test_a_tensor_outside_its_storage_is_refused(tmp_path, legacy, offset, size, stride):
+    body = dictionary(w=tensor(storage("FloatStorage", "0", 12, legacy), offset, size, stride))
+    refusal(tmp_path, checkpoint(body, {"0": np.zeros(12, np.float32)}, legacy))
+
+
+def test_a_storage_longer_than_the_file_is_refused(tmp_path, legacy):
+    body = dictionary(w=tensor(storage("FloatStorage", "0", 1 << 40, legacy), 0, (1,), (1,)))
+    refusal(tmp_path, checkpoint(body, {"0": np.zeros(12, np.float32)}, legacy))
+
+
+def test_a_compressed_archive_is_refused(tmp_path):
+    data, _ = small_checkpoint(legacy=False)
+    repacked = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(data)) as stored,
+        zipfile.ZipFile(repacked, "w", zipfile.ZIP_DEFLATED) as deflated,
+    ):
+        for member in stored.namelist():
+            deflated.writestr(member, stored.read(member))
+    assert "compressed" in refusal(tmp_path, repacked.getvalue())
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>not found</html>", pickle.dumps({"a": 1}), b"PK"])
+def test_what_is_no_checkpoint_is_refused(tmp_path, data):
+    assert "torch.save(model.state_dict(), path)" in refusal(tmp_path, data)
+
+
+@pytest.mark.parametrize("body", [number(3), dictionary(epoch=number(3)), b"]"])
+def test_what_is_no_state_dict_is_refused(tmp_path, legacy, body):
+    refusal(tmp_path, checkpoint(body, {}, legacy))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(WeightsError, match=r"nowhere\.pth cannot be read"):
+        load_state_dict(tmp_path / "nowhere.pth")

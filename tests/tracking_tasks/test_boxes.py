@@ -1,0 +1,57 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tracking_tasks import boxes
+from tracking_tasks.errors import InputError
+
+
+@pytest.mark.parametrize("leading", [(), (3,), (2, 3)])
+def test_center_and_from_center_are_inverse(leading):
+    given = np.random.default_rng(0).uniform(1, 50, (*leading, 4)).astype(np.float32)
+    centers = jax.jit(boxes.center)(given)
+    assert centers.shape == (*leading, 2)
+    np.testing.assert_allclose(boxes.from_center(centers, given[..., 2:]), given, atol=1e-4)
+
+
+def test_center_is_half_a_side_from_the_corner():
+    np.testing.assert_array_equal(boxes.center(np.float32([10, 20, 5, 8])), [12.5, 24])
+
+
+@pytest.mark.parametrize(
+    ("center", "kept"),
+    [([30, 20], [30, 20]), ([-50, 20], [-6, 20]), ([90, 70], [86, 69]), ([-6, 69], [-6, 69])],
+)
+def test_keep_inside_leaves_a_share_of_each_side_in_the_frame(center, kept):
+    size, extent = jnp.float32([20, 30]), jnp.array([80, 60])
+    result = boxes.keep_inside(jnp.float32(center), size, extent, 0.2)
+    np.testing.assert_allclose(result, kept, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("box", "named"),
+    [
+        ([10, 10, 1.9, 20], "too small"),
+        ([10, 10, 20, -5], "too small"),
+        ([10, float("nan"), 20, 20], "not finite"),
+        ([10, 10, float("inf"), 20], "not finite"),
+        ([100, 10, 20, 20], "outside the frame"),
+        ([-30, 10, 20, 20], "outside the frame"),
+        ([10, 70, 20, 20], "outside the frame"),
+        ([10, 10, 20], "four numbers"),
+        ([[10, 10, 20, 20]], "four numbers"),
+        (["10", "10", "wide", "20"], "four numbers"),
+    ],
+)
+def test_unusable_boxes_are_refused_in_one_line(box, named):
+    with pytest.raises(InputError, match=named) as caught:
+        boxes.validate_box(box, (60, 80, 3))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("box", [[0, 0, 2, 2], [-5, -5, 20, 20], [70, 50, 20, 20], list("1234")])
+def test_usable_boxes_are_returned_as_float32(box):
+    result = boxes.validate_box(box, (60, 80, 3))
+    assert result.dtype == np.float32
+    np.testing.assert_array_equal(result, np.asarray(box, np.float32))

@@ -1,0 +1,54 @@
+"""Crops: exact on linear images, border repetition, and the padding that must not be seen."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tracking_tasks import crops
+
+
+def ramp(height=40, width=60):
+    """Red grows with x, green with y; a pixel has the value at its centre."""
+    y, x = np.mgrid[:height, :width] + 0.5
+    return np.stack([2 * x, 3 * y, np.full_like(x, 7)], -1)
+
+
+@pytest.mark.parametrize(("center", "side"), [((30.0, 20.0), 16.0), ((25.5, 17.25), 30.0)])
+def test_a_crop_of_a_linear_image_is_linear(center, side):
+    frame, size = ramp(), 8
+    image = crops.crop(
+        jnp.asarray(np.floor(frame), jnp.uint8), jnp.array([60, 40]), jnp.asarray(center),
+        jnp.asarray(side), size,
+    )  # fmt: skip
+    positions = (np.arange(size) + 0.5) / size - 0.5
+    np.testing.assert_allclose(image[0, :, 0], 2 * (center[0] + positions * side), atol=1.01)
+    np.testing.assert_allclose(image[:, 0, 1], 3 * (center[1] + positions * side), atol=1.01)
+    np.testing.assert_allclose(image[..., 2], 7)
+
+
+def test_outside_the_picture_its_border_repeats_and_padding_is_never_seen():
+    frame = np.full((64, 64, 3), 200, np.uint8)
+    frame[:20, :30] = 50
+    image = crops.crop(
+        jnp.asarray(frame), jnp.array([30, 20]), jnp.array([28.0, 18.0]), jnp.asarray(20.0), 8
+    )
+    np.testing.assert_array_equal(image, 50)
+
+
+def test_rotation_moves_the_top_to_the_side():
+    image = np.zeros((9, 9, 3), np.float32)
+    image[0, 4] = 1.0
+    rotated = crops.rotate(jnp.asarray(image), 90.0)
+    assert abs(float(rotated.sum()) - 3.0) < 1e-3
+    column = int(jnp.argmax(rotated[4, :, 0]))
+    assert column in (0, 8)
+
+
+def test_blur_keeps_the_mean_and_has_its_deviation():
+    image = np.zeros((31, 31, 3), np.float32)
+    image[15, 15] = 1.0
+    blurred = np.asarray(crops.blur(jnp.asarray(image), (2.0, 1.0)))[..., 0]
+    np.testing.assert_allclose(blurred.sum(), 1.0, rtol=1e-5)
+    offsets = np.arange(31) - 15
+    np.testing.assert_allclose(blurred.sum(1) @ offsets**2, 4.0, rtol=0.05)
+    np.testing.assert_allclose(blurred.sum(0) @ offsets**2, 1.0, rtol=0.05)

@@ -1,0 +1,184 @@
+import pathlib
+import tempfile
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+from PIL import Image
+
+from tracking_tasks.data import sequences
+from tracking_tasks.errors import InputError
+
+
+def make_video(folder, truths, frames=3, name="{:04d}.jpg"):
+    """Writes an OTB video; `truths` maps file names to their text."""
+    (folder / "img").mkdir(parents=True)
+    for index in range(frames):
+        pixels = np.full((8, 10, 3), 20 * index % 256, np.uint8)
+        Image.fromarray(pixels).save(folder / "img" / name.format(index + 1))
+    for file, text in truths.items():
+        (folder / file).write_text(text)
+
+
+@pytest.mark.parametrize("separator", [",", "\t", " ", "   ", " , "])
+def test_every_published_delimiter_is_read_and_made_zero_based(tmp_path, separator):
+    lines = [separator.join(str(10 * row + column) for column in range(1, 5)) for row in range(3)]
+    make_video(tmp_path / "Car", {"groundtruth_rect.txt": "\r\n".join(lines) + "\r\n"})
+    (sequence,) = sequences.read_otb(tmp_path)
+    assert sequence.name == "Car"
+    assert len(sequence) == 3
+    assert sequence.boxes.dtype == np.float32
+    np.testing.assert_array_equal(
+        sequence.boxes, [[0, 1, 3, 4], [10, 11, 13, 14], [20, 21, 23, 24]]
+    )
+    assert sequence.frame(1).shape == (8, 10, 3)
+    assert sequence.frame(1).mean() == pytest.approx(20, abs=1)
+
+
+def test_a_video_with_several_targets_makes_several_sequences(tmp_path):
+    truths = {"groundtruth_rect.1.txt": "1,1,2,2\n" * 3, "groundtruth_rect.2.txt": "5,5,2,2\n" * 3}
+    make_video(tmp_path / "Jogging", truths)
+    first, second = sequences.read_otb(tmp_path)
+    assert (first.name, second.name) == ("Jogging.1", "Jogging.2")
+    assert first.boxes[0, 0] == 0
+    assert second.boxes[0, 0] == 4
+
+
+def test_an_empty_numbered_truth_is_no_target(tmp_path):
+    truths = {"groundtruth_rect.1.txt": "", "groundtruth_rect.2.txt": "5,5,2,2\n" * 3}
+    make_video(tmp_path / "Human4", truths)
+    assert [sequence.name for sequence in sequences.read_otb(tmp_path)] == ["Human4.2"]
+
+
+def test_frames_and_videos_are_in_natural_order(tmp_path):
+    for name in ("Car10", "Car2"):
+        make_video(tmp_path / name, {"groundtruth_rect.txt": "1,1,2,2\n" * 12}, 12, "{}.png")
+    first, second = sequences.read_otb(tmp_path)
+    assert (first.name, second.name) == ("Car2", "Car10")
+    assert [path.stem for path in first.frames] == [str(number) for number in range(1, 13)]
+
+
+def test_of_david_only_the_annotated_frames_are_read(tmp_path):
+    make_video(tmp_path / "David", {"groundtruth_rect.txt": "1,1,2,2\n" * 2}, 301)
+    (sequence,) = sequences.read_otb(tmp_path)
+    assert [path.stem for path in sequence.frames] == ["0300", "0301"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1,1,2,2\n" * 2, "groundtruth_rect.txt has 2 lines for 3 frames"),
+        ("1,1,2,2\n" * 4, "has 4 lines for 3 frames"),
+        ("", "has 0 lines for 3 frames"),
+        ("1,1,2,2\n1,1,2\n1,1,2,2\n", "groundtruth_rect.txt, line 2: .*'1,1,2'"),
+        ("1,1,2,2\n\n1,1,2,2\n", "line 2"),
+        ("1,1,2,2\n1,1,2,2\n1,1,nan,2\n", "line 3"),
+        ("inf,1,2,2\n1,1,2,2\n1,1,2,2\n", "line 1"),
+        ("1,1,2,2\n1,,2,2\n1,1,2,2\n", "line 2"),
+        ("1,1,2,2\n1,1,1e39,2\n1,1,2,2\n", "line 2"),
+    ],
+)
+def test_a_damaged_ground_truth_is_named(tmp_path, text, message):
+    make_video(tmp_path / "Car", {"groundtruth_rect.txt": text})
+    with pytest.raises(InputError, match=message):
+        sequences.read_otb(tmp_path)
+
+
+def test_incomplete_folders_are_named(tmp_path):
+    with pytest.raises(InputError, match="holds no OTB sequence"):
+        sequences.read_otb(tmp_path)
+    with pytest.raises(InputError, match="missing is not a folder"):
+        sequences.read_otb(tmp_path / "missing")
+    make_video(tmp_path / "a" / "Car", {})
+    with pytest.raises(InputError, match="Car has no groundtruth_rect"):
+        sequences.read_otb(tmp_path / "a")
+    (tmp_path / "b" / "Car").mkdir(parents=True)
+    (tmp_path / "b" / "Car" / "groundtruth_rect.txt").write_text("1,1,2,2\n")
+    with pytest.raises(InputError, match="img does not exist"):
+        sequences.read_otb(tmp_path / "b")
+
+
+def test_an_unknown_format_lists_the_known_ones(tmp_path):
+    with pytest.raises(InputError, match=r"'vot'.* otb"):
+        sequences.read_dataset(tmp_path, "vot")
+
+
+FIELD = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+@hypothesis.given(
+    rows=st.lists(st.tuples(FIELD, FIELD, FIELD, FIELD), max_size=4),
+    separator=st.sampled_from([",", "\t", "  ", ", "]),
+)
+@hypothesis.settings(max_examples=50, deadline=None)
+def test_boxes_are_read_back_as_written(rows, separator):
+    text = "".join(separator.join(map(repr, row)) + "\n" for row in rows)
+    np.testing.assert_array_equal(parse(text.encode()), np.asarray(rows, np.float32).reshape(-1, 4))
+
+
+@hypothesis.given(
+    st.binary(max_size=60) | st.text("0123456789.,-+eE \t\r\n\0naif_").map(str.encode)
+)
+@hypothesis.settings(max_examples=300, deadline=None)
+def test_any_bytes_are_boxes_or_an_input_error(data):
+    try:
+        boxes = parse(data)
+    except InputError as error:
+        assert "truth.txt, line " in str(error)
+        assert len(str(error).splitlines()) == 1
+    else:
+        assert boxes.shape == (len(data.rstrip().splitlines()), 4)
+        assert np.isfinite(boxes).all()
+
+
+def parse(data):
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "truth.txt"
+        path.write_bytes(data)
+        return sequences.read_boxes(path)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "LA", "1", "CMYK"])
+def test_images_of_any_mode_become_rgb(tmp_path, mode):
+    path = tmp_path / ("image.tif" if mode == "CMYK" else "image.png")
+    Image.new("RGB", (7, 5), (255, 255, 255)).convert(mode).save(path)
+    image = sequences.read_image(path)
+    assert (image.shape, image.dtype) == ((5, 7, 3), np.uint8)
+    np.testing.assert_array_equal(image, 255)
+
+
+def test_grey_values_are_repeated_in_the_channels(tmp_path):
+    grey = np.arange(20, dtype=np.uint8).reshape(4, 5)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    image = sequences.read_image(tmp_path / "grey.png")
+    np.testing.assert_array_equal(image, np.repeat(grey[..., None], 3, axis=2))
+
+
+def test_what_is_no_image_is_named(tmp_path):
+    (tmp_path / "text.jpg").write_text("not an image")
+    noise = np.random.default_rng(0).integers(0, 255, (40, 40, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "whole.jpg")
+    (tmp_path / "part.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:900])
+    Image.fromarray(np.full((4, 4), 40000, np.uint16)).save(tmp_path / "deep.png")
+    for name in ("text.jpg", "part.jpg", "deep.png", "missing.jpg"):
+        with pytest.raises(InputError, match=name):
+            sequences.read_image(tmp_path / name)
+
+
+def test_the_real_sequences_are_read(data_root):
+    read = sequences.read_otb(data_root / "data" / "sequences")
+    lengths = {sequence.name: len(sequence) for sequence in read}
+    assert lengths == {
+        "Car4": 277,
+        "Couple": 140,
+        "Crossing": 120,
+        "DragonBaby": 113,
+        "Jogging.1": 307,
+        "Jogging.2": 307,
+        "VOT-bag": 196,
+    }
+    car = read[0]
+    np.testing.assert_array_equal(car.boxes[0], [69, 50, 107, 87])
+    assert car.frame(0).shape == (240, 360, 3)
+    assert (car.frame(0)[..., 0] == car.frame(0)[..., 1]).all()

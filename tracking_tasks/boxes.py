@@ -1,0 +1,78 @@
+"""Boxes: (..., 4) arrays of x, y, width, height in pixels, 0-based and continuous.
+
+Pixel i covers the interval [i, i + 1), so the centre of a box is x + width / 2.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+from numpy.typing import ArrayLike
+
+from tracking_tasks.errors import InputError
+
+MINIMUM_SIDE = 2.0  # pixels; a smaller target shows nothing to learn from
+
+
+def center(boxes: Float[Array | np.ndarray, "*batch 4"]) -> Float[Array, "*batch 2"]:
+    """Returns the centres (x, y) of boxes, in pixels."""
+    boxes = jnp.asarray(boxes)
+    return boxes[..., :2] + 0.5 * boxes[..., 2:]
+
+
+def from_center(
+    center: Float[Array | np.ndarray, "*batch 2"], size: Float[Array | np.ndarray, "*batch 2"]
+) -> Float[Array, "*batch 4"]:
+    """Returns the boxes with the given centres (x, y) and sizes (width, height), in pixels."""
+    center, size = jnp.asarray(center), jnp.asarray(size)
+    return jnp.concatenate([center - 0.5 * size, size], axis=-1)
+
+
+def validate_box(box: ArrayLike, image_shape: tuple[int, ...]) -> Float[np.ndarray, "4"]:
+    """Checks that a box given by a user can start a tracker, and returns it as float32.
+
+    The target may stick out of the frame, but its centre must be inside.
+
+    Args:
+        box: x, y, width, height in pixels, 0-based.
+        image_shape: (height, width, ...) of the frame the box is in.
+
+    Raises:
+        InputError: The box has not four finite numbers, a side is under 2 pixels, or its centre
+            lies outside the frame.
+    """
+    try:
+        values = np.asarray(box, np.float32)
+    except (TypeError, ValueError):
+        values = np.empty(0, np.float32)
+    if values.shape != (4,):
+        raise InputError(f"box {box!r} must be four numbers: x, y, width, height in pixels")
+    named = "box " + ",".join(f"{value:g}" for value in values)
+    if not np.isfinite(values).all():
+        raise InputError(f"{named} is not finite: give x, y, width, height in pixels")
+    if values[2:].min() < MINIMUM_SIDE:
+        raise InputError(f"{named} is too small: width and height must be at least 2 pixels")
+    x, y = values[:2] + 0.5 * values[2:]
+    height, width = image_shape[:2]
+    if not (0 <= x <= width and 0 <= y <= height):
+        raise InputError(
+            f"{named} is outside the frame: its centre must lie within the {width}x{height} pixels"
+        )
+    return values
+
+
+def keep_inside(
+    center: Float[Array, "2"],
+    size: Float[Array, "2"],
+    extent: Int[Array, "2"],
+    share: float,
+) -> Float[Array, "2"]:
+    """Moves a centre so that at least `share` of the box's sides stays inside the picture.
+
+    Args:
+        center: x, y in pixels.
+        size: width and height in pixels.
+        extent: width and height of the picture.
+        share: in [0, 1].
+    """
+    reach = (0.5 - share) * size
+    return jnp.clip(center, -reach, extent + reach)

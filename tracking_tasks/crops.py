@@ -1,0 +1,89 @@
+"""Square crops of a frame, cut and resized on the device.
+
+A frame is padded to a fixed shape so that one compiled program serves many frame sizes; `extent`
+says which part of it is picture. Beyond the picture its border repeats (Bhat et al. 2019 and the
+SiamFC family pad by the mean colour; repetition gives the filter no edge to latch on to).
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, UInt8
+
+# Bilinear sampling alone would alias when a large target is shrunk.
+_SAMPLES_PER_PIXEL = 2
+
+
+def crop(
+    frame: UInt8[Array, "h w 3"],
+    extent: Int[Array, "2"],
+    center: Float[Array, "2"],
+    side: Float[Array, ""],
+    size: int,
+) -> Float[Array, "size size 3"]:
+    """Cuts the square of `side` frame pixels around `center`, resized to `size` x `size`.
+
+    Args:
+        frame: RGB.
+        extent: the width and height of the picture within the frame, in pixels.
+        center: x, y in frame pixels, continuous (pixel i covers [i, i + 1)).
+        side: side of the square in frame pixels, positive.
+        size: side of the result.
+
+    Returns:
+        RGB in 0..255.
+    """
+    samples = size * _SAMPLES_PER_PIXEL
+    offsets = ((jnp.arange(samples) + 0.5) / samples - 0.5) * side
+    # Rows first: they are contiguous, so this is the cheap way to discard most of the frame.
+    rows = _sample(frame, center[1] + offsets, extent[1], axis=0)
+    rows = rows.reshape(size, _SAMPLES_PER_PIXEL, *rows.shape[1:]).mean(1)
+    columns = _sample(rows, center[0] + offsets, extent[0], axis=1)
+    return columns.reshape(size, size, _SAMPLES_PER_PIXEL, 3).mean(2)
+
+
+def _sample(
+    image: Array, positions: Float[Array, " n"], length: Int[Array, ""], axis: int
+) -> Float[Array, "..."]:
+    """Linear interpolation along one axis at continuous positions, the border repeated."""
+    index = jnp.clip(positions - 0.5, 0.0, length - 1.0)
+    lower = jnp.floor(index).astype(jnp.int32)
+    upper = jnp.minimum(lower + 1, length - 1)
+    shape = [1] * image.ndim
+    shape[axis] = -1
+    fraction = (index - lower).reshape(shape)
+    below = jnp.take(image, lower, axis, mode="clip").astype(jnp.float32)
+    above = jnp.take(image, upper, axis, mode="clip").astype(jnp.float32)
+    return below + fraction * (above - below)
+
+
+def rotate(image: Float[Array, "s s 3"], degrees: float) -> Float[Array, "s s 3"]:
+    """Rotates a crop about its centre, the border repeated."""
+    size = image.shape[0]
+    angle = jnp.deg2rad(degrees)
+    grid = jnp.arange(size) - (size - 1) / 2
+    y, x = jnp.meshgrid(grid, grid, indexing="ij")
+    source = jnp.stack(
+        [jnp.cos(angle) * y + jnp.sin(angle) * x, jnp.cos(angle) * x - jnp.sin(angle) * y]
+    )
+    source = source + (size - 1) / 2
+    sample = lambda channel: jax.scipy.ndimage.map_coordinates(
+        channel, list(source), 1, mode="nearest"
+    )
+    return jax.vmap(sample, in_axes=2, out_axes=2)(image)
+
+
+def blur(image: Float[Array, "s s 3"], sigma: tuple[float, float]) -> Float[Array, "s s 3"]:
+    """Gaussian blur of a crop; `sigma` is (vertical, horizontal) in pixels, both positive."""
+    for axis, deviation in enumerate(sigma):
+        radius = int(3 * deviation + 0.5)
+        offsets = jnp.arange(-radius, radius + 1)
+        kernel = jnp.exp(-0.5 * (offsets / deviation) ** 2)
+        kernel = kernel / kernel.sum()
+        padding = [(radius, radius) if axis == a else (0, 0) for a in range(3)]
+        padded = jnp.pad(image, padding, mode="edge")
+        length = image.shape[axis]
+        image = sum(
+            weight * jax.lax.slice_in_dim(padded, i, i + length, axis=axis)
+            for i, weight in enumerate(kernel)
+        )
+    return image

@@ -1,0 +1,1 @@
+"""Data: sequences, videos, episodes, and the renderer that makes them from photographs."""

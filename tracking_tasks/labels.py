@@ -1,0 +1,32 @@
+"""Where the target is on a grid of cells: distances, Gaussian labels, radial functions."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def distances(center: Float[Array, "2"], height: int, width: int) -> Float[Array, "h w"]:
+    """The Euclidean distance of each cell to `center` (x, y), in cells; cell i is at i."""
+    dx = jnp.arange(width) - center[0]
+    dy = jnp.arange(height) - center[1]
+    # The square root has no derivative at zero; the floor is far below any basis spacing.
+    return jnp.sqrt(jnp.maximum(dy[:, None] ** 2 + dx[None, :] ** 2, 1e-12))
+
+
+def gaussian(distance: Float[Array, "..."], sigma: float) -> Float[Array, "..."]:
+    """exp(-d^2 / (2 sigma^2)), with `sigma` in the unit of the distances."""
+    return jnp.exp(-0.5 * (distance / sigma) ** 2)
+
+
+def radial(
+    coefficients: Float[Array, " n"], distance: Float[Array, "..."], spacing: float
+) -> Float[Array, "..."]:
+    """A function of distance that is linear between knots and constant after the last.
+
+    The sum of triangular basis functions of Bhat et al. 2019, eq. 6 and 7: the value at distance
+    k * spacing is `coefficients[k]`.
+    """
+    last = len(coefficients) - 1
+    position = jnp.clip(distance / spacing, 0.0, last)
+    lower = jnp.minimum(position.astype(jnp.int32), last - 1)
+    fraction = position - lower
+    return (1 - fraction) * coefficients[lower] + fraction * coefficients[lower + 1]

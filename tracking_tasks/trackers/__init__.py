@@ -1,0 +1,9 @@
+"""The trackers, one a file."""
+
+from tracking_tasks.trackers._base import Episode as Episode
+from tracking_tasks.trackers._base import Frame as Frame
+from tracking_tasks.trackers._base import Prediction as Prediction
+from tracking_tasks.trackers._base import Tracker as Tracker
+from tracking_tasks.trackers.dimp import DiMP
+
+TRACKERS: dict[str, type[Tracker]] = {tracker.name: tracker for tracker in (DiMP,)}

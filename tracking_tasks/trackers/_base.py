@@ -1,0 +1,93 @@
+"""What every tracker is: an outer loss for meta-training, and two pure functions for tracking."""
+
+import abc
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Float, Int, PyTree, UInt8
+
+import metaopt
+
+
+class Frame(NamedTuple):
+    """A frame padded to a fixed shape, so that one compiled program serves many frame sizes.
+
+    Attributes:
+        pixels: RGB.
+        extent: width and height of the picture, which lies in the upper left corner.
+    """
+
+    pixels: UInt8[Array, "h w 3"]
+    extent: Int[Array, "2"]
+
+
+class Prediction(NamedTuple):
+    """Where the target is.
+
+    Attributes:
+        box: x, y, w, h in frame pixels.
+        score: about 1 for a clearly seen target.
+    """
+
+    box: Float[Array | np.ndarray, "4"]
+    score: Float[Array, ""] | float
+
+
+class Episode(struct.PyTreeNode):
+    """One simulated task: support samples to fit on and query samples to be judged on.
+
+    Attributes:
+        support_images: (n, s, s, 3), RGB in 0..255, square crops around the target.
+        support_boxes: (n, 4), x, y, w, h in pixels of the crop.
+        support_weights: (n,), how much each counts: their sum is 1, or 0 if none shows the target.
+        query_images: (m, s, s, 3), of later frames.
+        query_boxes: (m, 4).
+        query_weights: (m,), as the support's.
+    """
+
+    support_images: Float[Array, "n s s 3"]
+    support_boxes: Float[Array, "n 4"]
+    support_weights: Float[Array, " n"]
+    query_images: Float[Array, "m s s 3"]
+    query_boxes: Float[Array, "m 4"]
+    query_weights: Float[Array, " m"]
+
+
+class Tracker(struct.PyTreeNode):
+    """An instantiation: backbone, initial params, objective, inner optimizer, response to box.
+
+    A pytree: `jax.jit`, `vmap` and `grad` take it and its methods directly. `backbone` is set apart
+    because it is not meta-trained; all other leaves are meta-parameters.
+    """
+
+    name: ClassVar[str]
+    config_type: ClassVar[type]
+    default_rule: ClassVar[str]
+
+    config: Any = struct.field(pytree_node=False)
+    backbone: Any
+    optimizer: metaopt.InnerOptimizer
+
+    @classmethod
+    @abc.abstractmethod
+    def create(cls, rule: str, config: Any = None, backbone: Any = None) -> "Tracker":
+        """An untrained tracker with the inner optimizer of that name.
+
+        Args:
+            rule: name of a registered inner optimizer.
+            config: the tracker's constants; its defaults if not given.
+            backbone: a feature extractor; the default one with pretrained weights if not given.
+        """
+
+    @abc.abstractmethod
+    def outer_loss(self, episode: Episode) -> tuple[Float[Array, ""], dict[str, Array]]:
+        """The loss on the query after the fit to the support, and metrics to log."""
+
+    @abc.abstractmethod
+    def init(self, frame: Frame, box: Float[Array, "4"]) -> PyTree:
+        """Fits to the target in the first frame; returns the online state."""
+
+    @abc.abstractmethod
+    def step(self, state: PyTree, frame: Frame) -> tuple[PyTree, Prediction]:
+        """Finds the target in the next frame and learns from it."""

@@ -1,0 +1,147 @@
+"""What a user meets: a tracker with `init`, `update` and `track`."""
+
+import os
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike
+
+import metaopt
+from tracking_tasks import checkpoints
+from tracking_tasks.boxes import validate_box
+from tracking_tasks.errors import InputError
+from tracking_tasks.trackers import TRACKERS, Frame, Prediction, Tracker
+
+# Frames are padded to multiples of this, so that few programs are compiled for many frame sizes.
+_BUCKET = 256
+
+_WEIGHTS = pathlib.Path(__file__).parent / "weights"
+
+
+class OnlineTracker:
+    """Follows one target through a video.
+
+        tracker = tracking_tasks.load("dimp")
+        tracker.init(image, box)
+        prediction = tracker.update(next_image)      # .box, .score
+
+    Args:
+        tracker: the pure functions and their parameters.
+        inner_optimizer: the name of its rule, for reports.
+    """
+
+    def __init__(self, tracker: Tracker, inner_optimizer: str) -> None:
+        self.tracker = tracker
+        self.name = tracker.name
+        self.inner_optimizer = inner_optimizer
+        self._state: Any = None
+
+    def init(self, image: np.ndarray, box: ArrayLike) -> None:
+        """Fits to the target.
+
+        Args:
+            image: uint8 (H, W, 3), RGB.
+            box: x, y, w, h in pixels, 0-based.
+
+        Raises:
+            InputError: if the image or the box cannot be used.
+        """
+        frame = _padded(image)
+        start = jnp.asarray(validate_box(box, image.shape))
+        self._state = _init(self.tracker, frame, start)
+
+    def update(self, image: np.ndarray) -> Prediction:
+        """Finds the target in the next frame.
+
+        Args:
+            image: uint8 (H, W, 3), RGB.
+
+        Raises:
+            InputError: if the image cannot be used, or no target was given by `init`.
+        """
+        if self._state is None:
+            raise InputError("the tracker has no target yet: call init(image, box) first.")
+        self._state, prediction = _step(self.tracker, self._state, _padded(image))
+        return Prediction(np.asarray(prediction.box), float(prediction.score))
+
+    def track(self, frames: Iterable[np.ndarray], box: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Tracks through a whole video.
+
+        Args:
+            frames: images as for `init`; the first is the one that `box` is in.
+            box: the target in the first frame.
+
+        Returns:
+            Boxes (n, 4) and scores (n,), float32; the first are the given box and 1.
+        """
+        frames = iter(frames)
+        first = next(frames, None)
+        if first is None:
+            raise InputError("the video has no frames: give at least one.")
+        self.init(first, box)
+        start = Prediction(np.asarray(box, np.float32), 1.0)
+        predictions = [start, *(self.update(image) for image in frames)]
+        boxes, scores = zip(*predictions, strict=True)
+        return np.stack(boxes), np.asarray(scores, np.float32)
+
+
+def load(
+    name: str,
+    inner_optimizer: str | None = None,
+    *,
+    backbone: Any = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> OnlineTracker:
+    """Makes a tracker ready for use.
+
+    Args:
+        name: one of `tracking_tasks.TRACKERS`.
+        inner_optimizer: name of the rule; by default the checkpoint's. A rule other than the
+            checkpoint's runs with its untrained meta-parameters.
+        backbone: a feature extractor; EfficientNet-Lite0 with ImageNet weights by default.
+        checkpoint: a file that `experiments.train` wrote; the shipped weights by default.
+
+    Raises:
+        InputError: if a name is unknown or the checkpoint cannot be used.
+    """
+    if name not in TRACKERS:
+        raise InputError(f"unknown tracker {name!r}; known are {', '.join(sorted(TRACKERS))}.")
+    rules = metaopt.optimizers.names()
+    if inner_optimizer is not None and inner_optimizer not in rules:
+        raise InputError(
+            f"unknown inner optimizer {inner_optimizer!r}; known are {', '.join(rules)}."
+        )
+    path = checkpoint or _WEIGHTS / f"{name}.safetensors"
+    return OnlineTracker(*checkpoints.load(path, name, inner_optimizer, backbone))
+
+
+@jax.jit
+def _init(tracker: Tracker, frame: Frame, box: jax.Array) -> Any:
+    return tracker.init(frame, box)
+
+
+# The old state is given up, so that the sample memory is updated in place.
+@jax.jit(donate_argnums=1)
+def _step(tracker: Tracker, state: Any, frame: Frame) -> tuple[Any, Prediction]:
+    return tracker.step(state, frame)
+
+
+def _padded(image: np.ndarray) -> Frame:
+    """Pads an image to the next bucket.
+
+    Raises:
+        InputError: if it is not uint8 of shape (H, W, 3).
+    """
+    image = np.asarray(image)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise InputError(
+            f"an image must be uint8 of shape (H, W, 3), RGB; got {image.dtype} {image.shape}."
+        )
+    height, width = image.shape[:2]
+    padding = [(0, -length % _BUCKET) for length in (height, width)]
+    pixels = np.pad(image, [*padding, (0, 0)])
+    return Frame(jnp.asarray(pixels), jnp.asarray([width, height]))
