@@ -23,7 +23,7 @@ SOURCES = [ROOT / "pyproject.toml", ROOT / "constraints.txt"]
 
 def main() -> int:
     """Makes the environment if need be, and hands over to its interpreter."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file is run by whatever python3 is
         sys.exit("error: Python 3.11 or later is needed; run this with a newer python3.")
     wanted = hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES)).hexdigest()
     stamp = ENVIRONMENT / "metaopt-stamp"

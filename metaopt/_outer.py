@@ -35,8 +35,9 @@ class OuterState(Pytree):
         """The state before the first step."""
         # Strong types, as every later step has them: a weak one would compile the step twice.
         params = jax.tree.map(lambda leaf: jnp.array(leaf, jnp.result_type(leaf)), params)
-        zero = jnp.zeros((), jnp.int32)
-        return cls(params, transformation.init(params), zero, zero, zero)
+        # An array for each count: a step may give them all up.
+        counts = [jnp.zeros((), jnp.int32) for _ in range(3)]
+        return cls(params, transformation.init(params), *counts)
 
 
 def outer_step(
@@ -65,7 +66,7 @@ def outer_step(
         return losses.mean(), jax.tree.map(lambda metric: metric.mean(0), metrics)
 
     (value, metrics), gradient = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
-    norm = optax.global_norm(gradient)
+    norm = optax.tree.norm(gradient)
     usable = jnp.isfinite(value) & jnp.isfinite(norm)
     updates, optimizer_state = transformation.update(gradient, state.optimizer_state, state.params)
     moved = optax.apply_updates(state.params, updates), optimizer_state

@@ -74,11 +74,17 @@ class DiscriminativeLoss(nnx.Module):
         )
         return label, jax.nn.sigmoid(mask), weight
 
+    def scores(
+        self, target_filter: Float[Array, "kh kw c"], samples: FilterSamples
+    ) -> Float[Array, "n oh ow"]:
+        """The response of each sample to the filter."""
+        return correlate(samples.features, target_filter)
+
     def __call__(
         self, target_filter: Float[Array, "kh kw c"], samples: FilterSamples
     ) -> tuple[Float[Array, "n oh ow"], Float[Array, "kh kw c"]]:
         """The residuals on the samples and those of the regularizer."""
-        scores = correlate(samples.features, target_filter)
+        scores = self.scores(target_filter, samples)
         distance = jax.vmap(labels.distances, (0, None, None))(samples.centers, *scores.shape[1:])
         label, mask, weight = self.maps(distance)
         # m s + (1 - m) max(0, s), so written that the derivative at 0 is the mean of both sides.

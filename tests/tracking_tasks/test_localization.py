@@ -25,7 +25,9 @@ def find(*peaks, previous=MIDDLE):
         pytest.param([(12, 9, 0.8)], (12, 9), 0.8, Trust.NORMAL, id="one peak"),
         pytest.param([(12, 9, 0.2)], (12, 9), 0.2, Trust.NOT_FOUND, id="too low"),
         pytest.param([(12, 9, 0.8), (12, 11, 0.7)], (12, 9), 0.8, Trust.NORMAL, id="same target"),
-        pytest.param([(12, 9, 0.8), (3, 3, 0.5)], (12, 9), 0.8, Trust.HARD_NEGATIVE, id="look-alike"),
+        pytest.param(
+            [(12, 9, 0.8), (3, 3, 0.5)], (12, 9), 0.8, Trust.HARD_NEGATIVE, id="look-alike"
+        ),
         pytest.param([(12, 9, 0.8), (3, 3, 0.3)], (12, 9), 0.8, Trust.NORMAL, id="weak rival"),
         pytest.param(
             [(12, 9, 0.8), (20, 20, 0.78)], (12, 9), 0.8, Trust.HARD_NEGATIVE, id="rival is far"

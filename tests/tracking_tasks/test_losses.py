@@ -4,10 +4,10 @@ import json
 
 import jax
 import jax.numpy as jnp
-import metaopt
 import numpy as np
 import pytest
 
+import metaopt
 from tracking_tasks import labels
 from tracking_tasks.losses import (
     DiscriminativeLoss,

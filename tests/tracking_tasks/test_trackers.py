@@ -5,12 +5,12 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import metaopt
 import numpy as np
 import pytest
-from models import EfficientNetLite0
 
+import metaopt
 import tracking_tasks
+from models import EfficientNetLite0
 from tracking_tasks import checkpoints
 from tracking_tasks.errors import InputError
 from tracking_tasks.trackers import TRACKERS, Episode, Frame

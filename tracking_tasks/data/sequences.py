@@ -33,13 +33,13 @@ class Sequence:
 
     Attributes:
         name: Unique within its data set.
-        frames: The image files in order.
+        frames: The images in order, as files or in memory.
         boxes: The true boxes, one a frame: x, y, width, height in pixels, 0-based. A row without
             positive width and height marks a frame that is not annotated.
     """
 
     name: str
-    frames: tuple[pathlib.Path, ...]
+    frames: tuple[pathlib.Path | UInt8[np.ndarray, "height width 3"], ...]
     boxes: Float[np.ndarray, "frames 4"]
 
     def __len__(self) -> int:
@@ -47,8 +47,9 @@ class Sequence:
         return len(self.frames)
 
     def frame(self, index: int) -> UInt8[np.ndarray, "height width 3"]:
-        """Reads one frame; raises InputError if the file is no image."""
-        return read_image(self.frames[index])
+        """Returns one frame; raises InputError if its file is no image."""
+        frame = self.frames[index]
+        return read_image(frame) if isinstance(frame, pathlib.Path) else frame
 
 
 def read_image(path: pathlib.Path) -> UInt8[np.ndarray, "height width 3"]:

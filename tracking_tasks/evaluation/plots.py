@@ -69,6 +69,11 @@ def _ranked(scores: Mapping[str, float]) -> list[tuple[str, tuple[float, ...]]]:
 
 def _save(path: pathlib.Path, figure: Figure, axes: Axes) -> None:
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small", frameon=False)
+    save_figure(path, figure)
+
+
+def save_figure(path: pathlib.Path, figure: Figure) -> None:
+    """Saves a figure as a PNG that appears when it is complete."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150)
     write_atomic(path, buffer.getvalue())

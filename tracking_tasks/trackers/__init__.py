@@ -1,5 +1,6 @@
 """The trackers, one a file."""
 
+from tracking_tasks.trackers._base import Adaptation as Adaptation
 from tracking_tasks.trackers._base import Episode as Episode
 from tracking_tasks.trackers._base import Frame as Frame
 from tracking_tasks.trackers._base import Prediction as Prediction

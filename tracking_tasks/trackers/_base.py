@@ -37,6 +37,8 @@ class Prediction(NamedTuple):
 class Episode(struct.PyTreeNode):
     """One simulated task: support samples to fit on and query samples to be judged on.
 
+    A batch of episodes is an Episode whose leaves have a leading axis.
+
     Attributes:
         support_images: (n, s, s, 3), RGB in 0..255, square crops around the target.
         support_boxes: (n, 4), x, y, w, h in pixels of the crop.
@@ -46,12 +48,24 @@ class Episode(struct.PyTreeNode):
         query_weights: (m,), as the support's.
     """
 
-    support_images: Float[Array, "n s s 3"]
-    support_boxes: Float[Array, "n 4"]
-    support_weights: Float[Array, " n"]
-    query_images: Float[Array, "m s s 3"]
-    query_boxes: Float[Array, "m 4"]
-    query_weights: Float[Array, " m"]
+    support_images: Float[Array, "*batch n s s 3"]
+    support_boxes: Float[Array, "*batch n 4"]
+    support_weights: Float[Array, "*batch n"]
+    query_images: Float[Array, "*batch m s s 3"]
+    query_boxes: Float[Array, "*batch m 4"]
+    query_weights: Float[Array, "*batch m"]
+
+
+class Adaptation(NamedTuple):
+    """What a fit on an episode did.
+
+    Attributes:
+        inner_losses: the objective on the support, before each step and after the last.
+        query_losses: the outer loss on the query, of the same iterates.
+    """
+
+    inner_losses: Float[Array, " steps_plus_1"]
+    query_losses: Float[Array, " steps_plus_1"]
 
 
 class Tracker(struct.PyTreeNode):
@@ -81,8 +95,16 @@ class Tracker(struct.PyTreeNode):
         """
 
     @abc.abstractmethod
+    def adapt(self, episode: Episode, steps: int) -> Adaptation:
+        """Fits to the support by `steps` steps, and judges every iterate on the query."""
+
+    @abc.abstractmethod
     def outer_loss(self, episode: Episode) -> tuple[Float[Array, ""], dict[str, Array]]:
         """The loss on the query after the fit to the support, and metrics to log."""
+
+    @abc.abstractmethod
+    def learned_functions(self) -> dict[str, tuple[Array, Array]]:
+        """What of the objective was learned, as curves to plot: name to (x, y); may be empty."""
 
     @abc.abstractmethod
     def init(self, frame: Frame, box: Float[Array, "4"]) -> PyTree:

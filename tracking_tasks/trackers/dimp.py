@@ -24,7 +24,7 @@ from tracking_tasks.losses import (
     hinge_error,
 )
 from tracking_tasks.memory import SampleMemory
-from tracking_tasks.trackers._base import Episode, Frame, Prediction, Tracker
+from tracking_tasks.trackers._base import Adaptation, Episode, Frame, Prediction, Tracker
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,7 @@ class DiMPConfig:
     label_sigma: float = 0.25
     hinge_threshold: float = 0.05
     train_steps: int = 5
-    initial_rate: float = 1.0
+    initial_rate: float = 0.03
     first_frame: augmentation.AugmentationConfig = augmentation.AugmentationConfig()
     init_steps: int = 10
     update_steps: int = 2
@@ -153,32 +153,45 @@ class DiMP(Tracker):
         objective = metaopt.LeastSquares(self.loss)
         return metaopt.fit(self.optimizer, objective, params, samples, steps=steps, **options)
 
-    def outer_loss(self, episode: Episode) -> tuple[Float[Array, ""], dict[str, Array]]:
-        """The hinge error on the query frames, averaged over all iterates (paper, eq. 8 and 9)."""
+    def adapt(self, episode: Episode, steps: int) -> Adaptation:
+        """The query losses are the hinge errors of eq. 8, averaged over cells and frames."""
         config = self.config
         n = len(episode.support_images)
         features = self.features(jnp.concatenate([episode.support_images, episode.query_images]))
         support, query = features[:n], features[n:]
         target_boxes = _boxes_to_cells(episode.support_boxes)
         weights = episode.support_weights
-        samples = FilterSamples(support, boxes.center(target_boxes), weights)
         result = self.fit(
             self.head.initial_filter(support, target_boxes, weights),
-            samples,
-            config.train_steps,
+            FilterSamples(support, boxes.center(target_boxes), weights),
+            steps,
             observe=lambda target_filter: correlate(query, target_filter),
         )
         centers = boxes.center(_boxes_to_cells(episode.query_boxes))
         distance = jax.vmap(labels.distances, (0, None, None))(centers, *query.shape[1:3])
         label = labels.gaussian(distance, config.label_sigma * config.target_cells)
         error = hinge_error(result.observed, label, config.hinge_threshold)
-        per_iterate = jnp.mean(error**2, axis=(2, 3)) @ episode.query_weights
+        query_losses = jnp.mean(error**2, axis=(2, 3)) @ episode.query_weights
+        return Adaptation(result.losses, query_losses)
+
+    def outer_loss(self, episode: Episode) -> tuple[Float[Array, ""], dict[str, Array]]:
+        """The query loss averaged over all iterates, the initial one included (paper, eq. 9)."""
+        adaptation = self.adapt(episode, self.config.train_steps)
         metrics = {
-            "outer_loss_initial": per_iterate[0],
-            "outer_loss_final": per_iterate[-1],
-            "inner_loss_final": result.losses[-1],
+            "query_loss_initial": adaptation.query_losses[0],
+            "query_loss_final": adaptation.query_losses[-1],
+            "inner_loss_final": adaptation.inner_losses[-1],
         }
-        return per_iterate.mean(), metrics
+        return adaptation.query_losses.mean(), metrics
+
+    def learned_functions(self) -> dict[str, tuple[Array, Array]]:
+        """Label, target mask and spatial weight by the distance in cells (paper, Figure 3)."""
+        config = self.config.loss
+        distance = jnp.arange(config.bins) * config.spacing
+        names = ("label", "target mask", "spatial weight")
+        return {
+            name: (distance, y) for name, y in zip(names, self.loss.maps(distance), strict=True)
+        }
 
     def init(self, frame: Frame, box: Float[Array, "4"]) -> DiMPState:
         config = self.config

@@ -1,0 +1,61 @@
+"""Times this project's inner loops and what surrounds them.
+
+All that a suite compares is timed in one run, interleaved, so that other load on the machine hits
+all of it alike. Trust the ratios more than the times, and both on a quiet machine only: heavy load
+slows long computations more than short ones.
+
+Examples:
+    python -m experiments.benchmark --suite=inner_loop
+    python -m experiments.benchmark --suite=inner_loop --repeats=20 --output_dir=results
+
+Prints a table. With an output folder it also writes:
+    results.json              the table's values, with facts about the machine
+    times.png                 the times as bars
+"""
+
+import json
+import pathlib
+from collections.abc import Callable, Sequence
+
+from absl import flags
+
+from experiments import cli
+from experiments.benchmarks import inner_loop
+from experiments.benchmarks.report import Report, document, machine, plot, table
+from tracking_tasks.evaluation.plots import save_figure
+from tracking_tasks.files import write_atomic
+
+# A suite takes the preset and the number of repeats.
+SUITES: dict[str, Callable[[str, int], Report]] = {"inner_loop": inner_loop.run}
+
+FLAGS = flags.FlagValues()
+_SUITE = flags.DEFINE_enum("suite", "inner_loop", list(SUITES), "What to time.", flag_values=FLAGS)
+_PRESET = flags.DEFINE_enum(
+    "preset", "full", ["smoke", "full"], "The sizes; smoke takes seconds.", flag_values=FLAGS
+)
+_REPEATS = flags.DEFINE_integer(
+    "repeats", 5, "Rounds in which everything is timed once more.", 1, flag_values=FLAGS
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "The folder to write to; by default none.", flag_values=FLAGS
+)
+
+
+def main(_: Sequence[str]) -> None:
+    """Runs the program."""
+    folder = pathlib.Path(_OUTPUT_DIR.value) if _OUTPUT_DIR.value else None
+    if folder:
+        cli.require_folder(folder)
+    report = SUITES[_SUITE.value](_PRESET.value, _REPEATS.value)
+    print(", ".join(f"{name} {value}" for name, value in machine().items()))
+    print(table(report))
+    if folder:
+        heading = {name: FLAGS[name].value for name in ("suite", "preset", "repeats")}
+        text = json.dumps(heading | document(report), indent=2)
+        save_figure(folder / "times.png", plot(report, f"Benchmark {_SUITE.value}"))
+        write_atomic(folder / "results.json", text + "\n")
+        print(f"written to {folder}")
+
+
+if __name__ == "__main__":
+    cli.run(main, FLAGS)

@@ -1,0 +1,248 @@
+r"""Compares inner optimizers: one tracker, meta-trained once per rule and seed, on equal terms.
+
+Every rule sees the same episodes in the same order, takes the same number of outer and inner steps,
+and is judged on the same held-out videos. The default asks the question of DiMP's Table 1: is the
+target filter best predicted by the initializer alone (none), by gradient descent with learned
+rates, or by steepest descent?
+
+Examples:
+    python -m experiments.compare
+    python -m experiments.compare --inner_optimizers=adam,steepest_descent --seeds=5
+    python -m experiments.compare --dataset_dir=OTB100 --output_dir=runs/otb --resume
+
+Writes to the output folder:
+    results.json              every cell (rule and seed) and the means with 95 % intervals
+    table.txt                 the table that is printed at the end
+    inner_loss.png            loss on support and query against the inner step, per rule
+    success.png               success plot over the held-out videos
+    learned_functions.png     what of the inner loss was learned, and where it started
+    cells/, checkpoints/      finished cells, which --resume does not do again
+"""
+
+import dataclasses
+import functools
+import json
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from absl import flags
+
+import metaopt
+import tracking_tasks
+from experiments import cli, comparison, training
+from tracking_tasks import checkpoints, evaluation
+from tracking_tasks.data import sequences as sequences_lib
+from tracking_tasks.data.episodes import EpisodeConfig
+from tracking_tasks.data.photos import PhotoBank, load_bank
+from tracking_tasks.data.rendered import rendered_sequences
+from tracking_tasks.errors import InputError
+from tracking_tasks.files import write_atomic
+from tracking_tasks.trackers import TRACKERS, Tracker
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """The size of a comparison.
+
+    Attributes:
+        seeds: meta-trainings per rule.
+        training: the outer loop of each.
+        videos: held-out rendered videos.
+        frames: frames of each.
+        adaptation_steps: inner steps of the curves, more than were trained for.
+        adaptation_episodes: held-out episodes that the curves are means over.
+    """
+
+    seeds: int
+    training: training.TrainingConfig
+    videos: int
+    frames: int
+    adaptation_steps: int = 10
+    adaptation_episodes: int = 16
+
+
+def _training(steps: int, episodes: int, crop: int, side: int) -> training.TrainingConfig:
+    return training.TrainingConfig(
+        outer_steps=steps,
+        episodes=episodes,
+        learning_rate=3e-3,
+        episode=EpisodeConfig(crop_size=crop),
+        renderer=dataclasses.replace(training.TrainingConfig().renderer, side=side),
+    )
+
+
+PRESETS = {
+    "smoke": Preset(1, _training(2, 2, 64, 96), videos=1, frames=4, adaptation_episodes=2),
+    "quick": Preset(3, _training(40, 4, 128, 192), videos=8, frames=40),
+    "full": Preset(5, _training(3000, 16, 192, 288), videos=100, frames=100),
+}
+
+FLAGS = flags.FlagValues()
+_TRACKER = flags.DEFINE_enum(
+    "tracker", "dimp", sorted(TRACKERS), "Which tracker.", flag_values=FLAGS
+)
+_INNER_OPTIMIZERS = flags.DEFINE_list(
+    "inner_optimizers",
+    "none,learned_rates,steepest_descent",
+    f"The rules to compare, of: {', '.join(metaopt.optimizers.names())}; or all.",
+    flag_values=FLAGS,
+)
+_PRESET = flags.DEFINE_enum(
+    "preset",
+    "quick",
+    list(PRESETS),
+    "Size: smoke (about a minute, says nothing), quick (10 minutes on two cores), full (a GPU).",
+    flag_values=FLAGS,
+)
+_SEEDS = flags.DEFINE_integer(
+    "seeds", None, "Seeds per rule; by default the preset's.", 1, flag_values=FLAGS
+)
+_PHOTOS_DIR = flags.DEFINE_string(
+    "photos_dir", None, "A folder of photographs to render from.", flag_values=FLAGS
+)
+_DATASET_DIR = flags.DEFINE_string(
+    "dataset_dir", None, "Real sequences to evaluate on as well.", flag_values=FLAGS
+)
+_DATASET_FORMAT = flags.DEFINE_enum(
+    "dataset_format", "otb", list(sequences_lib.FORMATS), "Their layout.", flag_values=FLAGS
+)
+_RESUME = flags.DEFINE_bool(
+    "resume", False, "Keep the finished cells in the output folder.", flag_values=FLAGS
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", "runs/compare", "The folder to write to.", flag_values=FLAGS
+)
+
+
+def main(_: Sequence[str]) -> None:
+    """Runs the program."""
+    folder = pathlib.Path(_OUTPUT_DIR.value)
+    cli.require_folder(folder)
+    rules = _rules(_INNER_OPTIMIZERS.value)
+    preset = PRESETS[_PRESET.value]
+    seeds = range(_SEEDS.value or preset.seeds)
+    real = []
+    if _DATASET_DIR.value:
+        real = sequences_lib.read_dataset(pathlib.Path(_DATASET_DIR.value), _DATASET_FORMAT.value)
+    done = _finished(folder, rules, seeds) if _RESUME.value else {}
+
+    cls = TRACKERS[_TRACKER.value]
+    config = dataclasses.replace(cls.config_type(), crop_size=preset.training.episode.crop_size)
+    initial = {rule: cls.create(rule, config) for rule in rules}
+    judge = _Judge(preset, real, load_bank(_PHOTOS_DIR.value, "test"))
+    bank = load_bank(_PHOTOS_DIR.value, "train")
+    cells = []
+    for seed in seeds:
+        missing = [rule for rule in rules if (rule, seed) not in done]
+        batches = _rendered_once(bank, preset, seed) if missing else None
+        for rule in rules:
+            if batches is not None and rule in missing:
+                done[rule, seed] = _run_cell(
+                    initial[rule], rule, seed, batches, preset, judge, folder
+                )
+            cells.append(done[rule, seed])
+
+    heading = {
+        "tracker": cls.name,
+        "preset": _PRESET.value,
+        "paper_rule": cls.default_rule,
+        "fairness": "equal outer steps, inner steps and episodes",
+        "config": dataclasses.asdict(preset) | {"tracker": dataclasses.asdict(config)},
+        "versions": {"jax": jax.__version__, "platform": jax.default_backend()},
+    }
+    comparison.write(folder, heading, cells, initial[rules[0]].learned_functions())
+    print((folder / "table.txt").read_text())
+    print(f"written to {folder}")
+
+
+class _Judge:
+    """The held-out videos and episodes that every cell is evaluated on."""
+
+    def __init__(self, preset: Preset, real: list[sequences_lib.Sequence], bank: PhotoBank) -> None:
+        key = jax.random.key(2**31 - 1)  # no training seed
+        self._rendered = rendered_sequences(
+            key, bank, preset.training.renderer, preset.videos, preset.frames
+        )
+        held_out = dataclasses.replace(preset.training, seed=2**31 - 1, episodes=4)
+        batches = training.rendered_batches(bank, held_out)
+        self._episodes = [batches(i) for i in range(max(preset.adaptation_episodes // 4, 1))]
+        self._steps = preset.adaptation_steps
+        self._real = real
+
+    def __call__(self, tracker: Tracker, rule: str) -> dict[str, Any]:
+        online = tracking_tasks.OnlineTracker(tracker, rule)
+        rendered = evaluation.evaluate(online, self._rendered)
+        curves = [_adapt(tracker, episodes, self._steps) for episodes in self._episodes]
+        inner, query = (np.mean(np.concatenate(c), axis=0) for c in zip(*curves, strict=True))
+        scores = evaluation.summarize(rendered) | {
+            "inner_losses": inner.tolist(),
+            "query_losses": query.tolist(),
+            "query_loss": float(query[tracker.config.train_steps]),
+            "success_curve": np.mean(
+                [evaluation.success_curve(r.boxes, r.truth) for r in rendered], axis=0
+            ).tolist(),
+            "learned_functions": {
+                name: np.asarray(y).tolist() for name, (_, y) in tracker.learned_functions().items()
+            },
+        }
+        if self._real:
+            results = evaluation.evaluate(online, self._real)
+            scores["real"] = evaluation.summarize(results)
+        return scores
+
+
+@jax.jit(static_argnames="steps")
+def _adapt(tracker: Tracker, episodes: Any, steps: int) -> Any:
+    return jax.lax.map(lambda episode: tracker.adapt(episode, steps), episodes)
+
+
+def _rules(names: Sequence[str]) -> list[str]:
+    known = metaopt.optimizers.names()
+    rules = list(known) if list(names) == ["all"] else list(dict.fromkeys(names))
+    for name in rules:
+        if name not in known:
+            raise InputError(f"unknown inner optimizer {name!r}: known are {', '.join(known)}")
+    if not rules:
+        raise InputError(f"--inner_optimizers names none: known are {', '.join(known)}")
+    return rules
+
+
+def _rendered_once(bank: PhotoBank, preset: Preset, seed: int) -> training.Batches:
+    """Batches that are kept after their first rendering, for the rules that come after."""
+    render = training.rendered_batches(bank, dataclasses.replace(preset.training, seed=seed))
+    # A full comparison would not fit into memory; rendering again gives the same episodes.
+    small = preset.training.outer_steps * preset.training.episodes <= 1000
+    return functools.cache(render) if small else render
+
+
+def _run_cell(
+    tracker: Tracker,
+    rule: str,
+    seed: int,
+    batches: training.Batches,
+    preset: Preset,
+    judge: _Judge,
+    folder: pathlib.Path,
+) -> dict[str, Any]:
+    """Meta-trains and evaluates one rule with one seed; the cell is on disk when this returns."""
+    name = f"{rule}-{seed}"
+    config = dataclasses.replace(preset.training, seed=seed)
+    trained = training.train(tracker, batches, config, label=f"{rule}, seed {seed}")
+    checkpoints.save(folder / "checkpoints" / f"{name}.safetensors", trained, rule, seed=seed)
+    cell = {"tracker": tracker.name, "inner_optimizer": rule, "seed": seed} | judge(trained, rule)
+    write_atomic(folder / "cells" / f"{name}.json", json.dumps(cell))
+    return cell
+
+
+def _finished(
+    folder: pathlib.Path, rules: Sequence[str], seeds: Sequence[int]
+) -> dict[tuple[str, int], dict[str, Any]]:
+    paths = {(r, s): folder / "cells" / f"{r}-{s}.json" for r in rules for s in seeds}
+    return {cell: json.loads(path.read_text()) for cell, path in paths.items() if path.is_file()}
+
+
+if __name__ == "__main__":
+    cli.run(main, FLAGS)

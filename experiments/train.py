@@ -1,0 +1,112 @@
+r"""Meta-trains a tracker on rendered videos and saves a checkpoint.
+
+Needs no data: videos are rendered from photographs, those of scikit-image or of a folder of yours
+(with COCO-style outlines of objects if it has them).
+
+Examples:
+    python -m experiments.train --output_dir=runs/dimp --outer_steps=300
+    python -m experiments.train --output_dir=runs/dimp --outer_steps=300 --resume
+    python -m experiments.track --checkpoint=runs/dimp/dimp.safetensors \
+        --video=video.mp4 --box=10,20,30,40 --output=tracked
+
+Writes to the output folder:
+    <tracker>.safetensors     the meta-parameters, for --checkpoint of the other programs
+    state/                    the newest outer states, from which --resume goes on
+    metrics.jsonl, events/    the losses, as JSON lines and for TensorBoard
+"""
+
+import dataclasses
+import pathlib
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+
+from absl import flags
+
+import metaopt
+from experiments import cli, training
+from tracking_tasks import checkpoints
+from tracking_tasks.data.photos import load_bank
+from tracking_tasks.errors import InputError
+from tracking_tasks.trackers import TRACKERS
+
+FLAGS = flags.FlagValues()
+_DEFAULTS = training.TrainingConfig()
+_TRACKER = flags.DEFINE_enum(
+    "tracker", "dimp", sorted(TRACKERS), "Which tracker.", flag_values=FLAGS
+)
+_INNER_OPTIMIZER = flags.DEFINE_enum(
+    "inner_optimizer",
+    None,
+    metaopt.optimizers.names(),
+    "Which rule fits it to its target; by default that of the tracker's paper.",
+    flag_values=FLAGS,
+)
+_PHOTOS_DIR = flags.DEFINE_string(
+    "photos_dir", None, "A folder of photographs to render from.", flag_values=FLAGS
+)
+_OUTER_STEPS = flags.DEFINE_integer(
+    "outer_steps", _DEFAULTS.outer_steps, "Number of outer steps.", 1, flag_values=FLAGS
+)
+_EPISODES = flags.DEFINE_integer(
+    "episodes", _DEFAULTS.episodes, "Episodes in each outer step.", 1, flag_values=FLAGS
+)
+_LEARNING_RATE = flags.DEFINE_float(
+    "learning_rate", _DEFAULTS.learning_rate, "Peak of the outer rate.", 0.0, flag_values=FLAGS
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Of everything random.", flag_values=FLAGS)
+_SAVE_EVERY = flags.DEFINE_integer(
+    "save_every", _DEFAULTS.save_every, "Steps between saved states.", 1, flag_values=FLAGS
+)
+_RESUME = flags.DEFINE_bool(
+    "resume", False, "Go on from the newest state in the output folder.", flag_values=FLAGS
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "The folder to write to.", required=True, flag_values=FLAGS
+)
+
+
+def main(_: Sequence[str]) -> None:
+    """Runs the program."""
+    folder = pathlib.Path(_OUTPUT_DIR.value)
+    cli.require_folder(folder)
+    if (folder / "state").exists() and not _RESUME.value:
+        raise InputError(
+            f"{folder} holds a run already: pass --resume to go on with it, or another folder"
+        )
+    cls = TRACKERS[_TRACKER.value]
+    rule = _INNER_OPTIMIZER.value or cls.default_rule
+    config = dataclasses.replace(
+        _DEFAULTS,
+        outer_steps=_OUTER_STEPS.value,
+        episodes=_EPISODES.value,
+        learning_rate=_LEARNING_RATE.value,
+        seed=_SEED.value,
+        save_every=_SAVE_EVERY.value,
+    )
+    bank = load_bank(_PHOTOS_DIR.value, "train")
+    start = time.monotonic()
+    tracker = training.train(
+        cls.create(rule),
+        training.rendered_batches(bank, config),
+        config,
+        folder,
+        _RESUME.value,
+    )
+    path = folder / f"{cls.name}.safetensors"
+    checkpoints.save(
+        path,
+        tracker,
+        rule,
+        command=shlex.join(["python", "-m", "experiments.train", *sys.argv[1:]]),
+        training=dataclasses.asdict(config),
+        photographs=len(bank.photos),
+        objects=len(bank.cutouts),
+        minutes=round((time.monotonic() - start) / 60, 1),
+    )
+    print(f"written to {path}")
+
+
+if __name__ == "__main__":
+    cli.run(main, FLAGS)

@@ -1,0 +1,86 @@
+"""The main job at its smallest size, and its bad input."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from experiments import compare
+from experiments.statistics import mean_and_interval
+from tests.experiments import programs
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compare")
+    programs.run(compare, "--preset=smoke", "--seeds=2", f"--output_dir={folder}")
+    return folder
+
+
+def test_results_hold_every_cell_and_finite_means(finished):
+    results = json.loads((finished / "results.json").read_text())
+    cells = {(cell["inner_optimizer"], cell["seed"]) for cell in results["cells"]}
+    rules = ("none", "learned_rates", "steepest_descent")
+    assert cells == {(rule, seed) for rule in rules for seed in (0, 1)}
+    for rule in rules:
+        for score in ("auc", "precision20", "query_loss"):
+            values = [c[score] for c in results["cells"] if c["inner_optimizer"] == rule]
+            assert results["summary"][rule][score]["mean"] == pytest.approx(sum(values) / 2)
+            assert results["summary"][rule][score]["interval"] is not None
+    assert results["summary"]["steepest_descent"]["auc_difference"]["mean"] == 0
+    steps = results["config"]["adaptation_steps"]
+    assert all(len(cell["query_losses"]) == steps + 1 for cell in results["cells"])
+
+
+def test_the_rule_without_a_step_stays_where_it_starts(finished):
+    results = json.loads((finished / "results.json").read_text())
+    for cell in results["cells"]:
+        curve = cell["inner_losses"]
+        if cell["inner_optimizer"] == "none":
+            assert max(curve) == pytest.approx(min(curve), rel=1e-5)
+        if cell["inner_optimizer"] == "steepest_descent":
+            assert curve[-1] < curve[0]
+
+
+@pytest.mark.parametrize("name", ["inner_loss", "success", "learned_functions"])
+def test_plots_are_pictures(finished, name):
+    with Image.open(finished / f"{name}.png") as picture:
+        assert picture.width > 500 and len(picture.getcolors(1 << 24)) > 20
+
+
+def test_the_table_names_every_rule(finished):
+    table = (finished / "table.txt").read_text()
+    assert all(rule in table for rule in ("none", "learned_rates", "steepest_descent"))
+
+
+def test_resume_redoes_nothing_and_gives_the_same_results(finished, monkeypatch):
+    before = (finished / "results.json").read_text()
+    monkeypatch.setattr(compare.training, "train", None)  # would fail if it were called
+    programs.run(
+        compare, "--preset=smoke", "--seeds=2", f"--output_dir={finished}", "--resume"
+    )  # fmt: skip
+    assert (finished / "results.json").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--inner_optimizers=newton", "newton"),
+        ("--inner_optimizers=", "known are"),
+        ("--tracker=kcf", "kcf"),
+        ("--dataset_dir=absent", "absent"),
+        ("--photos_dir=absent", "absent"),
+        ("--preset=tiny", "tiny"),
+    ],
+)
+def test_bad_input_is_one_line(capsys, tmp_path, flag, message):
+    folder = tmp_path / "out"
+    assert programs.run(compare, "--preset=smoke", f"--output_dir={folder}", flag) != 0
+    assert message in programs.error_line(capsys)
+    assert not folder.exists()
+
+
+def test_mean_and_interval_by_students_t():
+    mean, half = mean_and_interval([1.0, 2.0, 3.0])
+    assert mean == 2.0 and half == pytest.approx(4.302652730 / 3**0.5)
+    assert mean_and_interval([1.0])[1] == float("inf")

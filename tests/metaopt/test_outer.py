@@ -1,0 +1,60 @@
+"""One outer step: the mean gradient over episodes, and what becomes of a non-finite one."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import metaopt
+
+EPISODES = {"scale": jnp.array([1.0, 3.0]), "target": jnp.array([2.0, 4.0])}
+
+
+def loss(params, episode):
+    value = 0.5 * episode["scale"] * (params["x"] - episode["target"]) ** 2
+    return value, {"error": params["x"] - episode["target"]}
+
+
+def test_a_step_follows_the_mean_gradient_and_reports_mean_metrics():
+    sgd = optax.sgd(0.1)
+    state = metaopt.OuterState.create({"x": jnp.asarray(1.0)}, sgd)
+    state, metrics = metaopt.outer_step(loss, sgd, state, EPISODES)
+    gradient = (1 * (1 - 2) + 3 * (1 - 4)) / 2
+    np.testing.assert_allclose(state.params["x"], 1 - 0.1 * gradient, rtol=1e-6)
+    np.testing.assert_allclose(metrics["outer_loss"], (0.5 * 1 + 0.5 * 3 * 9) / 2)
+    np.testing.assert_allclose(metrics["error"], (-1 - 3) / 2)
+    np.testing.assert_allclose(metrics["gradient_norm"], -gradient)
+    assert int(state.step) == 1 and int(state.skipped) == 0
+
+
+@pytest.mark.parametrize("poison", [jnp.nan, jnp.inf])
+def test_a_non_finite_step_is_skipped_and_counted(poison):
+    adam = optax.adam(0.1)
+    state = metaopt.OuterState.create({"x": jnp.asarray(1.0)}, adam)
+    good, _ = metaopt.outer_step(loss, adam, state, EPISODES)
+    bad = EPISODES | {"scale": jnp.array([1.0, poison])}
+    for count in (1, 2):
+        good_before = good
+        good, _ = metaopt.outer_step(loss, adam, good, bad)
+        assert int(good.skipped) == int(good.skipped_in_a_row) == count
+        kept = jax.tree.leaves((good.params, good.optimizer_state))
+        before = jax.tree.leaves((good_before.params, good_before.optimizer_state))
+        jax.tree.map(np.testing.assert_array_equal, kept, before)
+    good, _ = metaopt.outer_step(loss, adam, good, EPISODES)
+    assert int(good.skipped) == 2 and int(good.skipped_in_a_row) == 0 and int(good.step) == 4
+    assert jnp.isfinite(good.params["x"])
+
+
+def test_the_step_compiles_once():
+    adam, traces = optax.adam(0.1), []
+
+    @jax.jit
+    def step(state, episodes):
+        traces.append(None)
+        return metaopt.outer_step(loss, adam, state, episodes)
+
+    state = metaopt.OuterState.create({"x": 1.0}, adam)
+    for _ in range(3):
+        state, _ = step(state, EPISODES)
+    assert len(traces) == 1
