@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from models.errors import WeightsError
 from tracking_tasks.errors import InputError
@@ -38,6 +38,7 @@ def run(main: Main, flag_values: flags.FlagValues, argv: Sequence[str] | None = 
         except (InputError, WeightsError, OSError) as error:
             _fail(error, status=1)
 
+    logging.set_verbosity(logging.WARNING)  # the libraries' notes would bury ours
     app.run(guarded, argv=list(sys.argv if argv is None else argv), flags_parser=parse)
 
 

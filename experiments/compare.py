@@ -32,7 +32,7 @@ from absl import flags
 
 import metaopt
 import tracking_tasks
-from experiments import cli, comparison, training
+from experiments import cli, common, comparison, training
 from tracking_tasks import checkpoints, evaluation
 from tracking_tasks.data import sequences as sequences_lib
 from tracking_tasks.data.episodes import EpisodeConfig
@@ -81,9 +81,7 @@ PRESETS = {
 }
 
 FLAGS = flags.FlagValues()
-_TRACKER = flags.DEFINE_enum(
-    "tracker", "dimp", sorted(TRACKERS), "Which tracker.", flag_values=FLAGS
-)
+_TRACKER = common.tracker_flag(FLAGS)
 _INNER_OPTIMIZERS = flags.DEFINE_list(
     "inner_optimizers",
     "none,learned_rates,steepest_descent",
@@ -100,15 +98,8 @@ _PRESET = flags.DEFINE_enum(
 _SEEDS = flags.DEFINE_integer(
     "seeds", None, "Seeds per rule; by default the preset's.", 1, flag_values=FLAGS
 )
-_PHOTOS_DIR = flags.DEFINE_string(
-    "photos_dir", None, "A folder of photographs to render from.", flag_values=FLAGS
-)
-_DATASET_DIR = flags.DEFINE_string(
-    "dataset_dir", None, "Real sequences to evaluate on as well.", flag_values=FLAGS
-)
-_DATASET_FORMAT = flags.DEFINE_enum(
-    "dataset_format", "otb", list(sequences_lib.FORMATS), "Their layout.", flag_values=FLAGS
-)
+_PHOTOS_DIR = common.photos_dir_flag(FLAGS)
+_DATASET_DIR, _DATASET_FORMAT = common.dataset_flags(FLAGS, required=False)
 _RESUME = flags.DEFINE_bool(
     "resume", False, "Keep the finished cells in the output folder.", flag_values=FLAGS
 )

@@ -24,8 +24,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from absl import flags
 
-import tracking_tasks
-from experiments import cli
+from experiments import cli, common
 from tracking_tasks import evaluation
 from tracking_tasks.data import sequences as sequences_lib
 from tracking_tasks.errors import InputError
@@ -35,22 +34,8 @@ from tracking_tasks.files import write_atomic
 _MOST_CURVES = 12  # single sequences are plotted beside their mean up to so many
 
 FLAGS = flags.FlagValues()
-_TRACKER = flags.DEFINE_string("tracker", "dimp", "Which tracker.", flag_values=FLAGS)
-_INNER_OPTIMIZER = flags.DEFINE_string(
-    "inner_optimizer",
-    None,
-    "Which rule fits it to its target; by default that of the tracker's paper.",
-    flag_values=FLAGS,
-)
-_CHECKPOINT = flags.DEFINE_string(
-    "checkpoint", None, "Weights from experiments.train; by default those shipped.", FLAGS
-)
-_DATASET_DIR = flags.DEFINE_string(
-    "dataset_dir", None, "The folder with the sequences.", required=True, flag_values=FLAGS
-)
-_DATASET_FORMAT = flags.DEFINE_string(
-    "dataset_format", "otb", f"Its layout: {', '.join(sequences_lib.FORMATS)}.", FLAGS
-)
+_TRACKER = common.LoadedTracker(FLAGS)
+_DATASET_DIR, _DATASET_FORMAT = common.dataset_flags(FLAGS, required=True)
 _SEQUENCES = flags.DEFINE_list(
     "sequences", None, "Names of sequences, separated by commas; by default all.", FLAGS
 )
@@ -65,11 +50,9 @@ def main(_: Sequence[str]) -> None:
     cli.require_folder(folder)
     dataset = sequences_lib.read_dataset(pathlib.Path(_DATASET_DIR.value), _DATASET_FORMAT.value)
     chosen = select(dataset, _SEQUENCES.value)
-    tracker = tracking_tasks.load(
-        _TRACKER.value, inner_optimizer=_INNER_OPTIMIZER.value, checkpoint=_CHECKPOINT.value
-    )
+    tracker = _TRACKER.load()
     results = evaluation.evaluate(tracker, chosen)
-    heading = {"tracker": _TRACKER.value, "inner_optimizer": tracker.inner_optimizer}
+    heading = {"tracker": tracker.name, "inner_optimizer": tracker.inner_optimizer}
     save(folder, heading, results)
     print(table(results))
     print(f"written to {folder}")

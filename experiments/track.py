@@ -21,8 +21,7 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-import tracking_tasks
-from experiments import cli
+from experiments import cli, common
 from experiments.drawing import draw_box
 from experiments.evaluate import format_boxes
 from tracking_tasks.boxes import validate_box
@@ -45,16 +44,7 @@ _BOX = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string(
     "output", None, "An .mp4 or .gif file, or a folder.", required=True, flag_values=FLAGS
 )
-_TRACKER = flags.DEFINE_string("tracker", "dimp", "Which tracker.", flag_values=FLAGS)
-_INNER_OPTIMIZER = flags.DEFINE_string(
-    "inner_optimizer",
-    None,
-    "Which rule fits it to its target; by default that of the tracker's paper.",
-    flag_values=FLAGS,
-)
-_CHECKPOINT = flags.DEFINE_string(
-    "checkpoint", None, "Weights from experiments.train; by default those shipped.", FLAGS
-)
+_TRACKER = common.LoadedTracker(FLAGS)
 
 
 def main(_: Sequence[str]) -> None:
@@ -62,9 +52,7 @@ def main(_: Sequence[str]) -> None:
     video = read_video(_VIDEO.value)
     box = validate_box(_BOX.value.split(","), next(iter(video)).shape)
     video_path, boxes_path = output_paths(pathlib.Path(_OUTPUT.value), video.path)
-    tracker = tracking_tasks.load(
-        _TRACKER.value, inner_optimizer=_INNER_OPTIMIZER.value, checkpoint=_CHECKPOINT.value
-    )
+    tracker = _TRACKER.load()
     boxes: list[np.ndarray] = []
     write_video(video_path, track(tracker, video, box, boxes), video.fps)
     write_atomic(boxes_path, format_boxes(np.stack(boxes)))

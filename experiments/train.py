@@ -24,8 +24,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-import metaopt
-from experiments import cli, training
+from experiments import cli, common, training
 from tracking_tasks import checkpoints
 from tracking_tasks.data.photos import load_bank
 from tracking_tasks.errors import InputError
@@ -33,19 +32,9 @@ from tracking_tasks.trackers import TRACKERS
 
 FLAGS = flags.FlagValues()
 _DEFAULTS = training.TrainingConfig()
-_TRACKER = flags.DEFINE_enum(
-    "tracker", "dimp", sorted(TRACKERS), "Which tracker.", flag_values=FLAGS
-)
-_INNER_OPTIMIZER = flags.DEFINE_enum(
-    "inner_optimizer",
-    None,
-    metaopt.optimizers.names(),
-    "Which rule fits it to its target; by default that of the tracker's paper.",
-    flag_values=FLAGS,
-)
-_PHOTOS_DIR = flags.DEFINE_string(
-    "photos_dir", None, "A folder of photographs to render from.", flag_values=FLAGS
-)
+_TRACKER = common.tracker_flag(FLAGS)
+_INNER_OPTIMIZER = common.inner_optimizer_flag(FLAGS)
+_PHOTOS_DIR = common.photos_dir_flag(FLAGS)
 _OUTER_STEPS = flags.DEFINE_integer(
     "outer_steps", _DEFAULTS.outer_steps, "Number of outer steps.", 1, flag_values=FLAGS
 )

@@ -13,6 +13,7 @@ TRUTH = np.float32([[10 + index, 15, 20, 24] for index in range(4)])
 class Follower:
     """A tracker that moves the box it is given by one pixel a frame, as the target does."""
 
+    name = "dimp"
     inner_optimizer = "steepest_descent"
 
     def init(self, image, box):

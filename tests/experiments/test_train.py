@@ -8,6 +8,7 @@ import tracking_tasks
 from experiments import train, training
 from tests.experiments import programs
 from tests.experiments.test_training import CONFIG, batches
+from tests.tracking_tasks.test_trackers import make
 from tracking_tasks import checkpoints
 
 
@@ -17,10 +18,19 @@ def on_small_episodes(monkeypatch):
     monkeypatch.setattr(train, "_DEFAULTS", CONFIG)
     monkeypatch.setattr(training, "rendered_batches", lambda bank, config: batches)
     monkeypatch.setattr(train, "load_bank", lambda folder, split: _Bank())
+    monkeypatch.setattr(train, "TRACKERS", {"dimp": _Small})
 
 
 class _Bank:
     photos = cutouts = ()
+
+
+class _Small(train.TRACKERS["dimp"]):
+    """The tracker of the other tests under the same name."""
+
+    @classmethod
+    def create(cls, rule="steepest_descent", config=None, backbone=None):
+        return make("dimp", rule)
 
 
 def run(folder, *more):
