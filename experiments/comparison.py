@@ -103,9 +103,10 @@ def _save_losses(
         for index, (rule, cells) in enumerate(by_rule.items()):
             curves = np.array([cell[name] for cell in cells])
             steps = np.arange(curves.shape[1])
-            axes.plot(steps, curves.mean(0), f"C{index}.-", label=rule)
+            style = plots.line_style(index)
+            axes.plot(steps, curves.mean(0), marker=".", label=rule, **style)
             axes.fill_between(
-                steps, curves.min(0), curves.max(0), color=f"C{index}", alpha=0.2, linewidth=0
+                steps, curves.min(0), curves.max(0), color=style["color"], alpha=0.2, linewidth=0
             )
         axes.axvline(trained, color="0.7", linestyle=":", label="trained number of steps")
         axes.set(xlabel="inner step", ylabel=label, yscale="log")
@@ -126,7 +127,7 @@ def _save_learned_functions(
     for axes, (name, (x, y)) in zip(rows, initial.items(), strict=True):
         for index, (rule, cells) in enumerate(by_rule.items()):
             learned = np.mean([cell["learned_functions"][name] for cell in cells], axis=0)
-            axes.plot(x, learned, color=f"C{index}", label=rule)
+            axes.plot(x, learned, label=rule, **plots.line_style(index))
         axes.plot(x, y, "k:", label="initial")
         axes.set(title=name, xlabel="distance to the target's centre (cells)")
         axes.grid(color="0.9")

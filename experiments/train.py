@@ -41,6 +41,9 @@ _OUTER_STEPS = flags.DEFINE_integer(
 _EPISODES = flags.DEFINE_integer(
     "episodes", _DEFAULTS.episodes, "Episodes in each outer step.", 1, flag_values=FLAGS
 )
+_ACCUMULATE = flags.DEFINE_integer(
+    "accumulate", 1, "Outer steps whose mean gradient makes one update.", 1, flag_values=FLAGS
+)
 _LEARNING_RATE = flags.DEFINE_float(
     "learning_rate", _DEFAULTS.learning_rate, "Peak of the outer rate.", 0.0, flag_values=FLAGS
 )
@@ -70,6 +73,7 @@ def main(_: Sequence[str]) -> None:
         _DEFAULTS,
         outer_steps=_OUTER_STEPS.value,
         episodes=_EPISODES.value,
+        accumulate=_ACCUMULATE.value,
         learning_rate=_LEARNING_RATE.value,
         seed=_SEED.value,
         save_every=_SAVE_EVERY.value,

@@ -2,20 +2,17 @@
 
 import dataclasses
 import functools
-import json
-import math
 import pathlib
 from collections.abc import Callable
 from typing import Any
 
 import jax
-import numpy as np
 import optax
-import orbax.checkpoint as ocp
-from tensorboardX import SummaryWriter
+from jax.sharding import PartitionSpec
 from tqdm import tqdm
 
 import metaopt
+from experiments.run_folder import RunFolder
 from tracking_tasks.data.episodes import EpisodeConfig, sample_episodes
 from tracking_tasks.data.photos import PhotoBank
 from tracking_tasks.data.renderer import RendererConfig
@@ -33,6 +30,7 @@ class TrainingConfig:
         learning_rate: peak of Adam's rate; linear warm-up over a twentieth of the steps, then
             half a cosine down to a hundredth.
         clip: largest global norm of the outer gradient.
+        accumulate: outer steps whose mean gradient makes one update of the parameters.
         seed: of the episodes.
         save_every: steps between checkpoints.
         log_every: steps between logged metrics.
@@ -45,6 +43,7 @@ class TrainingConfig:
     episodes: int = 8
     learning_rate: float = 1e-3
     clip: float = 1.0
+    accumulate: int = 1
     seed: int = 0
     save_every: int = 100
     log_every: int = 10
@@ -57,11 +56,38 @@ Batches = Callable[[int], Episode]
 
 
 def rendered_batches(bank: PhotoBank, config: TrainingConfig) -> Batches:
-    """The batch of episodes of each outer step: a pure function of the seed and the step."""
+    """The batch of episodes of each outer step: a pure function of the seed and the step.
+
+    Each device renders its share.
+
+    Raises:
+        InputError: if the episodes of a batch do not divide among the devices.
+    """
+    mesh = metaopt.episode_mesh()
+    if config.episodes % mesh.size:
+        raise InputError(
+            f"--episodes={config.episodes} do not divide among {mesh.size} devices: use a multiple"
+        )
     key = jax.random.key(config.seed)
-    return lambda index: sample_episodes(
-        jax.random.fold_in(key, index), bank, config.episodes, config.episode, config.renderer
-    )
+
+    @jax.jit
+    def render(keys: jax.Array, bank: PhotoBank) -> Episode:
+        sample = lambda keys, bank: sample_episodes(keys, bank, config.episode, config.renderer)
+        dealt_out, everywhere = PartitionSpec("episodes"), PartitionSpec()
+        return jax.shard_map(
+            sample,
+            mesh=mesh,
+            in_specs=(dealt_out, everywhere),
+            out_specs=dealt_out,
+            check_vma=False,
+        )(keys, bank)
+
+    def batch(index: int) -> Episode:
+        keys = jax.random.split(jax.random.fold_in(key, index), config.episodes)
+        bank_everywhere, keys = metaopt.distribute(mesh, bank, keys)
+        return render(keys, bank_everywhere)
+
+    return batch
 
 
 def train(
@@ -88,13 +114,14 @@ def train(
     Raises:
         InputError: if the loss is not finite for `config.patience` steps in a row.
     """
-    transformation = _transformation(config.outer_steps, config.learning_rate, config.clip)
+    transformation = _transformation(
+        config.outer_steps, config.learning_rate, config.clip, config.accumulate
+    )
     backbone = tracker.backbone
     state = metaopt.OuterState.create(tracker.replace(backbone=None), transformation)
-    log = _Log(folder)
-    checkpoints = _Checkpoints(folder) if folder else None
-    if checkpoints and resume:
-        state = checkpoints.restore(state)
+    run = RunFolder(folder) if folder else None
+    if run and resume:
+        state = run.restore(state)
     first = int(state.step)
     bar = tqdm(range(first, config.outer_steps), label, initial=first, total=config.outer_steps)
     for index in bar:
@@ -102,27 +129,34 @@ def train(
         done = index + 1
         if done % config.log_every == 0 or done == config.outer_steps:
             values = {name: float(value) for name, value in metrics.items()}
-            values["skipped"] = int(state.skipped)
-            log.write(done, values)
             bar.set_postfix(loss=f"{values['outer_loss']:.5f}", refresh=False)
+            if run:
+                run.log(done, values | {"skipped": int(state.skipped)})
             if int(state.skipped_in_a_row) >= config.patience:
                 raise InputError(
                     f"the outer loss was not finite for {config.patience} steps up to step {done}: "
-                    "lower --learning_rate or start from another checkpoint."
+                    "lower --learning_rate or start from another checkpoint"
                 )
-        if checkpoints and (done % config.save_every == 0 or done == config.outer_steps):
-            checkpoints.save(done, state)
-    log.close()
+        if run and (done % config.save_every == 0 or done == config.outer_steps):
+            run.save(state)
+    if run:
+        run.close()
     return state.params.replace(backbone=backbone)
 
 
 @functools.cache
-def _transformation(steps: int, rate: float, clip: float) -> optax.GradientTransformation:
+def _transformation(
+    steps: int, rate: float, clip: float, accumulate: int
+) -> optax.GradientTransformation:
     """The outer optimizer; one object per setting, so that `_step` compiles once per setting."""
-    warm_up = max(steps // 20, 1)
-    decay = max(steps, warm_up + 1)
+    updates = max(steps // accumulate, 1)
+    warm_up = max(updates // 20, 1)
+    decay = max(updates, warm_up + 1)
     schedule = optax.warmup_cosine_decay_schedule(0.0, rate, warm_up, decay, rate / 100)
-    return optax.chain(optax.clip_by_global_norm(clip), optax.adam(schedule))
+    single = optax.chain(optax.clip_by_global_norm(clip), optax.adam(schedule))
+    if accumulate == 1:
+        return single
+    return optax.MultiSteps(single, accumulate).gradient_transformation()
 
 
 @functools.partial(jax.jit, static_argnames="transformation", donate_argnames="state")
@@ -134,52 +168,3 @@ def _step(
 ) -> tuple[metaopt.OuterState, dict[str, jax.Array]]:
     loss = lambda tracker, episode: tracker.replace(backbone=backbone).outer_loss(episode)
     return metaopt.outer_step(loss, transformation, state, episodes)
-
-
-class _Checkpoints:
-    """The newest outer states, written atomically by Orbax."""
-
-    def __init__(self, folder: pathlib.Path) -> None:
-        options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
-        self._manager = ocp.CheckpointManager((folder / "state").absolute(), options=options)
-
-    def save(self, step: int, state: metaopt.OuterState) -> None:
-        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
-        self._manager.save(step, args=ocp.args.StandardSave(leaves), force=True)
-
-    def restore(self, state: metaopt.OuterState) -> metaopt.OuterState:
-        """The newest state, or the given one if there is none yet."""
-        step = self._manager.latest_step()
-        if step is None:
-            return state
-        leaves, structure = jax.tree.flatten(state)
-        target = [np.asarray(leaf) for leaf in leaves]
-        try:
-            saved = self._manager.restore(step, args=ocp.args.StandardRestore(target))
-        except (ValueError, OSError) as error:
-            raise InputError(
-                f"{self._manager.directory}: its checkpoint is damaged or of another run; "
-                "train into an empty folder."
-            ) from error
-        return jax.tree.unflatten(structure, [jax.numpy.asarray(leaf) for leaf in saved])
-
-
-class _Log:
-    """Metrics as TensorBoard events and as JSON lines."""
-
-    def __init__(self, folder: pathlib.Path | None) -> None:
-        self._writer = SummaryWriter(str(folder / "events")) if folder else None
-        self._path = folder / "metrics.jsonl" if folder else None
-
-    def write(self, step: int, values: dict[str, float]) -> None:
-        if self._writer is None or self._path is None:
-            return
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, step)
-        finite = {k: v if math.isfinite(v) else None for k, v in values.items()}
-        with open(self._path, "a") as file:
-            file.write(json.dumps({"step": step, **finite}) + "\n")
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()

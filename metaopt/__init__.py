@@ -9,7 +9,13 @@ objective's, and the batch.
 """
 
 from metaopt._adjoints import Adjoint as Adjoint
+from metaopt._adjoints import FirstOrder as FirstOrder
+from metaopt._adjoints import Implicit as Implicit
+from metaopt._adjoints import Truncated as Truncated
 from metaopt._adjoints import Unrolled as Unrolled
+from metaopt._evolution import PersistentState as PersistentState
+from metaopt._evolution import evolution_gradient as evolution_gradient
+from metaopt._evolution import persistent_evolution_gradient as persistent_evolution_gradient
 from metaopt._fit import FitResult as FitResult
 from metaopt._fit import fit as fit
 from metaopt._objectives import CompositeLoss as CompositeLoss
@@ -19,7 +25,12 @@ from metaopt._objectives import Objective as Objective
 from metaopt._objectives import ScalarLoss as ScalarLoss
 from metaopt._outer import OuterState as OuterState
 from metaopt._outer import outer_step as outer_step
+from metaopt._parallel import distribute as distribute
+from metaopt._parallel import episode_mesh as episode_mesh
 from metaopt.optimizers import InnerOptimizer as InnerOptimizer
+from metaopt.optimizers.coordinatewise_rnn import CoordinatewiseRNN as CoordinatewiseRNN
 from metaopt.optimizers.gradient_descent import GradientDescent as GradientDescent
+from metaopt.optimizers.gradient_network import GradientNetwork as GradientNetwork
 from metaopt.optimizers.learned_rates import LearnedRates as LearnedRates
+from metaopt.optimizers.random_scaling import RandomScaling as RandomScaling
 from metaopt.optimizers.steepest_descent import SteepestDescent as SteepestDescent

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
-from metaopt._adjoints import Adjoint, Unrolled
+from metaopt._adjoints import Adjoint, Loop, Unrolled
 from metaopt._objectives import Objective
 from metaopt.optimizers._base import InnerOptimizer
 
@@ -18,9 +18,10 @@ class FitResult(NamedTuple):
     Attributes:
         params: the params after the last step.
         losses: (steps + 1,), the objective before each step and after the last one. With `batches`
-            the loss of entry t is on batch t, that of the last entry on the last batch.
+            the loss of entry t is on batch t, that of the last entry on the last batch. With
+            `active_steps` the entries beyond are the last one repeated.
         observed: `observe(params)` on the initial params and after each step, stacked along a
-            leading axis of steps + 1; None without `observe`.
+            leading axis of steps + 1, repeated like `losses`; None without `observe`.
         state: the state of the inner optimizer after the last step, with which a later fit goes on.
     """
 
@@ -41,10 +42,12 @@ def fit(
     adjoint: Adjoint | None = None,
     observe: Callable[[PyTree], PyTree] | None = None,
     state: PyTree = None,
+    active_steps: int | Int[Array, ""] | None = None,
 ) -> FitResult:
     """Minimizes `objective` over `params` by `steps` steps of `optimizer`, under `lax.scan`.
 
-    Differentiable in every leaf of every argument, and in what the objective closes over.
+    Differentiable in every leaf of every argument, and in what the objective closes over, as far
+    as the adjoint goes.
 
     Args:
         optimizer: the rule; its leaves are meta-parameters.
@@ -58,6 +61,9 @@ def fit(
         observe: a function of the params to be recorded at every iterate (DiMP, eq. 9) without
             keeping the iterates themselves.
         state: where the optimizer goes on from; `optimizer.init(params)` by default.
+        active_steps: how many steps are really taken, clipped to 0 ... `steps`; all by default. It
+            may be traced, so that a fit of another length needs no other compilation. With
+            `batches` the first `active_steps` of them are used.
 
     Raises:
         ValueError: if not exactly one of `batch` and `batches` is given, if `steps` is negative, or
@@ -76,19 +82,19 @@ def fit(
                 f"theirs are {sorted(lengths)}."
             )
 
+    skipped = 0 if active_steps is None else steps - jnp.clip(active_steps, 0, steps)
+    if active_steps is not None:
+        batches = jax.tree.map(lambda leaf: jnp.roll(leaf, skipped, axis=0), batches)
     observe = observe or (lambda params: None)
-
-    def body(carry: tuple[PyTree, PyTree], slice_: PyTree) -> tuple[tuple[PyTree, PyTree], tuple]:
-        params, state = carry
-        samples = batch if batches is None else slice_
-        record = objective.loss(params, samples), observe(params)
-        return optimizer.step(objective, params, state, samples), record
-
+    loop = Loop(optimizer, objective, observe, batch, batches, steps, skipped)
     carry = params, optimizer.init(params) if state is None else state
-    (params, state), (losses, observed) = (adjoint or Unrolled()).scan(body, carry, batches, steps)
-    last = batch if batches is None else jax.tree.map(lambda leaf: leaf[-1], batches)
-    losses = jnp.append(losses, objective.loss(params, last))
-    observed = jax.tree.map(
-        lambda stack, final: jnp.concatenate([stack, final[None]]), observed, observe(params)
+    (params, state), records = (adjoint or Unrolled()).run(loop, carry)
+    last = loop.record(params, loop.last_samples)
+    losses, observed = jax.tree.map(
+        lambda stack, final: jnp.concatenate([stack, final[None]]), records, last
     )
+    if active_steps is not None:
+        # The records of the skipped steps, at the front, give way to repetitions of the last.
+        order = jnp.minimum(jnp.arange(steps + 1) + skipped, steps)
+        losses, observed = jax.tree.map(lambda stack: stack[order], (losses, observed))
     return FitResult(params, losses, observed, state)

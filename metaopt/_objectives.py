@@ -21,6 +21,11 @@ Quadratic = tuple[PyTree, Callable[[PyTree], Scalar]]
 class Objective(Pytree):
     """What an inner loop minimizes over `params`, given a `batch` of samples."""
 
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return type(self).__name__
+
     @abc.abstractmethod
     def loss(self, params: PyTree, batch: PyTree) -> Scalar:
         """The scalar that is minimized."""
@@ -135,6 +140,6 @@ def require_curvature(objective: Objective, user: str) -> CurvedObjective:
     if isinstance(objective, CurvedObjective):
         return objective
     raise TypeError(
-        f"{user} needs the curvature of its objective, and {type(objective).__name__} has none: "
+        f"{user} needs the curvature of its objective, and {objective.name} has none: "
         "give it metaopt.LeastSquares(residuals) or metaopt.CompositeLoss(outputs, criterion)."
     )

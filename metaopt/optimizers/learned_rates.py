@@ -1,7 +1,5 @@
 """A learned rate for every parameter and every step: the rule of Meta-SGD and MetaRTT."""
 
-from typing import Literal
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, PyTree
@@ -9,8 +7,6 @@ from jaxtyping import Array, Int, PyTree
 from metaopt._objectives import Objective
 from metaopt._pytree import static
 from metaopt.optimizers._base import InnerOptimizer, register
-
-Granularity = Literal["parameter", "tensor", "scalar"]
 
 
 class LearnedRates(InnerOptimizer):
@@ -20,12 +16,21 @@ class LearnedRates(InnerOptimizer):
 
     (Li et al., "Meta-SGD", 2017, eq. 1; per step as in Jung et al., "Real-Time Object Tracking via
     Meta-Learning", AAAI 2020, eq. 1.) Rates may become negative. From step K on the last set
-    repeats, so a fit may take more steps than were trained for.
+    repeats, so a fit may take more steps than were trained for; a fit that goes on from the state
+    of another counts on.
+
+    What MetaRTT meta-learns together are the initial params, which are simply an argument of `fit`,
+    and two sets of rates, one for the first frame and one for online adaptation: two rules, each
+    with a count of its own.
+
+        first = metaopt.fit(meta["rates"], objective, meta["params"], support, steps=5)
+        later = metaopt.fit(meta["online_rates"], objective, first.params, online, steps=5)
 
     Args:
         params: inner parameters of the shapes to be fitted.
         steps: the number K of rate sets, 1 or more.
-        granularity: a rate for each "parameter", each "tensor" (leaf), or one "scalar".
+        granularity: a rate for each "parameter", each "tensor" (leaf), or one "scalar". At a rate
+            per parameter the rule weighs K times as much as the params.
         initial_rate: the value at which all rates start.
 
     Attributes:
@@ -38,14 +43,14 @@ class LearnedRates(InnerOptimizer):
 
     rates: PyTree
     steps: int = static()
-    granularity: Granularity = static()
+    granularity: str = static()
 
     def __init__(
         self,
         params: PyTree,
         *,
         steps: int,
-        granularity: Granularity = "parameter",
+        granularity: str = "parameter",
         initial_rate: float = 1e-2,
     ) -> None:
         if steps < 1:
@@ -55,10 +60,12 @@ class LearnedRates(InnerOptimizer):
             "tensor": lambda leaf: (steps,) + (1,) * leaf.ndim,
         }
         if granularity == "scalar":
-            rates: PyTree = jnp.full((steps,), initial_rate)
+            rates: PyTree = jnp.full((steps,), initial_rate, float)
         elif granularity in shapes:
             shape = shapes[granularity]
-            rates = jax.tree.map(lambda p: jnp.full(shape(p), initial_rate, p.dtype), params)
+            # bfloat16 would swallow the outer loop's small steps.
+            dtype = lambda p: jnp.promote_types(p.dtype, jnp.float32)
+            rates = jax.tree.map(lambda p: jnp.full(shape(p), initial_rate, dtype(p)), params)
         else:
             raise ValueError(
                 f"unknown granularity {granularity!r}; known are parameter, tensor, scalar."

@@ -104,7 +104,12 @@ def nothing(dataset):
         (shrink, [], "Cup, first frame: box 0,0,1,5 is too small", 1),
         (damage, [], "0003.png is not a readable image", 1),
         (nothing, ["--sequences=Cup,Mug"], "'Mug': known sequences are Ball, Cup", 1),
-        (nothing, ["--dataset_format=vot"], "--dataset_format=vot: value should be one of <otb>", 2),
+        (
+            nothing,
+            ["--dataset_format=vot"],
+            "--dataset_format=vot: value should be one of <otb>",
+            2,
+        ),
         (nothing, ["--tracker=kcf"], "--tracker=kcf: value should be one of <dimp>", 2),
         (nothing, ["--dataset_dir=missing"], "missing is not a folder", 1),
         (nothing, ["--trakcer=dimp"], "Did you mean: tracker", 2),

@@ -58,3 +58,17 @@ def test_the_step_compiles_once():
     for _ in range(3):
         state, _ = step(state, EPISODES)
     assert len(traces) == 1
+
+
+def test_accumulated_steps_equal_one_step_on_all_their_episodes():
+    """Gradient accumulation is optax's; the outer step has to leave it whole."""
+    once = optax.sgd(0.1)
+    accumulated = optax.MultiSteps(once, 2).gradient_transformation()
+    whole = metaopt.OuterState.create({"x": jnp.asarray(1.0)}, once)
+    whole, _ = metaopt.outer_step(loss, once, whole, EPISODES)
+    state = metaopt.OuterState.create({"x": jnp.asarray(1.0)}, accumulated)
+    for index in range(2):
+        assert state.params["x"] == 1.0
+        half = jax.tree.map(lambda leaf, i=index: leaf[i : i + 1], EPISODES)
+        state, _ = metaopt.outer_step(loss, accumulated, state, half)
+    np.testing.assert_allclose(state.params["x"], whole.params["x"], rtol=1e-6)

@@ -13,6 +13,10 @@ EPISODE = EpisodeConfig(crop_size=64)
 RENDERER = RendererConfig(side=96, target_size=(0.15, 0.25), distractors=1, subframes=1)
 
 
+def keys(seed):
+    return jax.random.split(jax.random.key(seed), 6)
+
+
 @pytest.fixture(scope="module")
 def bank():
     return load_bank(None, "test")
@@ -20,14 +24,14 @@ def bank():
 
 @pytest.fixture(scope="module")
 def episodes(bank):
-    return sample_episodes(jax.random.key(3), bank, 6, EPISODE, RENDERER)
+    return sample_episodes(keys(3), bank, EPISODE, RENDERER)
 
 
 def test_the_same_key_gives_the_same_episodes_and_another_key_others(bank, episodes):
-    again = sample_episodes(jax.random.key(3), bank, 6, EPISODE, RENDERER)
+    again = sample_episodes(keys(3), bank, EPISODE, RENDERER)
     for left, right in zip(jax.tree.leaves(episodes), jax.tree.leaves(again), strict=True):
         np.testing.assert_array_equal(left, right)
-    other = sample_episodes(jax.random.key(4), bank, 6, EPISODE, RENDERER)
+    other = sample_episodes(keys(4), bank, EPISODE, RENDERER)
     assert np.abs(other.query_images - episodes.query_images).mean() > 1
 
 

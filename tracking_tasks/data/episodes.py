@@ -47,20 +47,15 @@ class EpisodeConfig:
     least_visible: float = 0.3
 
 
-@functools.partial(jax.jit, static_argnames=("count", "config", "renderer"))
+@functools.partial(jax.jit, static_argnames=("config", "renderer"))
 def sample_episodes(
-    key: Key[Array, ""],
-    bank: PhotoBank,
-    count: int,
-    config: EpisodeConfig,
-    renderer: RendererConfig,
+    keys: Key[Array, " episodes"], bank: PhotoBank, config: EpisodeConfig, renderer: RendererConfig
 ) -> Episode:
-    """Renders `count` random episodes; every leaf has a leading axis of episodes.
+    """Renders a random episode for each key; every leaf has a leading axis of episodes.
 
-    Pure in its key: the same arguments give the same episodes.
+    Pure in the keys: the same arguments give the same episodes.
     """
     # One after the other: batched gathers are several times slower on a CPU.
-    keys = jax.random.split(key, count)
     return jax.lax.map(lambda one: _sample_episode(one, bank, config, renderer), keys)
 
 

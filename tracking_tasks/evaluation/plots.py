@@ -3,10 +3,10 @@
 import io
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -26,9 +26,9 @@ def save_success_plot(path: pathlib.Path, curves: Mapping[str, Curve], title: st
     """
     scores = {name: float(curve.mean()) for name, curve in curves.items()}
     figure, axes = _axes(title, "overlap threshold", "success rate (area under the curve)")
-    for name, color in _ranked(scores):
+    for name, style in _ranked(scores):
         thresholds = np.linspace(0, 1, len(curves[name]))
-        axes.plot(thresholds, curves[name], color=color, label=f"{name} [{scores[name]:.3f}]")
+        axes.plot(thresholds, curves[name], **style, label=f"{name} [{scores[name]:.3f}]")
     _save(path, figure, axes)
 
 
@@ -43,8 +43,8 @@ def save_precision_plot(path: pathlib.Path, curves: Mapping[str, Curve], title: 
     scores = {name: float(curve[int(PRECISION_THRESHOLD)]) for name, curve in curves.items()}
     figure, axes = _axes(title, "centre error threshold (pixels)", "precision (at 20 pixels)")
     axes.axvline(PRECISION_THRESHOLD, color="0.7", linestyle=":")
-    for name, color in _ranked(scores):
-        axes.plot(curves[name], color=color, label=f"{name} [{scores[name]:.3f}]")
+    for name, style in _ranked(scores):
+        axes.plot(curves[name], **style, label=f"{name} [{scores[name]:.3f}]")
     _save(path, figure, axes)
 
 
@@ -57,14 +57,18 @@ def _axes(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _ranked(scores: Mapping[str, float]) -> list[tuple[str, tuple[float, ...]]]:
-    """Returns the names, best first, each with a colour that its place in `scores` gives it.
+def line_style(index: int) -> dict[str, Any]:
+    """The colour of the curve of that index, the same in every plot; dashed from the tenth on."""
+    return {"color": f"C{index % 10}", "linestyle": ("-", "--", ":")[index // 10 % 3]}
+
+
+def _ranked(scores: Mapping[str, float]) -> list[tuple[str, dict[str, Any]]]:
+    """Returns the names, best first, each with the style that its place in `scores` gives it.
 
     So a name keeps its colour from one plot to the next.
     """
-    palette = colormaps["tab20"]
-    colors = {name: palette(index % palette.N) for index, name in enumerate(scores)}
-    return [(name, colors[name]) for name in sorted(scores, key=lambda name: -scores[name])]
+    styles = {name: line_style(index) for index, name in enumerate(scores)}
+    return [(name, styles[name]) for name in sorted(scores, key=lambda name: -scores[name])]
 
 
 def _save(path: pathlib.Path, figure: Figure, axes: Axes) -> None:

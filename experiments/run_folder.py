@@ -1,0 +1,84 @@
+"""What a meta-training leaves on disk while it runs: states to resume from, and metrics."""
+
+import json
+import math
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+from tensorboardX import SummaryWriter
+
+import metaopt
+from tracking_tasks.errors import InputError
+from tracking_tasks.files import write_atomic
+
+
+class RunFolder:
+    """Checkpoints by Orbax in `state/`, TensorBoard `events/`, and `metrics.jsonl`.
+
+    Args:
+        folder: made if it does not exist.
+    """
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
+        self._manager = ocp.CheckpointManager((folder / "state").absolute(), options=options)
+        self._metrics = folder / "metrics.jsonl"
+        self._events = folder / "events"
+        self._writer: SummaryWriter | None = None
+
+    def save(self, state: metaopt.OuterState) -> None:
+        """Writes a state; after a kill it is there whole or not at all."""
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
+        self._manager.save(int(state.step), args=ocp.args.StandardSave(leaves), force=True)
+
+    def restore(self, state: metaopt.OuterState) -> metaopt.OuterState:
+        """The newest state, or the given one if there is none; later metrics are forgotten.
+
+        Raises:
+            InputError: if the newest state is damaged or of another run.
+        """
+        newest = self._manager.latest_step()
+        self._forget_metrics_after(newest or 0)
+        if newest is None:
+            return state
+        leaves, structure = jax.tree.flatten(state)
+        target = [np.asarray(leaf) for leaf in leaves]
+        try:
+            saved = self._manager.restore(newest, args=ocp.args.StandardRestore(target))
+        except (ValueError, OSError, KeyError) as error:
+            raise InputError(
+                f"{self._manager.directory}: its state is damaged or of another run; "
+                "train into an empty folder"
+            ) from error
+        return jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in saved])
+
+    def log(self, step: int, values: dict[str, float]) -> None:
+        """Appends the metrics of a step."""
+        if self._writer is None:
+            self._writer = SummaryWriter(str(self._events))
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+        finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        with open(self._metrics, "a") as file:
+            file.write(json.dumps({"step": step, **finite}) + "\n")
+
+    def close(self) -> None:
+        """Flushes the events."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def _forget_metrics_after(self, step: int) -> None:
+        """Drops the lines that a resumed run will write again, and a line cut by a kill."""
+        if not self._metrics.exists():
+            return
+        kept = []
+        for line in self._metrics.read_text().splitlines():
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+            except (ValueError, KeyError, TypeError):
+                continue
+        write_atomic(self._metrics, "".join(kept))

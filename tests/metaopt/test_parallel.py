@@ -1,0 +1,56 @@
+"""The same outer step on one device, on 8 simulated ones, and on 2 processes."""
+
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import metaopt
+
+ROOT = pathlib.Path(__file__).parents[2]
+PROGRAM = [sys.executable, str(ROOT / "tests/metaopt/parallel_program.py")]
+
+
+def start(devices, *arguments):
+    environment = os.environ | {
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": str(ROOT),
+    }
+    return subprocess.Popen(
+        [*PROGRAM, *arguments], env=environment, stdout=subprocess.PIPE, text=True
+    )
+
+
+def values(process):
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0
+    return np.array(output.splitlines()[-1].split(), float)
+
+
+def test_meta_gradients_are_equal_on_one_device_eight_and_two_processes():
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        coordinator = f"localhost:{probe.getsockname()[1]}"
+    one, eight = start(1), start(8)
+    two = [start(1, coordinator, "2", str(index)) for index in range(2)]
+    reference = values(one)
+    assert reference[0] == 1 and np.abs(reference[3:]).max() > 0
+    for process, devices in [(eight, 8), (two[0], 2), (two[1], 2)]:
+        actual = values(process)
+        assert actual[0] == devices
+        # Sums in another order: equal to float32's precision of the largest entry.
+        scale = np.abs(reference[1:]).max()
+        np.testing.assert_allclose(actual[1:], reference[1:], rtol=0, atol=1e-6 * scale)
+
+
+def test_episodes_that_do_not_divide_are_refused():
+    mesh = jax.sharding.AbstractMesh((4,), ("episodes",))
+    with pytest.raises(ValueError, match=r"\[6\] episodes do not divide among 4 devices"):
+        metaopt.distribute(mesh, {}, jnp.zeros((6, 2)))
