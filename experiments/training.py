@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import optax
-from jax.sharding import PartitionSpec
+from jax.sharding import Mesh, PartitionSpec
 from tqdm import tqdm
 
 import metaopt
@@ -69,18 +69,7 @@ def rendered_batches(bank: PhotoBank, config: TrainingConfig) -> Batches:
             f"--episodes={config.episodes} do not divide among {mesh.size} devices: use a multiple"
         )
     key = jax.random.key(config.seed)
-
-    @jax.jit
-    def render(keys: jax.Array, bank: PhotoBank) -> Episode:
-        sample = lambda keys, bank: sample_episodes(keys, bank, config.episode, config.renderer)
-        dealt_out, everywhere = PartitionSpec("episodes"), PartitionSpec()
-        return jax.shard_map(
-            sample,
-            mesh=mesh,
-            in_specs=(dealt_out, everywhere),
-            out_specs=dealt_out,
-            check_vma=False,
-        )(keys, bank)
+    render = _renderer(mesh, config.episode, config.renderer)
 
     def batch(index: int) -> Episode:
         keys = jax.random.split(jax.random.fold_in(key, index), config.episodes)
@@ -88,6 +77,24 @@ def rendered_batches(bank: PhotoBank, config: TrainingConfig) -> Batches:
         return render(keys, bank_everywhere)
 
     return batch
+
+
+@functools.cache
+def _renderer(
+    mesh: Mesh, episode: EpisodeConfig, renderer: RendererConfig
+) -> Callable[[jax.Array, PhotoBank], Episode]:
+    """Renders an episode for each key, every device its share; one compilation per setting."""
+    sample = functools.partial(sample_episodes, config=episode, renderer=renderer)
+    dealt_out, everywhere = PartitionSpec("episodes"), PartitionSpec()
+    return jax.jit(
+        jax.shard_map(
+            sample,
+            mesh=mesh,
+            in_specs=(dealt_out, everywhere),
+            out_specs=dealt_out,
+            check_vma=False,
+        )
+    )
 
 
 def train(

@@ -72,3 +72,28 @@ def test_accumulated_steps_equal_one_step_on_all_their_episodes():
         half = jax.tree.map(lambda leaf, i=index: leaf[i : i + 1], EPISODES)
         state, _ = metaopt.outer_step(loss, accumulated, state, half)
     np.testing.assert_allclose(state.params["x"], whole.params["x"], rtol=1e-6)
+
+
+def test_the_number_of_inner_steps_may_vary_without_a_compilation_per_value():
+    objective = metaopt.ScalarLoss(lambda x, episode: 0.5 * jnp.sum((x - episode["target"]) ** 2))
+    sgd, traces = optax.sgd(0.0), []
+
+    def after_the_fit(params, episode):
+        rule = metaopt.LearnedRates(jnp.zeros(()), steps=1).replace(rates=params["rate"])
+        result = metaopt.fit(
+            rule, objective, jnp.zeros(()), episode, steps=8, active_steps=episode["steps"]
+        )
+        return result.losses[-1], {}
+
+    @jax.jit
+    def step(state, episodes):
+        traces.append(None)
+        return metaopt.outer_step(after_the_fit, sgd, state, episodes)
+
+    state = metaopt.OuterState.create({"rate": jnp.array([0.1])}, sgd)
+    for steps in ([1, 1], [3, 5], [8, 0]):
+        episodes = {"target": EPISODES["target"], "steps": jnp.array(steps)}
+        _, metrics = step(state, episodes)
+        expected = np.mean([0.5 * (t * 0.9**n) ** 2 for t, n in zip((2, 4), steps, strict=True)])
+        np.testing.assert_allclose(metrics["outer_loss"], expected, rtol=1e-5)
+    assert len(traces) == 1

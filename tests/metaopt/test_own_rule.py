@@ -1,42 +1,44 @@
-"""The README's example of one's own rule, run as it stands there."""
+"""The README's example of one's own rule, run as it is printed there."""
+
+import pathlib
+import re
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import metaopt
 
-
-class HeavyBall(metaopt.InnerOptimizer):
-    """Polyak's heavy ball; its two numbers are meta-parameters."""
-
-    rate: jax.Array
-    momentum: jax.Array
-
-    def init(self, params):
-        return jax.tree.map(jnp.zeros_like, params)
-
-    def step(self, objective, params, state, batch):
-        gradient = objective.gradient(params, batch)
-        state = jax.tree.map(lambda v, g: self.momentum * v - self.rate * g, state, gradient)
-        return jax.tree.map(jnp.add, params, state), state
-
-
-OBJECTIVE = metaopt.LeastSquares(lambda params, batch: batch * params - 1.0)
+README = pathlib.Path(__file__).parents[2] / "README.md"
 START, BATCH = jnp.zeros(2), jnp.array([1.0, 3.0])
 
 
-def outer_loss(rule):
-    return metaopt.fit(rule, OBJECTIVE, START, BATCH, steps=8).losses[-1]
+@pytest.fixture
+def example(monkeypatch):
+    """The names that the example defines; its rule is registered in an empty register."""
+    monkeypatch.setattr(metaopt.optimizers._base, "_FACTORIES", {})
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    rule, registered = (block for block in blocks if "HeavyBall" in block)
+    assert len(rule.split("rule = ")[0].strip().splitlines()) <= 20
+    names = {
+        "jax": jax,
+        "jnp": jnp,
+        "metaopt": metaopt,
+        "register": metaopt.optimizers.register,
+        "__name__": "example",
+    }
+    exec(rule + registered, names)
+    return names
 
 
-def test_the_rule_follows_its_recursion_and_can_be_meta_trained():
-    rule = HeavyBall(rate=jnp.array(0.05), momentum=jnp.array(0.5))
+def test_the_rule_follows_its_recursion_and_can_be_meta_trained(example):
+    rule, objective, outer_loss = (example[n] for n in ("rule", "objective", "outer_loss"))
     params, velocity = np.zeros(2), np.zeros(2)
     for _ in range(8):
         velocity = 0.5 * velocity - 0.05 * BATCH * (BATCH * params - 1.0)
         params = params + velocity
-    fitted = metaopt.fit(rule, OBJECTIVE, START, BATCH, steps=8).params
+    fitted = metaopt.fit(rule, objective, START, BATCH, steps=8).params
     np.testing.assert_allclose(fitted, params, rtol=1e-5)
 
     trained = rule
@@ -46,12 +48,6 @@ def test_the_rule_follows_its_recursion_and_can_be_meta_trained():
     assert outer_loss(trained) < 0.2 * outer_loss(rule)
 
 
-def test_registered_under_a_name_it_appears_among_the_rules(monkeypatch):
-    monkeypatch.setattr(metaopt.optimizers._base, "_FACTORIES", {})
-
-    @metaopt.optimizers.register("heavy_ball")
-    def untrained(params, *, steps, rate):
-        return HeavyBall(rate=jnp.array(rate), momentum=jnp.array(0.9))
-
+def test_registered_under_a_name_it_appears_among_the_rules(example):
     rule = metaopt.optimizers.make("heavy_ball", START, steps=8, rate=0.05)
     assert metaopt.optimizers.names() == ("heavy_ball",) and rule.rate == 0.05
