@@ -7,10 +7,11 @@ slows long computations more than short ones.
 Examples:
     python -m experiments.benchmark --suite=inner_loop
     python -m experiments.benchmark --suite=inner_loop --repeats=20 --output_dir=results
+    python -m experiments.benchmark --suite=meta_gradient --output_dir=results
 
 Prints a table. With an output folder it also writes:
     results.json              the table's values, with facts about the machine
-    times.png                 the times as bars
+    times.png                 the times as bars, or the plots of the suite
 """
 
 import json
@@ -20,13 +21,16 @@ from collections.abc import Callable, Sequence
 from absl import flags
 
 from experiments import cli
-from experiments.benchmarks import inner_loop
+from experiments.benchmarks import inner_loop, meta_gradient
 from experiments.benchmarks.report import Report, document, machine, plot, table
 from tracking_tasks.evaluation.plots import save_figure
 from tracking_tasks.files import write_atomic
 
 # A suite takes the preset and the number of repeats.
-SUITES: dict[str, Callable[[str, int], Report]] = {"inner_loop": inner_loop.run}
+SUITES: dict[str, Callable[[str, int], Report]] = {
+    "inner_loop": inner_loop.run,
+    "meta_gradient": meta_gradient.run,
+}
 
 FLAGS = flags.FlagValues()
 _SUITE = flags.DEFINE_enum("suite", "inner_loop", list(SUITES), "What to time.", flag_values=FLAGS)
@@ -52,7 +56,9 @@ def main(_: Sequence[str]) -> None:
     if folder:
         heading = {name: FLAGS[name].value for name in ("suite", "preset", "repeats")}
         text = json.dumps(heading | document(report), indent=2)
-        save_figure(folder / "times.png", plot(report, f"Benchmark {_SUITE.value}"))
+        figures = report.figures or {"times": plot(report, f"Benchmark {_SUITE.value}")}
+        for name, figure in figures.items():
+            save_figure(folder / f"{name}.png", figure)
         write_atomic(folder / "results.json", text + "\n")
         print(f"written to {folder}")
 

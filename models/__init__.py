@@ -1,8 +1,10 @@
 """Backbones, heads and the layers they share, as flax.nnx modules; pretrained weights."""
 
+from models.convolution import convolve
 from models.correlation import correlate, correlate_plain
 from models.efficientnet import EfficientNetLite0, Features
 from models.errors import WeightsError
+from models.few_shot import FewShotClassifier
 from models.filter_head import FilterHead, to_cells
 from models.layers import depthwise_conv
 from models.prroi import precise_roi_pool
@@ -11,8 +13,10 @@ from models.torch_weights import load_state_dict
 __all__ = [
     "EfficientNetLite0",
     "Features",
+    "FewShotClassifier",
     "FilterHead",
     "WeightsError",
+    "convolve",
     "correlate",
     "correlate_plain",
     "depthwise_conv",

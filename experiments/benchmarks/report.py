@@ -1,9 +1,10 @@
 """What a suite found out: as a table, as JSON, and as a plot."""
 
 import dataclasses
+import itertools
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -29,32 +30,41 @@ class Comparison:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What a suite returns. Every comparison has the same columns.
+    """What a suite returns.
 
     Attributes:
-        comparisons: the rows of the table.
+        comparisons: the rows; those in succession with the same columns form a table.
         notes: sentences that explain the columns, with what else was measured.
+        figures: plots by the name of their file; if there are none, the times are drawn as bars.
     """
 
     comparisons: Sequence[Comparison]
     notes: Sequence[str]
+    figures: Mapping[str, Figure] = dataclasses.field(default_factory=dict)
 
 
 def table(report: Report) -> str:
     """The comparisons in aligned columns, times as minimum / median, and the notes below."""
-    first = report.comparisons[0]
-    ways = [f"{way}, min / median ms" for way in first.times]
-    rows = [[*first.case, *ways, *first.numbers]]
-    for comparison in report.comparisons:
-        times = [
-            f"{_short(1e3 * time.minimum)} / {_short(1e3 * time.median)}"
-            for time in comparison.times.values()
-        ]
-        numbers = [_short(number) for number in comparison.numbers.values()]
-        rows.append([*map(str, comparison.case.values()), *times, *numbers])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.rjust, row, widths)) for row in rows]
-    return "\n".join([*lines, "", *report.notes])
+    lines: list[str] = []
+    for columns, comparisons in itertools.groupby(report.comparisons, _columns):
+        rows = [columns, *map(_row, comparisons)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines += ["  ".join(map(str.rjust, row, widths)) for row in rows] + [""]
+    return "\n".join([*lines, *report.notes])
+
+
+def _columns(comparison: Comparison) -> list[str]:
+    ways = [f"{way}, min / median ms" for way in comparison.times]
+    return [*comparison.case, *ways, *comparison.numbers]
+
+
+def _row(comparison: Comparison) -> list[str]:
+    times = [
+        f"{_short(1e3 * time.minimum)} / {_short(1e3 * time.median)}"
+        for time in comparison.times.values()
+    ]
+    numbers = [_short(number) for number in comparison.numbers.values()]
+    return [*map(str, comparison.case.values()), *times, *numbers]
 
 
 def document(report: Report) -> dict[str, Any]:

@@ -1,0 +1,232 @@
+"""The meta-gradient: its memory and time by adjoint and number of steps; MAML beside PyTorch."""
+
+import contextlib
+import dataclasses
+import functools
+import math
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from jax.sharding import PartitionSpec
+from jaxtyping import PyTree
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+import metaopt
+from experiments.benchmarks import maml_in_torch
+from experiments.benchmarks.meta_problems import (
+    RATE,
+    WAYS,
+    Problem,
+    Sizes,
+    classifier,
+    episodes,
+    maml,
+    problems,
+)
+from experiments.benchmarks.report import Comparison, Report
+from experiments.benchmarks.timing import interleaved, relative_difference
+
+ADJOINTS = {
+    "unrolled": metaopt.Unrolled(),
+    "unrolled, mixed mode": metaopt.Unrolled(mixed_mode=True),
+    "unrolled, no remat": metaopt.Unrolled(remat=False),
+    "truncated to 4": metaopt.Truncated(4),
+    "first order": metaopt.FirstOrder(),
+    "implicit": metaopt.Implicit(damping=1.0, max_iterations=10),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """What is measured.
+
+    Attributes:
+        sizes: of the problems.
+        steps: numbers of inner steps.
+        maml_steps: those of the comparison with PyTorch.
+        tasks: its batch.
+    """
+
+    sizes: Sizes
+    steps: tuple[int, ...]
+    maml_steps: int
+    tasks: int
+
+
+PRESETS = {
+    "smoke": Preset(Sizes(8, 2, 4, 5, 6, (2, 4), (3, 2)), (2,), maml_steps=2, tasks=2),
+    "full": Preset(
+        Sizes(28, 4, 64, 75, 18, (15, 256), (11, 32)),
+        tuple(2**power for power in range(8)),
+        maml_steps=5,
+        tasks=4,
+    ),
+}
+
+
+def run(preset: str, repeats: int) -> Report:
+    """Measures all problems by all adjoints, and MAML by this project and by PyTorch."""
+    _one_device_a_core()
+    chosen = PRESETS[preset]
+    rows = [
+        row
+        for name, problem in problems(chosen.sizes).items()
+        for row in _scaling(name, problem, chosen.steps, repeats)
+    ]
+    notes = _notes(rows)
+    reason = maml_in_torch.missing()
+    if reason:
+        return Report(rows, [*notes, reason], {"meta_gradient": _figure(rows)})
+    comparison = _beside_torch(chosen, repeats)
+    notes.append(
+        f"PyTorch: the same computation in {maml_in_torch.description()}; difference: of the two "
+        "meta-gradients in float64, where no rounding turns a maximum; ratios are of minima."
+    )
+    return Report([*rows, comparison], notes, {"meta_gradient": _figure(rows)})
+
+
+def _one_device_a_core() -> None:
+    """Lets the CPU count as a device for each core, for tasks in parallel."""
+    with contextlib.suppress(RuntimeError):  # JAX has started: it goes on with what it has
+        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+
+
+def compiled(problem: Problem, adjoint: metaopt.Adjoint, steps: int) -> jax.stages.Compiled:
+    """Compiles the norm of the meta-gradient, a function of the meta-parameters and the episode."""
+    fit = functools.partial(metaopt.fit, steps=steps, adjoint=adjoint)
+
+    def norm(meta: PyTree, episode: PyTree) -> jax.Array:
+        return optax.tree.norm(jax.grad(problem.loss)(meta, episode, fit))
+
+    return jax.jit(norm).lower(problem.meta, problem.episode).compile()
+
+
+def memory(program: jax.stages.Compiled) -> int:
+    """The bytes that a call takes beside its arguments and its result."""
+    analysis = program.memory_analysis()
+    assert analysis is not None  # every backend of ours has one
+    return analysis.temp_size_in_bytes
+
+
+def _scaling(name: str, problem: Problem, steps: Sequence[int], repeats: int) -> list[Comparison]:
+    cases = [(adjoint, count) for adjoint in ADJOINTS for count in steps]
+    programs = {
+        case: compiled(problem, ADJOINTS[case[0]], case[1])
+        for case in tqdm(cases, f"compiling {name}", unit="program")
+    }
+    calls = {
+        case: functools.partial(program, problem.meta, problem.episode)
+        for case, program in programs.items()
+    }
+    measured = interleaved(calls, repeats, name)
+    return [
+        Comparison(
+            case={"problem": name, "adjoint": adjoint, "steps": count},
+            times={"meta-gradient": measured[adjoint, count]},
+            numbers={
+                "memory, MB": memory(programs[adjoint, count]) / 1e6,
+                "gradient norm": float(measured[adjoint, count].output),
+            },
+        )
+        for adjoint, count in cases
+    ]
+
+
+def _beside_torch(preset: Preset, repeats: int) -> Comparison:
+    model, batch = classifier(preset.sizes), episodes(preset.sizes, preset.tasks)
+    steps, tasks = preset.maml_steps, preset.tasks
+    calls: dict[str, Callable[[], Any]] = {
+        "ours": maml_gradient(model, batch, steps),
+        "PyTorch": maml_in_torch.meta_gradient(model, batch, steps, RATE),
+    }
+    measured = interleaved(calls, repeats, "MAML")
+    return Comparison(
+        case={"problem": f"MAML, {WAYS}-way 1-shot", "tasks": tasks, "steps": steps},
+        times=measured,
+        numbers={
+            "PyTorch / ours": measured["PyTorch"].minimum / measured["ours"].minimum,
+            "difference": difference_in_float64(model, batch, steps),
+        },
+    )
+
+
+def maml_gradient(model: PyTree, batch: PyTree, steps: int) -> Callable[[], PyTree]:
+    """A computation of the mean gradient over tasks by the model.
+
+    The tasks are dealt out to the devices. On the CPU each takes one after the other, which is
+    faster than all at once: its caches hold the activations of one.
+    """
+    tasks = len(jax.tree.leaves(batch)[0])
+    mesh = jax.make_mesh((math.gcd(tasks, jax.device_count()),), ("tasks",))
+    one_by_one = jax.default_backend() == "cpu"
+    rule = metaopt.GradientDescent(optax.sgd(RATE))
+    adjoint = metaopt.Unrolled(remat=False)  # five steps fit into memory
+    fit = functools.partial(metaopt.fit, steps=steps, adjoint=adjoint)
+
+    def mean(model: PyTree, batch: PyTree) -> PyTree:
+        gradient = jax.grad(lambda model, episode: maml((rule, model), episode, fit))
+        of_task = lambda episode: gradient(model, episode)
+        each = jax.lax.map(of_task, batch) if one_by_one else jax.vmap(of_task)(batch)
+        return jax.lax.pmean(jax.tree.map(lambda leaf: leaf.mean(0), each), "tasks")
+
+    everywhere, dealt_out = PartitionSpec(), PartitionSpec("tasks")
+    sharded = jax.shard_map(
+        mean, mesh=mesh, in_specs=(everywhere, dealt_out), out_specs=everywhere, check_vma=False
+    )
+    arguments = (
+        jax.device_put(model, jax.NamedSharding(mesh, everywhere)),
+        jax.device_put(batch, jax.NamedSharding(mesh, dealt_out)),
+    )
+    return functools.partial(jax.jit(sharded), *arguments)
+
+
+def difference_in_float64(model: PyTree, batch: PyTree, steps: int) -> float:
+    """Between this project's meta-gradient and PyTorch's, relative to the largest magnitude."""
+    with jax.enable_x64(True):
+        widen = lambda leaf: np.asarray(leaf, float) if leaf.dtype == np.float32 else leaf
+        model, batch = jax.tree.map(widen, (model, batch))
+        ours = maml_in_torch.arrays(maml_gradient(model, batch, steps)())
+        return relative_difference(ours, maml_in_torch.meta_gradient(model, batch, steps, RATE)())
+
+
+def _notes(rows: Sequence[Comparison]) -> list[str]:
+    notes = [
+        "memory: what XLA sets aside for one call beside arguments and result.",
+        "implicit: 10 iterations of conjugate gradients, damped by 1; its gradient, as that of the "
+        "two adjoints before it, is another one.",
+    ]
+    megabytes = {tuple(row.case.values()): row.numbers["memory, MB"] for row in rows}
+    for name in dict.fromkeys(row.case["problem"] for row in rows):
+        few, many = (megabytes.get((name, "unrolled", steps)) for steps in (4, 64))
+        if few and many:
+            ratio = f"{many / few:.2f} times that at 4 (wanted: at most 3)"
+            notes.append(f"{name}: with rematerialization, memory at 64 steps is {ratio}.")
+    peak = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    return [*notes, f"Peak of the device in this run: {peak / 1e6:.0f} MB."] if peak else notes
+
+
+def _figure(rows: Sequence[Comparison]) -> Figure:
+    """Memory above, time below, against the number of steps; a column for each problem."""
+    names = list(dict.fromkeys(row.case["problem"] for row in rows))
+    figure = Figure(figsize=(4 * len(names), 7), layout="constrained")
+    axes = figure.subplots(2, len(names), sharex=True, squeeze=False)
+    for column, name in enumerate(names):
+        for adjoint in ADJOINTS:
+            line = [r for r in rows if r.case["problem"] == name and r.case["adjoint"] == adjoint]
+            steps = [row.case["steps"] for row in line]
+            axes[0, column].plot(steps, [row.numbers["memory, MB"] for row in line], "o-", ms=3)
+            times = [1e3 * row.times["meta-gradient"].median for row in line]
+            axes[1, column].plot(steps, times, "o-", ms=3, label=adjoint)
+        axes[0, column].set(title=name, yscale="log")
+        axes[1, column].set(xlabel="inner steps", yscale="log")
+        axes[1, column].set_xscale("log", base=2)
+    axes[0, 0].set_ylabel("memory (MB)")
+    axes[1, 0].set_ylabel("median time (ms)")
+    handles, names = axes[1, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False)
+    return figure
