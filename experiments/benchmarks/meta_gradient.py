@@ -225,6 +225,7 @@ def _figure(rows: Sequence[Comparison]) -> Figure:
         axes[0, column].set(title=name, yscale="log")
         axes[1, column].set(xlabel="inner steps", yscale="log")
         axes[1, column].set_xscale("log", base=2)
+        axes[1, column].set_xticks(steps, map(str, steps))
     axes[0, 0].set_ylabel("memory (MB)")
     axes[1, 0].set_ylabel("median time (ms)")
     handles, names = axes[1, 0].get_legend_handles_labels()

@@ -9,7 +9,7 @@ from PIL import Image
 
 import metaopt
 from experiments import benchmark
-from experiments.benchmarks import maml_in_torch, meta_gradient, meta_problems
+from experiments.benchmarks import maml_in_torch, meta_gradient, meta_problems, report, timing
 from tests.experiments.programs import run
 
 jax.devices()  # JAX has started: a suite cannot change the devices of the tests that follow
@@ -89,3 +89,18 @@ def test_the_meta_gradient_of_maml_is_that_of_pytorch():
     pytest.importorskip("torch")
     model, batch = meta_problems.classifier(SMALL), meta_problems.episodes(SMALL, 2)
     assert meta_gradient.difference_in_float64(model, batch, steps=2) < 1e-10
+
+
+def test_rows_with_other_columns_begin_a_table_of_their_own():
+    time = timing.Measurement(None, minimum=0.001, median=0.002)
+    rows = [
+        report.Comparison({"steps": 5}, {"ours": time}, {"memory": 1.0}),
+        report.Comparison({"steps": 6}, {"ours": time}, {"memory": 2.0}),
+        report.Comparison({"steps": 7}, {"ours": time, "PyTorch": time}, {}),
+    ]
+    lines = report.table(report.Report(rows, ["A note."])).splitlines()
+    assert [line.split()[:1] for line in lines] == [
+        *(["steps"], ["5"], ["6"], []),
+        *(["steps"], ["7"], []),
+        ["A"],
+    ]
