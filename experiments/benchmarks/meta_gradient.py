@@ -3,33 +3,20 @@
 import contextlib
 import dataclasses
 import functools
-import math
 import os
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import jax
-import numpy as np
 import optax
-from jax.sharding import PartitionSpec
 from jaxtyping import PyTree
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
 import metaopt
-from experiments.benchmarks import maml_in_torch
-from experiments.benchmarks.meta_problems import (
-    RATE,
-    WAYS,
-    Problem,
-    Sizes,
-    classifier,
-    episodes,
-    maml,
-    problems,
-)
+from experiments.benchmarks import maml, maml_in_torch
+from experiments.benchmarks.meta_problems import Problem, Sizes, classifier, episodes, problems
 from experiments.benchmarks.report import Comparison, Report
-from experiments.benchmarks.timing import interleaved, relative_difference
+from experiments.benchmarks.timing import interleaved
 
 ADJOINTS = {
     "unrolled": metaopt.Unrolled(),
@@ -82,7 +69,9 @@ def run(preset: str, repeats: int) -> Report:
     reason = maml_in_torch.missing()
     if reason:
         return Report(rows, [*notes, reason], {"meta_gradient": _figure(rows)})
-    comparison = _beside_torch(chosen, repeats)
+    comparison = maml.beside_torch(
+        classifier(chosen.sizes), episodes(chosen.sizes, chosen.tasks), chosen.maml_steps, repeats
+    )
     notes.append(
         f"PyTorch: the same computation in {maml_in_torch.description()}; difference: of the two "
         "meta-gradients in float64, where no rounding turns a maximum; ratios are of minima."
@@ -135,63 +124,6 @@ def _scaling(name: str, problem: Problem, steps: Sequence[int], repeats: int) ->
         )
         for adjoint, count in cases
     ]
-
-
-def _beside_torch(preset: Preset, repeats: int) -> Comparison:
-    model, batch = classifier(preset.sizes), episodes(preset.sizes, preset.tasks)
-    steps, tasks = preset.maml_steps, preset.tasks
-    calls: dict[str, Callable[[], Any]] = {
-        "ours": maml_gradient(model, batch, steps),
-        "PyTorch": maml_in_torch.meta_gradient(model, batch, steps, RATE),
-    }
-    measured = interleaved(calls, repeats, "MAML")
-    return Comparison(
-        case={"problem": f"MAML, {WAYS}-way 1-shot", "tasks": tasks, "steps": steps},
-        times=measured,
-        numbers={
-            "PyTorch / ours": measured["PyTorch"].minimum / measured["ours"].minimum,
-            "difference": difference_in_float64(model, batch, steps),
-        },
-    )
-
-
-def maml_gradient(model: PyTree, batch: PyTree, steps: int) -> Callable[[], PyTree]:
-    """A computation of the mean gradient over tasks by the model.
-
-    The tasks are dealt out to the devices. On the CPU each takes one after the other, which is
-    faster than all at once: its caches hold the activations of one.
-    """
-    tasks = len(jax.tree.leaves(batch)[0])
-    mesh = jax.make_mesh((math.gcd(tasks, jax.device_count()),), ("tasks",))
-    one_by_one = jax.default_backend() == "cpu"
-    rule = metaopt.GradientDescent(optax.sgd(RATE))
-    adjoint = metaopt.Unrolled(remat=False)  # five steps fit into memory
-    fit = functools.partial(metaopt.fit, steps=steps, adjoint=adjoint)
-
-    def mean(model: PyTree, batch: PyTree) -> PyTree:
-        gradient = jax.grad(lambda model, episode: maml((rule, model), episode, fit))
-        of_task = lambda episode: gradient(model, episode)
-        each = jax.lax.map(of_task, batch) if one_by_one else jax.vmap(of_task)(batch)
-        return jax.lax.pmean(jax.tree.map(lambda leaf: leaf.mean(0), each), "tasks")
-
-    everywhere, dealt_out = PartitionSpec(), PartitionSpec("tasks")
-    sharded = jax.shard_map(
-        mean, mesh=mesh, in_specs=(everywhere, dealt_out), out_specs=everywhere, check_vma=False
-    )
-    arguments = (
-        jax.device_put(model, jax.NamedSharding(mesh, everywhere)),
-        jax.device_put(batch, jax.NamedSharding(mesh, dealt_out)),
-    )
-    return functools.partial(jax.jit(sharded), *arguments)
-
-
-def difference_in_float64(model: PyTree, batch: PyTree, steps: int) -> float:
-    """Between this project's meta-gradient and PyTorch's, relative to the largest magnitude."""
-    with jax.enable_x64(True):
-        widen = lambda leaf: np.asarray(leaf, float) if leaf.dtype == np.float32 else leaf
-        model, batch = jax.tree.map(widen, (model, batch))
-        ours = maml_in_torch.arrays(maml_gradient(model, batch, steps)())
-        return relative_difference(ours, maml_in_torch.meta_gradient(model, batch, steps, RATE)())
 
 
 def _notes(rows: Sequence[Comparison]) -> list[str]:

@@ -9,7 +9,7 @@ from PIL import Image
 
 import metaopt
 from experiments import benchmark
-from experiments.benchmarks import maml_in_torch, meta_gradient, meta_problems, report, timing
+from experiments.benchmarks import maml, maml_in_torch, meta_gradient, meta_problems, report, timing
 from tests.experiments.programs import run
 
 jax.devices()  # JAX has started: a suite cannot change the devices of the tests that follow
@@ -80,7 +80,7 @@ def test_the_meta_gradient_of_maml_is_the_mean_over_tasks():
         return jax.vmap(of_task)(batch).mean()
 
     expected = jax.grad(mean_loss)(model)
-    actual = meta_gradient.maml_gradient(model, batch, steps=2)()
+    actual = maml.gradient(model, batch, steps=2)()
     close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6)
     jax.tree.map(close, actual, expected)
 
@@ -88,7 +88,7 @@ def test_the_meta_gradient_of_maml_is_the_mean_over_tasks():
 def test_the_meta_gradient_of_maml_is_that_of_pytorch():
     pytest.importorskip("torch")
     model, batch = meta_problems.classifier(SMALL), meta_problems.episodes(SMALL, 2)
-    assert meta_gradient.difference_in_float64(model, batch, steps=2) < 1e-10
+    assert maml.difference_in_float64(model, batch, steps=2) < 1e-10
 
 
 def test_rows_with_other_columns_begin_a_table_of_their_own():
