@@ -99,6 +99,12 @@ def test_incomplete_folders_are_named(tmp_path):
         sequences.read_otb(tmp_path / "b")
 
 
+def test_a_frame_without_positive_sides_is_not_annotated():
+    boxes = np.float32([[1, 2, 3, 4], [1, 2, 0, 4], [1, 2, 3, -1], [np.nan] * 4])
+    sequence = sequences.Sequence("a", (np.zeros((4, 4, 3), np.uint8),) * 4, boxes)
+    np.testing.assert_array_equal(sequence.annotated, [True, False, False, False])
+
+
 def test_an_unknown_format_lists_the_known_ones(tmp_path):
     with pytest.raises(InputError, match=r"'vot'.* otb"):
         sequences.read_dataset(tmp_path, "vot")

@@ -7,10 +7,10 @@ readers. Frames are decoded only when they are asked for.
 import dataclasses
 import pathlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
 
 from tracking_tasks.errors import InputError
@@ -29,18 +29,47 @@ _OTB_RANGES = {
 
 @dataclasses.dataclass(frozen=True)
 class Sequence:
-    """One target in one video.
+    """One target in one video, or in one still image.
+
+    Only the first three fields are needed. The others hold what a format says beyond boxes, for the
+    protocols that ask for it; None, or nothing, means that the format does not say.
 
     Attributes:
         name: Unique within its data set.
         frames: The images in order, as files or in memory.
         boxes: The true boxes, one a frame: x, y, width, height in pixels, 0-based. A row without
-            positive width and height marks a frame that is not annotated.
+            positive width and height marks a frame that is not annotated: it is tracked, and each
+            protocol says how it is scored. Where the truth is withheld after the first frame
+            (GOT-10k and TrackingNet test), those are all later rows.
+        visible: The share of the target that can be seen in each frame, in [0, 1].
+        absent: True where the target cannot be seen at all: out of view or fully occluded.
+        frame_attributes: What holds in which frames, by the format's own names: `full_occlusion`
+            and `out_of_view` (LaSOT), `cut_by_image` (GOT-10k), the tags of VOT.
+        attributes: What holds for the whole sequence, by the format's own names: `OCC`, `IPR`, ...
+        category: What kind of thing the target is, by the format's own name.
+        anchors: VOT's starting points: 1 where a tracker starts and runs to the end, -1 where it
+            starts and runs to the beginning, 0 elsewhere.
+        polygons: The outline that the boxes stand for: corners (x, y) in pixels, 0-based; NaN in
+            frames that have none.
     """
 
     name: str
     frames: tuple[pathlib.Path | UInt8[np.ndarray, "height width 3"], ...]
     boxes: Float[np.ndarray, "frames 4"]
+    visible: Float[np.ndarray, "frames"] | None = None
+    absent: Bool[np.ndarray, "frames"] | None = None
+    frame_attributes: Mapping[str, Bool[np.ndarray, "frames"]] = dataclasses.field(
+        default_factory=dict
+    )
+    attributes: tuple[str, ...] = ()
+    category: str = ""
+    anchors: Int[np.ndarray, "frames"] | None = None
+    polygons: Float[np.ndarray, "frames corners 2"] | None = None
+
+    @property
+    def annotated(self) -> Bool[np.ndarray, "frames"]:
+        """True where there is a true box."""
+        return np.all(self.boxes[:, 2:] > 0, axis=1)
 
     def __len__(self) -> int:
         """Returns the number of frames."""
