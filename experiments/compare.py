@@ -103,7 +103,7 @@ _SEEDS = flags.DEFINE_integer(
     "seeds", None, "Seeds per rule; by default the preset's.", 1, flag_values=FLAGS
 )
 _PHOTOS_DIR = common.photos_dir_flag(FLAGS)
-_DATASET_DIR, _DATASET_FORMAT = common.dataset_flags(FLAGS, required=False)
+_DATASET = common.Dataset(FLAGS)
 _RESUME = flags.DEFINE_bool(
     "resume", False, "Keep the finished cells in the output folder.", flag_values=FLAGS
 )
@@ -119,9 +119,7 @@ def main(_: Sequence[str]) -> None:
     rules = _rules(_INNER_OPTIMIZERS.value)
     preset = PRESETS[_PRESET.value]
     seeds = range(_SEEDS.value or preset.seeds)
-    real = []
-    if _DATASET_DIR.value:
-        real = sequences_lib.read_dataset(pathlib.Path(_DATASET_DIR.value), _DATASET_FORMAT.value)
+    real = _DATASET.read() if _DATASET.given else []
     done = _finished(folder, rules, seeds) if _RESUME.value else {}
 
     cls = TRACKERS[_TRACKER.value]

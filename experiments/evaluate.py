@@ -26,8 +26,6 @@ from absl import flags
 
 from experiments import cli, common
 from tracking_tasks import evaluation
-from tracking_tasks.data import sequences as sequences_lib
-from tracking_tasks.errors import InputError
 from tracking_tasks.evaluation import plots
 from tracking_tasks.files import write_atomic
 
@@ -35,7 +33,7 @@ _MOST_CURVES = 12  # single sequences are plotted beside their mean up to so man
 
 FLAGS = flags.FlagValues()
 _TRACKER = common.LoadedTracker(FLAGS)
-_DATASET_DIR, _DATASET_FORMAT = common.dataset_flags(FLAGS, required=True)
+_DATASET = common.Dataset(FLAGS)
 _SEQUENCES = flags.DEFINE_list(
     "sequences", None, "Names of sequences, separated by commas; by default all.", FLAGS
 )
@@ -48,31 +46,13 @@ def main(_: Sequence[str]) -> None:
     """Runs the program."""
     folder = pathlib.Path(_OUTPUT_DIR.value)
     cli.require_folder(folder)
-    dataset = sequences_lib.read_dataset(pathlib.Path(_DATASET_DIR.value), _DATASET_FORMAT.value)
-    chosen = select(dataset, _SEQUENCES.value)
+    chosen = _DATASET.read(_SEQUENCES.value)
     tracker = _TRACKER.load()
     results = evaluation.evaluate(tracker, chosen)
     heading = {"tracker": tracker.name, "inner_optimizer": tracker.inner_optimizer}
     save(folder, heading, results)
     print(table(results))
     print(f"written to {folder}")
-
-
-def select(
-    dataset: Sequence[sequences_lib.Sequence], names: Sequence[str] | None
-) -> list[sequences_lib.Sequence]:
-    """Returns the named sequences in the order of the names; all if none is named.
-
-    Raises:
-        InputError: There is no sequence of a name.
-    """
-    if not names:
-        return list(dataset)
-    known = {sequence.name: sequence for sequence in dataset}
-    for name in names:
-        if name not in known:
-            raise InputError(f"unknown sequence {name!r}: known sequences are {', '.join(known)}")
-    return [known[name] for name in names]
 
 
 def save(

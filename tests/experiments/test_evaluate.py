@@ -106,8 +106,8 @@ def nothing(dataset):
         (nothing, ["--sequences=Cup,Mug"], "'Mug': known sequences are Ball, Cup", 1),
         (
             nothing,
-            ["--dataset_format=vot"],
-            "--dataset_format=vot: value should be one of <otb>",
+            ["--dataset_format=kcf"],
+            "--dataset_format=kcf: value should be one of <otb",
             2,
         ),
         (nothing, ["--tracker=kcf"], "--tracker=kcf: value should be one of <dimp>", 2),
@@ -134,8 +134,25 @@ def test_flags_of_an_earlier_run_are_forgotten(dataset, loaded, tmp_path):
 
 
 def test_a_required_flag_is_asked_for(capsys):
-    assert run(evaluate, "--output_dir=out") == 2
-    assert "--dataset_dir" in error_line(capsys)
+    assert run(evaluate, "--dataset_format=otb") == 2
+    assert "--output_dir" in error_line(capsys)
+
+
+def test_the_data_sets_may_lie_where_a_variable_says(
+    dataset, loaded, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.delenv("METAOPT_DATASETS", raising=False)
+    assert run(evaluate, f"--output_dir={tmp_path / 'out'}") == 1
+    assert "give --dataset_dir, or name in METAOPT_DATASETS" in error_line(capsys)
+    (tmp_path / "sets").mkdir()
+    dataset.rename(tmp_path / "sets" / "otb")
+    monkeypatch.setenv("METAOPT_DATASETS", str(tmp_path / "sets"))
+    assert run(evaluate, f"--output_dir={tmp_path / 'out'}") == 0
+    assert list(json.loads((tmp_path / "out" / "results.json").read_text())["sequences"]) == [
+        *("Ball", "Cup")
+    ]
+    assert run(evaluate, f"--output_dir={tmp_path / 'out'}", "--dataset_dir=elsewhere") == 1
+    assert "elsewhere is not a folder" in error_line(capsys)
 
 
 def test_a_file_in_the_way_of_the_output_is_named(dataset, loaded, tmp_path, capsys):

@@ -7,8 +7,12 @@ import pytest
 from hypothesis import strategies as st
 from PIL import Image
 
-from tracking_tasks.data import sequences
+from tracking_tasks.data import formats, sequences, tables
 from tracking_tasks.errors import InputError
+
+
+def read_otb(folder):
+    return formats.read_dataset(folder, "otb")
 
 
 def make_video(folder, truths, frames=3, name="{:04d}.jpg"):
@@ -25,7 +29,7 @@ def make_video(folder, truths, frames=3, name="{:04d}.jpg"):
 def test_every_published_delimiter_is_read_and_made_zero_based(tmp_path, separator):
     lines = [separator.join(str(10 * row + column) for column in range(1, 5)) for row in range(3)]
     make_video(tmp_path / "Car", {"groundtruth_rect.txt": "\r\n".join(lines) + "\r\n"})
-    (sequence,) = sequences.read_otb(tmp_path)
+    (sequence,) = read_otb(tmp_path)
     assert sequence.name == "Car"
     assert len(sequence) == 3
     assert sequence.boxes.dtype == np.float32
@@ -39,7 +43,7 @@ def test_every_published_delimiter_is_read_and_made_zero_based(tmp_path, separat
 def test_a_video_with_several_targets_makes_several_sequences(tmp_path):
     truths = {"groundtruth_rect.1.txt": "1,1,2,2\n" * 3, "groundtruth_rect.2.txt": "5,5,2,2\n" * 3}
     make_video(tmp_path / "Jogging", truths)
-    first, second = sequences.read_otb(tmp_path)
+    first, second = read_otb(tmp_path)
     assert (first.name, second.name) == ("Jogging.1", "Jogging.2")
     assert first.boxes[0, 0] == 0
     assert second.boxes[0, 0] == 4
@@ -48,20 +52,39 @@ def test_a_video_with_several_targets_makes_several_sequences(tmp_path):
 def test_an_empty_numbered_truth_is_no_target(tmp_path):
     truths = {"groundtruth_rect.1.txt": "", "groundtruth_rect.2.txt": "5,5,2,2\n" * 3}
     make_video(tmp_path / "Human4", truths)
-    assert [sequence.name for sequence in sequences.read_otb(tmp_path)] == ["Human4.2"]
+    assert [sequence.name for sequence in read_otb(tmp_path)] == ["Human4.2"]
 
 
 def test_frames_and_videos_are_in_natural_order(tmp_path):
     for name in ("Car10", "Car2"):
         make_video(tmp_path / name, {"groundtruth_rect.txt": "1,1,2,2\n" * 12}, 12, "{}.png")
-    first, second = sequences.read_otb(tmp_path)
+    first, second = read_otb(tmp_path)
     assert (first.name, second.name) == ("Car2", "Car10")
     assert [path.stem for path in first.frames] == [str(number) for number in range(1, 13)]
 
 
+def test_frames_are_found_whatever_their_first_number_and_digits(tmp_path):
+    make_video(tmp_path / "Board", {"groundtruth_rect.txt": "1,1,2,2\n" * 3}, name="{:05d}.jpg")
+    (sequence,) = read_otb(tmp_path)
+    assert [path.name for path in sequence.frames] == ["00001.jpg", "00002.jpg", "00003.jpg"]
+    (tmp_path / "Board" / "img" / "00002.jpg").unlink()
+    with pytest.raises(InputError, match=r"3 lines for 2 frames .*: frame 00002.jpg is missing"):
+        read_otb(tmp_path)
+
+
+def test_attributes_come_from_the_toolkits_flags(tmp_path):
+    make_video(tmp_path / "Car", {"groundtruth_rect.txt": "1,1,2,2\n" * 3})
+    (tmp_path / "att").mkdir()
+    (tmp_path / "att" / "Car.txt").write_text("1,0,0,1,0,0,0,0,0,0,1\n")
+    assert read_otb(tmp_path)[0].attributes == ("IV", "OCC", "LR")
+    (tmp_path / "att" / "Car.txt").write_text("1,0,0,1,0\n")
+    with pytest.raises(InputError, match=r"Car.txt has 5 flags"):
+        read_otb(tmp_path)
+
+
 def test_of_david_only_the_annotated_frames_are_read(tmp_path):
     make_video(tmp_path / "David", {"groundtruth_rect.txt": "1,1,2,2\n" * 2}, 301)
-    (sequence,) = sequences.read_otb(tmp_path)
+    (sequence,) = read_otb(tmp_path)
     assert [path.stem for path in sequence.frames] == ["0300", "0301"]
 
 
@@ -82,21 +105,21 @@ def test_of_david_only_the_annotated_frames_are_read(tmp_path):
 def test_a_damaged_ground_truth_is_named(tmp_path, text, message):
     make_video(tmp_path / "Car", {"groundtruth_rect.txt": text})
     with pytest.raises(InputError, match=message):
-        sequences.read_otb(tmp_path)
+        read_otb(tmp_path)
 
 
 def test_incomplete_folders_are_named(tmp_path):
     with pytest.raises(InputError, match="holds no OTB sequence"):
-        sequences.read_otb(tmp_path)
+        read_otb(tmp_path)
     with pytest.raises(InputError, match="missing is not a folder"):
-        sequences.read_otb(tmp_path / "missing")
+        read_otb(tmp_path / "missing")
     make_video(tmp_path / "a" / "Car", {})
     with pytest.raises(InputError, match="Car has no groundtruth_rect"):
-        sequences.read_otb(tmp_path / "a")
+        read_otb(tmp_path / "a")
     (tmp_path / "b" / "Car").mkdir(parents=True)
     (tmp_path / "b" / "Car" / "groundtruth_rect.txt").write_text("1,1,2,2\n")
     with pytest.raises(InputError, match="img does not exist"):
-        sequences.read_otb(tmp_path / "b")
+        read_otb(tmp_path / "b")
 
 
 def test_a_frame_without_positive_sides_is_not_annotated():
@@ -105,9 +128,21 @@ def test_a_frame_without_positive_sides_is_not_annotated():
     np.testing.assert_array_equal(sequence.annotated, [True, False, False, False])
 
 
+def test_only_the_named_sequences_are_read(tmp_path):
+    for name in ("Car", "Cup", "Dog"):
+        make_video(tmp_path / name, {"groundtruth_rect.txt": "1,1,2,2\n" * 3})
+    (tmp_path / "Cup" / "groundtruth_rect.txt").write_text("damaged")
+    read = formats.read_dataset(tmp_path, "otb", names=["Dog", "Car"])
+    assert [sequence.name for sequence in read] == ["Dog", "Car"]
+    with pytest.raises(InputError, match=r"'Bus': known sequences are Car, Cup, Dog"):
+        formats.read_dataset(tmp_path, "otb", names=["Bus"])
+    with pytest.raises(InputError, match=r"unknown split 'all' of otb"):
+        formats.read_dataset(tmp_path, "otb", split="all")
+
+
 def test_an_unknown_format_lists_the_known_ones(tmp_path):
-    with pytest.raises(InputError, match=r"'vot'.* otb"):
-        sequences.read_dataset(tmp_path, "vot")
+    with pytest.raises(InputError, match=r"'kcf'.* otb"):
+        formats.read_dataset(tmp_path, "kcf")
 
 
 FIELD = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -142,7 +177,7 @@ def parse(data):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "truth.txt"
         path.write_bytes(data)
-        return sequences.read_boxes(path)
+        return tables.read_boxes(path)
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "LA", "1", "CMYK"])
@@ -173,7 +208,7 @@ def test_what_is_no_image_is_named(tmp_path):
 
 
 def test_the_real_sequences_are_read(data_root):
-    read = sequences.read_otb(data_root / "data" / "sequences")
+    read = read_otb(data_root / "data" / "sequences")
     lengths = {sequence.name: len(sequence) for sequence in read}
     assert lengths == {
         "Car4": 277,

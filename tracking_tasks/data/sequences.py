@@ -1,13 +1,12 @@
-"""Annotated sequences on disk: one target, its frames and its boxes.
+"""Annotated sequences: one target, its frames and its boxes; `formats` reads them from disk.
 
-A reader takes the folder of a data set as published and returns its sequences; `FORMATS` names the
-readers. Frames are decoded only when they are asked for.
+Frames are decoded only when they are asked for.
 """
 
 import dataclasses
 import pathlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -16,15 +15,6 @@ from PIL import Image
 from tracking_tasks.errors import InputError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-
-# First and last file number of the part that OTB annotates, where the folder holds more.
-_OTB_RANGES = {
-    "David": (300, 770),
-    "Diving": (1, 215),
-    "Football1": (1, 74),
-    "Freeman3": (1, 460),
-    "Freeman4": (1, 283),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,106 +103,3 @@ def list_images(folder: pathlib.Path) -> tuple[pathlib.Path, ...]:
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
     ]
     return tuple(sorted(images, key=natural_key))
-
-
-def read_boxes(path: pathlib.Path) -> Float[np.ndarray, "rows 4"]:
-    """Reads a text file of boxes, one `x y width height` a line, as it stands.
-
-    Commas, tabs and spaces all separate. Blank lines may only end the file.
-
-    Raises:
-        InputError: A line does not hold four finite numbers; names the file and the line.
-    """
-    rows = []
-    for number, line in enumerate(path.read_bytes().rstrip().splitlines(), start=1):
-        try:
-            fields = [float(field) for field in re.split(rb"\s*,\s*|\s+", line.strip())]
-        except ValueError:
-            fields = []
-        with np.errstate(over="ignore"):
-            row = np.asarray(fields, np.float64).astype(np.float32)
-        if row.shape != (4,) or not np.isfinite(row).all():
-            text = line.decode(errors="replace")[:40]
-            raise InputError(
-                f"{path}, line {number}: expected four finite numbers x,y,width,height, "
-                f"found {text!r}"
-            )
-        rows.append(row)
-    return np.asarray(rows, np.float32).reshape(-1, 4)
-
-
-def read_otb(folder: pathlib.Path) -> list[Sequence]:
-    """Reads a folder in the layout of the Object Tracking Benchmark (OTB).
-
-    Each sub-folder is a video: `<Name>/img/0001.jpg ...` with `groundtruth_rect.txt`, or one
-    `groundtruth_rect.<n>.txt` per target, which makes the sequences `<Name>.1`, `<Name>.2`. The
-    published x and y count from 1 and are returned counting from 0. Of the five folders that hold
-    more frames than OTB annotates, only the annotated part is read; Tiger1 is read whole.
-
-    Raises:
-        InputError: The folder holds no such video, or a ground truth does not match its frames.
-    """
-    folder = pathlib.Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder: give the folder that holds the sequences")
-    sequences = []
-    for video in sorted((path for path in folder.iterdir() if path.is_dir()), key=natural_key):
-        sequences.extend(_read_otb_video(video))
-    if not sequences:
-        raise InputError(
-            f"{folder} holds no OTB sequence: expected <Name>/img/0001.jpg and "
-            "<Name>/groundtruth_rect.txt"
-        )
-    return sequences
-
-
-def _read_otb_video(video: pathlib.Path) -> list[Sequence]:
-    truths = sorted(
-        path
-        for path in video.iterdir()
-        if re.fullmatch(r"groundtruth_rect(\.[0-9]+)?\.txt", path.name)
-    )
-    images = video / "img"
-    if not truths and not images.is_dir():
-        return []
-    if not truths:
-        raise InputError(f"{video} has no groundtruth_rect.txt beside its img folder")
-    if not images.is_dir():
-        raise InputError(f"{images} does not exist: it must hold the frames of {truths[0].name}")
-    frames = list_images(images)
-    if video.name in _OTB_RANGES:
-        first, last = _OTB_RANGES[video.name]
-        frames = tuple(path for path in frames if first <= _file_number(path) <= last)
-    sequences = []
-    for path in truths:
-        boxes = read_boxes(path)
-        target = path.name.removeprefix("groundtruth_rect").removesuffix(".txt")
-        if target and len(boxes) == 0:
-            continue  # Human4 is published with an empty file for a target nobody annotated.
-        if len(boxes) != len(frames) or len(frames) == 0:
-            raise InputError(
-                f"{path} has {len(boxes)} lines for {len(frames)} frames in {images}: "
-                "there must be one line a frame"
-            )
-        zero_based = boxes - np.asarray([1, 1, 0, 0], np.float32)
-        sequences.append(Sequence(video.name + target, frames, zero_based))
-    return sequences
-
-
-def _file_number(path: pathlib.Path) -> int:
-    return int(path.stem) if path.stem.isdecimal() else -1
-
-
-FORMATS: dict[str, Callable[[pathlib.Path], list[Sequence]]] = {"otb": read_otb}
-
-
-def read_dataset(folder: pathlib.Path, dataset_format: str) -> list[Sequence]:
-    """Reads a data set by the name of its format, a key of `FORMATS`.
-
-    Raises:
-        InputError: The format is unknown, or its reader refuses the folder.
-    """
-    if dataset_format not in FORMATS:
-        known = ", ".join(FORMATS)
-        raise InputError(f"unknown dataset format {dataset_format!r}: known formats are {known}")
-    return FORMATS[dataset_format](folder)

@@ -1,0 +1,86 @@
+"""Readers for the public data sets, as they lie on disk: one format a file."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Collection
+
+from tqdm import tqdm
+
+from tracking_tasks.data.formats import otb
+from tracking_tasks.data.formats.common import Found
+from tracking_tasks.data.sequences import Sequence
+from tracking_tasks.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A layout of annotated sequences on disk.
+
+    Attributes:
+        find: Finds the sequences of a folder, or of one split of it, without reading them.
+        layout: What lies where, in a line.
+        splits: The names of its parts.
+    """
+
+    find: Callable[[pathlib.Path, str | None], Found]
+    layout: str
+    splits: tuple[str, ...] = ()
+
+
+FORMATS = {
+    "otb": Format(otb.find, "<Name>/img/0001.jpg, <Name>/groundtruth_rect.txt or .1.txt, .2.txt"),
+}
+
+
+def find_sequences(folder: pathlib.Path, dataset_format: str, *, split: str | None = None) -> Found:
+    """Finds the sequences of a data set: by name, what reads each.
+
+    Nothing but names is read, so that a few sequences of thousands can be had quickly.
+
+    Args:
+        folder: As published; each format's module says which.
+        dataset_format: A key of `FORMATS`.
+        split: One of the format's splits; None takes all there is.
+
+    Raises:
+        InputError: The format or the split is unknown, or the folder does not hold such sequences.
+            Reading a sequence raises it too, where its files are damaged.
+    """
+    if dataset_format not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise InputError(f"unknown dataset format {dataset_format!r}: known formats are {known}")
+    layout = FORMATS[dataset_format]
+    if split is not None and split not in layout.splits:
+        known = ", ".join(layout.splits) or "none"
+        raise InputError(f"unknown split {split!r} of {dataset_format}: known splits are {known}")
+    return layout.find(pathlib.Path(folder), split)
+
+
+def read_dataset(
+    folder: pathlib.Path,
+    dataset_format: str,
+    *,
+    split: str | None = None,
+    names: Collection[str] | None = None,
+) -> list[Sequence]:
+    """Reads the sequences of a data set, showing a bar if it takes long.
+
+    Args:
+        folder: As published; each format's module says which.
+        dataset_format: A key of `FORMATS`.
+        split: One of the format's splits; None takes all there is.
+        names: Which sequences, in the order wanted; all by default.
+
+    Raises:
+        InputError: As `find_sequences`, or there is no sequence of a name.
+    """
+    found = find_sequences(folder, dataset_format, split=split)
+    for name in names or ():
+        if name not in found:
+            raise InputError(f"unknown sequence {name!r}: known sequences are {_some(found)}")
+    return [found[name]() for name in tqdm(names or found, desc="sequences", delay=5)]
+
+
+def _some(names: Collection[str], shown: int = 20) -> str:
+    text = ", ".join(list(names)[:shown])
+    return text if len(names) <= shown else f"{text} and {len(names) - shown} more"

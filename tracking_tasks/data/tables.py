@@ -1,0 +1,115 @@
+"""Tables of numbers in text files, as the annotations of data sets come.
+
+Commas, tabs and spaces all separate. What is not a number in plain notation is refused with its
+file and line; nothing is guessed.
+"""
+
+import pathlib
+import re
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from tracking_tasks.errors import InputError
+
+_SEPARATOR = re.compile(rb"\s*,\s*|\s+")
+_NUMBER = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_LARGEST = float(np.finfo(np.float32).max)
+_SHOWN = 40  # characters of a damaged line that a message repeats
+
+
+def read_lines(path: pathlib.Path) -> list[bytes]:
+    """Reads the lines of a text file; blank lines at its end do not count.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    try:
+        return path.read_bytes().rstrip().splitlines()
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: restore it from the data set") from None
+    except OSError as error:
+        reason = error.strerror
+        raise InputError(f"{path} cannot be read ({reason}): make it a readable file") from error
+
+
+def split_fields(line: bytes) -> list[bytes]:
+    """Splits a line at commas, tabs and spaces; a separator too many leaves an empty field."""
+    return _SEPARATOR.split(line.strip())
+
+
+def parse_numbers(fields: list[bytes]) -> list[float]:
+    """Returns the fields as numbers that float32 can hold, or NaN where the field says `nan`.
+
+    Raises:
+        ValueError: A field is anything else.
+    """
+    numbers = []
+    for field in fields:
+        if _NUMBER.fullmatch(field):
+            number = float(field)
+            if abs(number) > _LARGEST:
+                raise ValueError(f"{field!r} is too large")
+            numbers.append(number)
+        elif field.lower() == b"nan":
+            numbers.append(float("nan"))
+        else:
+            raise ValueError(f"{field!r} is no number")
+    return numbers
+
+
+def refuse(path: pathlib.Path, number: int, line: bytes, expected: str) -> InputError:
+    """Returns the error for a damaged line: its file, its number from 1, and what belongs there."""
+    text = line.decode(errors="replace")[:_SHOWN]
+    return InputError(f"{path}, line {number}: expected {expected}, found {text!r}")
+
+
+def read_boxes(path: pathlib.Path, *, nan_is_absent: bool = False) -> Float[np.ndarray, "rows 4"]:
+    """Reads a text file of boxes, one `x y width height` a line, as it stands.
+
+    Args:
+        path: Blank lines may only end the file.
+        nan_is_absent: Whether a line of four NaN says that there is no box; it becomes a row of
+            zeros.
+
+    Raises:
+        InputError: A line does not hold four finite numbers; names the file and the line.
+    """
+    rows = []
+    for number, line in enumerate(read_lines(path), start=1):
+        try:
+            row = parse_numbers(split_fields(line))
+        except ValueError:
+            row = []
+        missing = [value != value for value in row]
+        if nan_is_absent and len(row) == 4 and all(missing):
+            row = [0.0] * 4
+        elif len(row) != 4 or any(missing):
+            raise refuse(path, number, line, "four finite numbers x,y,width,height")
+        rows.append(row)
+    return np.asarray(rows, np.float32).reshape(-1, 4)
+
+
+def read_labels(
+    path: pathlib.Path, largest: int = 1, *, lines: bool = True
+) -> Int[np.ndarray, " labels"]:
+    """Reads integers from 0 to `largest`.
+
+    Args:
+        path: The file.
+        largest: 1 for flags.
+        lines: One a line; otherwise also several a line, as LaSOT has them.
+
+    Raises:
+        InputError: Something else stands there; names the file and the line.
+    """
+    labels: list[int] = []
+    for number, line in enumerate(read_lines(path), start=1):
+        fields = split_fields(line)
+        valid = all(field.isdigit() and len(field) < 9 for field in fields)
+        found = [int(field) for field in fields] if valid else []
+        if not found or max(found) > largest or (lines and len(found) != 1):
+            expected = "an integer" if lines else "integers separated by commas"
+            raise refuse(path, number, line, f"{expected} from 0 to {largest}")
+        labels += found
+    return np.asarray(labels, int)
