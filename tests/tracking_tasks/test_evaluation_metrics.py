@@ -71,6 +71,28 @@ def test_normalized_precision_divides_by_the_true_size():
     assert evaluation.normalized_precision([[0, 60, 10, 100]], truth) == 0
 
 
+def test_each_definition_of_normalized_precision():
+    truth = np.tile([0.0, 0, 10, 100], (4, 1))
+    # Errors 0, 0.2, 0.25 and 1, after rounding 0, 0.2, 0.3 and 1.
+    predicted = truth + np.outer([0, 2, 2.5001, 10], [1, 0, 0, 0])
+    precision = evaluation.normalized_precision
+    assert precision(predicted, truth, "lasot") == 2 / 4
+    area = precision(predicted, truth, "area")
+    assert area == pytest.approx((51 + 31 + 25) / (51 * 4))
+    # Trapezoids of width 1/20 with half a one at the ends: 0 from 0, 0.2 from threshold 8,
+    # 0.3 from threshold 12.
+    expected = (20 + 12.5 + 8.5) / 20 / 4
+    assert precision(predicted, truth, "trackingnet") == pytest.approx(expected)
+    with pytest.raises(ValueError, match="unknown definition 'otb'"):
+        precision.__wrapped__(predicted, truth, "otb")
+
+
+def test_trackingnet_misses_what_is_not_annotated():
+    boxes = np.array([[0.0, 0, 10, 10], [0, 0, 0, 0]])
+    assert evaluation.normalized_precision(boxes, boxes, "trackingnet") == pytest.approx(0.5)
+    assert evaluation.normalized_precision(boxes, boxes, "lasot") == 1
+
+
 def test_a_prediction_that_is_not_finite_is_a_miss():
     truth = np.tile([0, 0, 10, 10], (3, 1))
     predicted = [[np.nan, 0, 10, 10], [0, 0, np.inf, 10], [0, 0, 10, 10]]

@@ -13,10 +13,15 @@ Special rows:
     A predicted row that is not finite is a miss: it overlaps nothing, and its centre error is
     infinite. (OTB repeats the box before it.)
 
+What a benchmark does beside (repeat, round, clip or leave out boxes) is in the module named
+after it.
+
 References:
     Wu, Lim, Yang, "Object Tracking Benchmark", TPAMI 2015, section 4.
     Müller et al., "TrackingNet", ECCV 2018, section 4 (normalized precision).
 """
+
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -25,6 +30,10 @@ from numpy.typing import ArrayLike
 SUCCESS_THRESHOLDS = 21
 PRECISION_THRESHOLD = 20.0  # pixels
 PRECISION_LIMIT = 50  # pixels, where OTB's precision plots end
+NORMALIZED_LIMIT = 0.5  # of the true size, where plots of normalized precision end
+NORMALIZED_THRESHOLD = 0.2  # at which LaSOT and pytracking read them
+
+Definition = Literal["area", "lasot", "trackingnet"]
 
 Boxes = Float[np.ndarray, "frames 4"]
 PerFrame = Float[np.ndarray, "frames"]
@@ -59,6 +68,15 @@ def center_error(predicted: ArrayLike, truth: ArrayLike) -> PerFrame:
         ValueError: The two are not arrays of shape (N, 4) with the same N.
     """
     return _center_distance(predicted, truth, normalized=False)
+
+
+def normalized_center_error(predicted: ArrayLike, truth: ArrayLike) -> PerFrame:
+    """Returns the centre errors with x divided by the true width and y by the true height, (N,).
+
+    Raises:
+        ValueError: The two are not arrays of shape (N, 4) with the same N.
+    """
+    return _center_distance(predicted, truth, normalized=True)
 
 
 def success_curve(
@@ -110,25 +128,57 @@ def precision(
 
 
 def normalized_precision(
-    predicted: ArrayLike, truth: ArrayLike, threshold: float | int = 0.5, thresholds: int = 51
+    predicted: ArrayLike, truth: ArrayLike, definition: Definition = "area"
 ) -> float:
-    """Returns the mean share of frames whose normalized centre error is at most each threshold.
+    """Returns how many frames have a small normalized centre error, in [0, 1].
 
     Each coordinate of the centre error is divided by the width or height of the true box first.
-    The defaults are those of pytracking and got10k. TrackingNet integrates 21 thresholds by
-    trapezoids over rounded boxes; LaSOT ranks by the share at the single threshold 0.2.
+    Toolkits sum up the share of frames up to a threshold differently:
+
+    `area` is its mean over the 51 thresholds 0, 0.01, ..., 0.5, as in got10k's LaSOT experiment
+    and most papers after TrackingNet.
+
+    `lasot` is the share at the threshold 0.2, by which LaSOT's toolkit and pytracking rank. What
+    LaSOT does with absent frames is in `lasot.scores`.
+
+    `trackingnet` is the area by trapezoids under 21 thresholds from 0 to 0.5, divided by 0.5, over
+    boxes rounded to integers (TrackingNet's devkit, which reports it times 100). A frame without
+    annotation is a miss here: the devkit divides by its zero size.
 
     Args:
         predicted: (N, 4) boxes.
         truth: (N, 4) boxes.
-        threshold: The largest threshold, a fraction of the size of the true box.
-        thresholds: How many, evenly spaced from 0 to `threshold`.
+        definition: Whose.
+
+    Raises:
+        ValueError: There are no frames, the shapes do not match, or the definition is unknown.
+    """
+    if definition == "lasot":
+        errors = normalized_center_error(predicted, truth)
+        return float(_share(errors[:, None] <= NORMALIZED_THRESHOLD).item())
+    if definition == "area":
+        return float(normalized_precision_curve(predicted, truth).mean())
+    if definition == "trackingnet":
+        predicted, truth = np.round(np.asarray(predicted)), np.round(np.asarray(truth))
+        errors = normalized_center_error(predicted, truth)
+        errors[errors < 0] = np.inf
+        thresholds = np.linspace(0, NORMALIZED_LIMIT, SUCCESS_THRESHOLDS)
+        curve = _share(errors[:, None] <= thresholds)
+        return float(np.trapezoid(curve, dx=1 / (SUCCESS_THRESHOLDS - 1)))
+    raise ValueError(
+        f"unknown definition {definition!r} of normalized precision: "
+        "known are area, lasot and trackingnet"
+    )
+
+
+def normalized_precision_curve(predicted: ArrayLike, truth: ArrayLike) -> Curve:
+    """Returns the share of frames with a normalized centre error of at most 0, 0.01, ..., 0.5.
 
     Raises:
         ValueError: There are no frames, or the shapes do not match.
     """
-    errors = _center_distance(predicted, truth, normalized=True)
-    return float(_share(errors[:, None] <= np.linspace(0, threshold, thresholds)).mean())
+    thresholds = np.arange(PRECISION_LIMIT + 1) / 100
+    return _share(normalized_center_error(predicted, truth)[:, None] <= thresholds)
 
 
 def _center_distance(predicted: ArrayLike, truth: ArrayLike, normalized: bool) -> PerFrame:
