@@ -11,7 +11,7 @@ try:
     import torch
     from torch.nn import functional
 except ImportError:
-    torch = None
+    torch = None  # type: ignore[assignment]
 
 
 def missing() -> str:

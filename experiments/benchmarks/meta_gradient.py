@@ -10,6 +10,7 @@ import jax
 import optax
 from jaxtyping import PyTree
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from tqdm import tqdm
 
 import metaopt
@@ -103,26 +104,37 @@ def memory(program: jax.stages.Compiled) -> int:
 
 
 def _scaling(name: str, problem: Problem, steps: Sequence[int], repeats: int) -> list[Comparison]:
-    cases = [(adjoint, count) for adjoint in ADJOINTS for count in steps]
+    rows = [row for count in steps for row in _side_by_side(name, problem, count, repeats)]
+    order = list(ADJOINTS)
+    return sorted(rows, key=lambda row: order.index(str(row.case["adjoint"])))
+
+
+def _side_by_side(name: str, problem: Problem, steps: int, repeats: int) -> list[Comparison]:
+    """All adjoints at one number of steps.
+
+    Programs of more step counts are not kept at once: unrolled ones have so many memory mappings
+    that the kernel's limit on them (65,530) is met.
+    """
+    label = f"{name}, {steps} steps"
     programs = {
-        case: compiled(problem, ADJOINTS[case[0]], case[1])
-        for case in tqdm(cases, f"compiling {name}", unit="program")
+        adjoint: compiled(problem, ADJOINTS[adjoint], steps)
+        for adjoint in tqdm(ADJOINTS, f"compiling {label}", unit="program")
     }
     calls = {
-        case: functools.partial(program, problem.meta, problem.episode)
-        for case, program in programs.items()
+        adjoint: functools.partial(program, problem.meta, problem.episode)
+        for adjoint, program in programs.items()
     }
-    measured = interleaved(calls, repeats, name)
+    measured = interleaved(calls, repeats, label)
     return [
         Comparison(
-            case={"problem": name, "adjoint": adjoint, "steps": count},
-            times={"meta-gradient": measured[adjoint, count]},
+            case={"problem": name, "adjoint": adjoint, "steps": steps},
+            times={"meta-gradient": measured[adjoint]},
             numbers={
-                "memory, MB": memory(programs[adjoint, count]) / 1e6,
-                "gradient norm": float(measured[adjoint, count].output),
+                "memory, MB": memory(program) / 1e6,
+                "gradient norm": float(measured[adjoint].output),
             },
         )
-        for adjoint, count in cases
+        for adjoint, program in programs.items()
     ]
 
 
@@ -154,8 +166,13 @@ def _figure(rows: Sequence[Comparison]) -> Figure:
             axes[0, column].plot(steps, [row.numbers["memory, MB"] for row in line], "o-", ms=3)
             times = [1e3 * row.times["meta-gradient"].median for row in line]
             axes[1, column].plot(steps, times, "o-", ms=3, label=adjoint)
-        axes[0, column].set(title=name, yscale="log")
-        axes[1, column].set(xlabel="inner steps", yscale="log")
+        axes[0, column].set(title=name)
+        axes[1, column].set(xlabel="inner steps")
+        for axis in axes[:, column]:
+            axis.set_yscale("log")
+            axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.yaxis.set_major_formatter("{x:g}")
+            axis.yaxis.set_minor_formatter(NullFormatter())
         axes[1, column].set_xscale("log", base=2)
         axes[1, column].set_xticks(steps, map(str, steps))
     axes[0, 0].set_ylabel("memory (MB)")
