@@ -141,7 +141,9 @@ def test_broken_annotations(tmp_path, text):
 @pytest.mark.parametrize("point", [[150, 20], [20, -5], [float("nan"), 3]])
 def test_outline_outside_the_picture(tmp_path, point):
     write_outlined(tmp_path, [*SQUARE, point])
-    with pytest.raises(InputError, match=r"instances\.json: .*photo\.png has an outline outside"):
+    with pytest.raises(
+        InputError, match=r"instances\.json: .*photo\.png, instance 1 has an outline outside"
+    ):
         load_bank(tmp_path)
 
 

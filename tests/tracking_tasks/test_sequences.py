@@ -99,7 +99,7 @@ def test_of_david_only_the_annotated_frames_are_read(tmp_path):
         ("1,1,2,2\n1,1,2,2\n1,1,nan,2\n", "line 3"),
         ("inf,1,2,2\n1,1,2,2\n1,1,2,2\n", "line 1"),
         ("1,1,2,2\n1,,2,2\n1,1,2,2\n", "line 2"),
-        ("1,1,2,2\n1,1,1e39,2\n1,1,2,2\n", "line 2"),
+        ("1,1,2,2\n1,1,2e7,2\n1,1,2,2\n", "line 2"),
     ],
 )
 def test_a_damaged_ground_truth_is_named(tmp_path, text, message):
@@ -145,7 +145,7 @@ def test_an_unknown_format_lists_the_known_ones(tmp_path):
         formats.read_dataset(tmp_path, "kcf")
 
 
-FIELD = st.floats(width=32, allow_nan=False, allow_infinity=False)
+FIELD = st.floats(-1e7, 1e7, width=32)
 
 
 @hypothesis.given(
@@ -205,21 +205,3 @@ def test_what_is_no_image_is_named(tmp_path):
     for name in ("text.jpg", "part.jpg", "deep.png", "missing.jpg"):
         with pytest.raises(InputError, match=name):
             sequences.read_image(tmp_path / name)
-
-
-def test_the_real_sequences_are_read(data_root):
-    read = read_otb(data_root / "data" / "sequences")
-    lengths = {sequence.name: len(sequence) for sequence in read}
-    assert lengths == {
-        "Car4": 277,
-        "Couple": 140,
-        "Crossing": 120,
-        "DragonBaby": 113,
-        "Jogging.1": 307,
-        "Jogging.2": 307,
-        "VOT-bag": 196,
-    }
-    car = read[0]
-    np.testing.assert_array_equal(car.boxes[0], [69, 50, 107, 87])
-    assert car.frame(0).shape == (240, 360, 3)
-    assert (car.frame(0)[..., 0] == car.frame(0)[..., 1]).all()

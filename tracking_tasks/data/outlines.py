@@ -1,7 +1,5 @@
-"""Outlines of objects in photographs: read from files beside them, or invented."""
+"""Outlines of objects in photographs: annotated, from region maps, or invented."""
 
-import json
-import pathlib
 from typing import NamedTuple
 
 import numpy as np
@@ -9,9 +7,9 @@ from jaxtyping import Bool, UInt8
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from tracking_tasks.errors import InputError
+from tracking_tasks.data.coco import Instance
+from tracking_tasks.data.run_lengths import to_mask
 
-ANNOTATIONS = "instances.json"
 REGIONS_SUFFIX = "_regions.png"
 UNNAMED = -1  # the category of an outline that nobody has named
 
@@ -26,58 +24,20 @@ class Outline(NamedTuple):
     category: int
 
 
-class Instance(NamedTuple):
-    """One annotated object: its photograph's size, its polygon in pixels, its category number."""
+def instance_outlines(size: tuple[int, int], instances: list[Instance]) -> list[Outline]:
+    """Draws the annotated objects of one photograph of `size` (width, height) as masks.
 
-    size: tuple[int, int]
-    polygon: list[tuple[float, float]]
-    category: int
-
-
-def read_annotations(path: pathlib.Path) -> dict[str, list[Instance]]:
-    """Reads an `instances.json`: the annotated objects of each photograph, by file name.
-
-    The file holds a list of `{"file": name, "width": w, "height": h, "instances": [...]}`, each
-    instance `{"category": number, "polygon": [[x, y], ...]}` in 0-based pixels.
-
-    Raises:
-        InputError: if the file is not JSON of that form, or a polygon leaves its photograph.
+    Those without an outline are left out.
     """
-    try:
-        entries = json.loads(path.read_text())
-        found = {}
-        for entry in entries:
-            size = int(entry["width"]), int(entry["height"])
-            found[str(entry["file"])] = [
-                _instance(path, str(entry["file"]), size, item) for item in entry["instances"]
-            ]
-        return found
-    except InputError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: not a list of photographs with polygons ({type(error).__name__}: {error}); "
-            "write it as COCO-style instances or remove it"
-        ) from error
-
-
-def _instance(path: pathlib.Path, file: str, size: tuple[int, int], item: dict) -> Instance:
-    polygon = np.asarray(item["polygon"], np.float64)
-    if polygon.ndim != 2 or polygon.shape[0] < 3 or polygon.shape[1] != 2:
-        raise InputError(f"{path}: {file} has a polygon that is not three or more [x, y] points")
-    # Annotators click up to a pixel beyond the edge; `not` also catches NaN.
-    if not ((polygon >= -1) & (polygon <= np.add(size, 1))).all():
-        raise InputError(f"{path}: {file} has an outline outside its {size[0]}x{size[1]} pixels")
-    return Instance(size, [(float(x), float(y)) for x, y in polygon], int(item["category"]))
-
-
-def polygon_outlines(size: tuple[int, int], instances: list[Instance]) -> list[Outline]:
-    """Draws the polygons of one photograph of `size` (width, height) as masks."""
     outlines = []
     for instance in instances:
-        mask = Image.new("1", size)
-        ImageDraw.Draw(mask).polygon(instance.polygon, fill=1)
-        outlines.append(Outline(np.asarray(mask), instance.category))
+        if instance.counts is not None:
+            outlines.append(Outline(to_mask(instance.counts, size), instance.category))
+        elif instance.polygons:
+            mask = Image.new("1", size)
+            for polygon in instance.polygons:
+                ImageDraw.Draw(mask).polygon(polygon, fill=1)
+            outlines.append(Outline(np.asarray(mask), instance.category))
     return outlines
 
 

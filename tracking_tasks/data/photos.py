@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 from PIL import Image
 from tqdm import tqdm
 
-from tracking_tasks.data import outlines
+from tracking_tasks.data import coco, outlines
 from tracking_tasks.data.cutouts import SMALLEST_OBJECT, Crop, CutOut, cut_all
 from tracking_tasks.errors import InputError
 
@@ -57,7 +57,7 @@ class PhotoBank:
 class _Photograph(NamedTuple):
     name: str
     path: pathlib.Path
-    instances: list[outlines.Instance]
+    instances: list[coco.Instance]
 
 
 def load_bank(
@@ -70,10 +70,10 @@ def load_bank(
 ) -> PhotoBank:
     """Loads the photographs of one split, with their outlined objects.
 
-    A folder is searched recursively. Objects come from an `instances.json` in the same folder as
-    the photographs it names, and from region label maps `<name>_regions.png` beside a photograph;
-    photographs with neither are backgrounds. Where no photograph has an outline, random shapes
-    cut from the photographs take the place of objects.
+    A folder is searched recursively. Objects come from COCO's `instances_<split>.json`, or from an
+    `instances.json` beside the photographs it names (see `coco`), and from region label maps
+    `<name>_regions.png` beside a photograph; photographs with neither are backgrounds. Where no
+    photograph has an outline, random shapes cut from the photographs take the place of objects.
 
     Args:
         folder: A folder of images; None takes the photographs that come with scikit-image.
@@ -120,15 +120,14 @@ def load_bank(
 def _search(folder: pathlib.Path) -> list[_Photograph]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give a folder of .jpg or .png images")
-    annotations = {
-        path.parent: outlines.read_annotations(path)
-        for path in sorted(folder.rglob(outlines.ANNOTATIONS))
-    }
+    annotations: dict[pathlib.Path, list[coco.Instance]] = {}
+    for path in sorted(folder.rglob(coco.PATTERN)):
+        annotations |= coco.read_annotations(path)
     return [
         _Photograph(
             path.relative_to(folder).as_posix(),
             path,
-            annotations.get(path.parent, {}).get(path.name, []),
+            annotations.get(path, []),
         )
         for path in sorted(folder.rglob("*"))
         if path.suffix.lower() in _IMAGE_SUFFIXES
@@ -169,7 +168,7 @@ def _read_outlines(photograph: _Photograph, image: Image.Image) -> list[outlines
                 f"{photograph.path} has {image.width}x{image.height} pixels, its annotation says "
                 f"{instance.size[0]}x{instance.size[1]}; use the photograph that was annotated"
             )
-    found = outlines.polygon_outlines(image.size, photograph.instances)
+    found = outlines.instance_outlines(image.size, photograph.instances)
     regions = _regions(photograph.path)
     if regions.exists():
         labels = np.asarray(_open(regions, "L"))

@@ -14,7 +14,7 @@ from tracking_tasks.errors import InputError
 
 _SEPARATOR = re.compile(rb"\s*,\s*|\s+")
 _NUMBER = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_LARGEST = float(np.finfo(np.float32).max)
+_LARGEST = 1e7  # pixels; no image is so large
 _SHOWN = 40  # characters of a damaged line that a message repeats
 
 
@@ -39,7 +39,7 @@ def split_fields(line: bytes) -> list[bytes]:
 
 
 def parse_numbers(fields: list[bytes]) -> list[float]:
-    """Returns the fields as numbers that float32 can hold, or NaN where the field says `nan`.
+    """Returns the fields as numbers up to 1e7 in size, or NaN where the field says `nan`.
 
     Raises:
         ValueError: A field is anything else.

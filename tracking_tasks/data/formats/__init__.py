@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from tqdm import tqdm
 
-from tracking_tasks.data.formats import otb
+from tracking_tasks.data.formats import coco, got10k, lasot, nfs, otb, trackingnet, uav123, vot
 from tracking_tasks.data.formats.common import Found
 from tracking_tasks.data.sequences import Sequence
 from tracking_tasks.errors import InputError
@@ -29,6 +29,37 @@ class Format:
 
 FORMATS = {
     "otb": Format(otb.find, "<Name>/img/0001.jpg, <Name>/groundtruth_rect.txt or .1.txt, .2.txt"),
+    "got10k": Format(
+        got10k.find,
+        "train/list.txt, train/<name>/00000001.jpg, groundtruth.txt, *.label, meta_info.ini",
+        got10k.SPLITS,
+    ),
+    "lasot": Format(
+        lasot.find,
+        "<category>/<category>-1/img/00000001.jpg, groundtruth.txt, full_occlusion.txt, "
+        "out_of_view.txt; training_set.txt, testing_set.txt",
+        lasot.SPLITS,
+    ),
+    "trackingnet": Format(
+        trackingnet.find, "TRAIN_0/anno/<id>.txt, TRAIN_0/frames/<id>/0.jpg", trackingnet.SPLITS
+    ),
+    "uav123": Format(
+        uav123.find, "anno/UAV123/<name>.txt, data_seq/UAV123/<video>/000001.jpg", uav123.SPLITS
+    ),
+    "nfs": Format(
+        nfs.find,
+        "<name>/30/<name>.txt, <name>/30/<name>/00001.jpg; or anno/nfs_<name>.txt, "
+        "sequences/<name>/00001.jpg",
+        nfs.SPLITS,
+    ),
+    "vot": Format(
+        vot.find,
+        "list.txt, <name>/sequence, <name>/color/00000001.jpg, groundtruth.txt, anchor.value; "
+        "before 2020 also <name>/00000001.jpg",
+    ),
+    "coco": Format(
+        coco.find, "annotations/instances_val2017.json, val2017/000000000001.jpg", coco.SPLITS
+    ),
 }
 
 

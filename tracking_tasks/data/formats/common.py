@@ -5,10 +5,10 @@ import pathlib
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 
 from tracking_tasks.data.sequences import Sequence, natural_key
-from tracking_tasks.data.tables import read_lines
+from tracking_tasks.data.tables import read_labels, read_lines
 from tracking_tasks.errors import InputError
 
 # The sequences of a folder by name, each read when it is called.
@@ -36,7 +36,8 @@ def read_names(path: pathlib.Path) -> list[str]:
     names = []
     for number, line in enumerate(read_lines(path), start=1):
         name = line.strip().decode(errors="replace")
-        if not name.isprintable() or not name.strip(".") or "/" in name or "\\" in name:
+        plain = name.isprintable() and len(name.encode()) < 256 and not {*"/\\"} & {*name}
+        if not plain or not name.strip("."):
             raise InputError(
                 f"{path}, line {number}: expected the name of a sequence, found {name[:40]!r}"
             )
@@ -64,11 +65,20 @@ def match(
 
 def fill_withheld(
     boxes: Float[np.ndarray, "rows 4"], frames: tuple[pathlib.Path, ...]
-) -> Float[np.ndarray, "frames 4"]:
-    """Adds rows of zeros where the only true box is that of the first of several frames."""
-    if len(boxes) != 1:
-        return boxes
-    return np.concatenate([boxes, np.zeros((max(len(frames) - 1, 0), 4), np.float32)])
+) -> tuple[Float[np.ndarray, "filled 4"], bool]:
+    """Adds rows of zeros where the truth is withheld after the first of several frames.
+
+    Returns:
+        The boxes, and whether there was but one for several frames.
+    """
+    if not len(boxes) == 1 < len(frames):
+        return boxes, False
+    return np.concatenate([boxes, np.zeros((len(frames) - 1, 4), np.float32)]), True
+
+
+def without_size(boxes: Float[np.ndarray, "frames 4"]) -> Bool[np.ndarray, "frames"]:
+    """Returns True for the boxes without positive width and height."""
+    return ~np.all(boxes[:, 2:] > 0, axis=1)
 
 
 def from_one(boxes: Float[np.ndarray, "rows 4"]) -> Float[np.ndarray, "rows 4"]:
@@ -76,11 +86,29 @@ def from_one(boxes: Float[np.ndarray, "rows 4"]) -> Float[np.ndarray, "rows 4"]:
     return boxes - np.asarray([1, 1, 0, 0], np.float32)
 
 
+def file_number(path: pathlib.Path) -> int:
+    """Returns the number that a file is named by, -1 if it is named otherwise."""
+    return int(path.stem) if path.stem.isdecimal() else -1
+
+
+def read_attributes(path: pathlib.Path, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Reads one flag per attribute and returns the names of those set; none without the file.
+
+    Raises:
+        InputError: The file holds something else.
+    """
+    if not path.exists():
+        return ()
+    flags = read_labels(path, lines=False)
+    if len(flags) != len(names):
+        raise InputError(f"{path} has {len(flags)} flags: it must have {len(names)}")
+    return tuple(name for name, flag in zip(names, flags, strict=True) if flag)
+
+
 def _first_gap(frames: tuple[pathlib.Path, ...]) -> str:
     """Returns the first number that a series of numbered files lacks, in their notation."""
     for before, after in itertools.pairwise(frames):
-        if before.stem.isdecimal() and after.stem.isdecimal():
-            number = int(before.stem) + 1
-            if int(after.stem) > number:
-                return f"{number:0{len(before.stem)}d}{before.suffix}"
+        number = file_number(before) + 1
+        if 0 < number < file_number(after):
+            return f"{number:0{len(before.stem)}d}{before.suffix}"
     return ""

@@ -4,9 +4,17 @@ import functools
 import pathlib
 import re
 
-from tracking_tasks.data.formats.common import Found, from_one, match, require_folder, subfolders
+from tracking_tasks.data.formats.common import (
+    Found,
+    file_number,
+    from_one,
+    match,
+    read_attributes,
+    require_folder,
+    subfolders,
+)
 from tracking_tasks.data.sequences import Sequence, list_images
-from tracking_tasks.data.tables import read_boxes, read_labels, read_lines
+from tracking_tasks.data.tables import read_boxes, read_lines
 from tracking_tasks.errors import InputError
 
 # First and last file number of the part that OTB annotates (configSeqs.m of its toolkit), where
@@ -71,21 +79,8 @@ def _read(path: pathlib.Path, name: str) -> Sequence:
     frames = list_images(video / "img")
     if video.name in _RANGES:
         first, last = _RANGES[video.name]
-        frames = tuple(frame for frame in frames if first <= _number(frame) <= last)
+        frames = tuple(frame for frame in frames if first <= file_number(frame) <= last)
     boxes = read_boxes(path)
     match(path, boxes, frames, video / "img")
-    return Sequence(name, frames, from_one(boxes), attributes=_attributes(video))
-
-
-def _attributes(video: pathlib.Path) -> tuple[str, ...]:
-    path = video.parent / "att" / f"{video.name}.txt"
-    if not path.exists():
-        return ()
-    flags = read_labels(path, lines=False)
-    if len(flags) != len(_ATTRIBUTES):
-        raise InputError(f"{path} has {len(flags)} flags: OTB has {len(_ATTRIBUTES)} attributes")
-    return tuple(name for name, flag in zip(_ATTRIBUTES, flags, strict=True) if flag)
-
-
-def _number(path: pathlib.Path) -> int:
-    return int(path.stem) if path.stem.isdecimal() else -1
+    attributes = read_attributes(video.parent / "att" / f"{video.name}.txt", _ATTRIBUTES)
+    return Sequence(name, frames, from_one(boxes), attributes=attributes)

@@ -1,0 +1,191 @@
+"""Objects annotated in still images, in COCO's notation or a shorter one of our own."""
+
+import contextlib
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tracking_tasks.data.run_lengths import parse_counts
+from tracking_tasks.errors import InputError
+
+PATTERN = "instances*.json"
+
+Point = tuple[float, float]
+
+
+class Instance(NamedTuple):
+    """One annotated object.
+
+    Attributes:
+        name: Unique among the objects of its image.
+        size: Width and height of its image.
+        box: x, y, width and height in pixels, 0-based.
+        category: The annotator's number.
+        category_name: Its name, or nothing.
+        polygons: The outline: one polygon for each part.
+        counts: Or its mask, as of `run_lengths`.
+    """
+
+    name: str
+    size: tuple[int, int]
+    box: tuple[float, float, float, float]
+    category: int
+    category_name: str
+    polygons: list[list[Point]]
+    counts: list[int] | None = None
+
+
+def read_annotations(path: pathlib.Path) -> dict[pathlib.Path, list[Instance]]:
+    """Reads the annotated objects of each image.
+
+    Either COCO's `{"images": [...], "annotations": [...], "categories": [...]}`, whose images lie
+    beside the file, or, for `annotations/instances_<split>.json`, in `<split>` or `images/<split>`
+    beside that folder; crowds, and objects without an area, are left out. Or a list of
+    `{"file": name, "width": w, "height": h, "instances": [...]}`, images beside the file, each
+    instance `{"category": number, "polygon": [[x, y], ...], "box": [x, y, w, h]}`, the box
+    optional. All in 0-based pixels.
+
+    Raises:
+        InputError: The file is not of that form; names the entry.
+    """
+    try:
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: restore it or remove its name") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise _unfit(path, error) from error
+    if isinstance(document, list):
+        return _read_list(path, document)
+    if isinstance(document, dict) and {"images", "annotations"} <= document.keys():
+        return _read_coco(path, document)
+    raise _unfit(path, f"a {type(document).__name__} without images and annotations")
+
+
+def _unfit(path: pathlib.Path, reason: object) -> InputError:
+    return InputError(
+        f"{path}: not a list of photographs with polygons ({reason}); write it as COCO-style "
+        "instances or remove it"
+    )
+
+
+def _read_list(path: pathlib.Path, entries: list[Any]) -> dict[pathlib.Path, list[Instance]]:
+    found: dict[pathlib.Path, list[Instance]] = {}
+    for index, entry in enumerate(entries, start=1):
+        with _entry(f"{path}: not a list of photographs with polygons: entry {index}"):
+            file, size, items = str(entry["file"]), _size(entry), list(entry["instances"])
+        found[path.parent / file] = instances = []
+        for number, item in enumerate(items, start=1):
+            with _entry(f"{path}: {file}, instance {number}"):
+                instances.append(_listed(number, size, item))
+    return found
+
+
+def _listed(number: int, size: tuple[int, int], item: dict[str, Any]) -> Instance:
+    polygon = np.asarray(item["polygon"], np.float64)
+    if polygon.ndim != 2 or polygon.shape[0] < 3 or polygon.shape[1] != 2:
+        raise ValueError("has a polygon that is not three or more [x, y] points")
+    corners = _inside(polygon, size)
+    low, high = polygon.min(axis=0), polygon.max(axis=0)
+    box = _box(item.get("box", [*low, *(high - low)]))
+    return Instance(str(number), size, box, int(item["category"]), "", [corners])
+
+
+def _read_coco(path: pathlib.Path, document: dict[str, Any]) -> dict[pathlib.Path, list[Instance]]:
+    names: dict[int, str] = {}
+    for index, entry in enumerate(_items(path, document, "categories"), start=1):
+        with _entry(f"{path}, category {index}"):
+            names[int(entry["id"])] = str(entry["name"])
+    images: dict[int, tuple[str, tuple[int, int]]] = {}
+    for index, entry in enumerate(_items(path, document, "images"), start=1):
+        with _entry(f"{path}, image {index}"):
+            images[int(entry["id"])] = (str(entry["file_name"]), _size(entry))
+    folder = _images_folder(path, [file for file, _ in images.values()])
+    found: dict[pathlib.Path, list[Instance]] = {folder / file: [] for file, _ in images.values()}
+    for index, entry in enumerate(_items(path, document, "annotations"), start=1):
+        with _entry(f"{path}, annotation {index}"):
+            number = int(entry["image_id"])
+            if number not in images:
+                raise ValueError(f"is of image {number}, which is not listed")
+            file, size = images[number]
+            instance = _annotated(index, size, entry, names)
+        if instance is not None:
+            found[folder / file].append(instance)
+    return found
+
+
+def _annotated(
+    index: int, size: tuple[int, int], item: dict[str, Any], names: dict[int, str]
+) -> Instance | None:
+    if item.get("iscrowd"):
+        return None
+    box = _box(item["bbox"])
+    if not min(box[2:]) > 0:
+        return None
+    category = int(item["category_id"])
+    segmentation = item.get("segmentation") or []
+    counts, polygons = None, []
+    if isinstance(segmentation, dict):
+        counts = parse_counts(segmentation, size)
+    else:
+        points = [np.asarray(part, np.float64).reshape(-1, 2) for part in segmentation]
+        polygons = [_inside(part, size) for part in points if len(part) > 2]
+    name = str(item.get("id", index))
+    return Instance(name, size, box, category, names.get(category, ""), polygons, counts)
+
+
+def _items(path: pathlib.Path, document: dict[str, Any], key: str) -> list[Any]:
+    items = document.get(key, [])
+    if not isinstance(items, list):
+        raise _unfit(path, f"{key} is no list")
+    return items
+
+
+@contextlib.contextmanager
+def _entry(where: str) -> Iterator[None]:
+    """Turns what a damaged entry raises into an InputError that says where it stands."""
+    try:
+        yield
+    except KeyError as error:
+        raise InputError(f"{where} has no {error}: complete or remove it") from error
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise InputError(f"{where} {error}: correct or remove it") from error
+
+
+def _size(entry: dict[str, Any]) -> tuple[int, int]:
+    width, height = int(entry["width"]), int(entry["height"])
+    if not (0 < width < 10**5 and 0 < height < 10**5):
+        raise ValueError(f"has no image size {width}x{height}")
+    return width, height
+
+
+def _box(values: Any) -> tuple[float, float, float, float]:
+    box = np.asarray(values, np.float64)
+    # `not` also catches NaN; no image is a million pixels wide.
+    if box.shape != (4,) or not (np.abs(box) < 1e6).all():
+        raise ValueError("has a box that is not x, y, width, height")
+    x, y, width, height = box.tolist()
+    return x, y, width, height
+
+
+def _inside(polygon: np.ndarray, size: tuple[int, int]) -> list[Point]:
+    # Annotators click up to a pixel beyond the edge; `not` also catches NaN.
+    if not ((polygon >= -1) & (polygon <= np.add(size, 1))).all():
+        raise ValueError(f"has an outline outside its {size[0]}x{size[1]} pixels")
+    return [(float(x), float(y)) for x, y in polygon]
+
+
+def _images_folder(path: pathlib.Path, files: list[str]) -> pathlib.Path:
+    """Returns the folder of the images: the first of the usual places that has any of them."""
+    split = path.stem.removeprefix("instances").removeprefix("_")
+    outer = path.parent.parent
+    places = [path.parent, path.parent / "images", outer / "images", outer]
+    if split:
+        places += [outer / split, outer / "images" / split, path.parent / split]
+    for place in places:
+        if any(os.path.isfile(place / file) for file in files):
+            return place
+    raise InputError(f"{path}: none of its {len(files)} images is found: put them into {places[0]}")
