@@ -1,5 +1,6 @@
 """Flags that several programs share, so that they read the same everywhere."""
 
+import hashlib
 import os
 import pathlib
 from collections.abc import Collection
@@ -116,6 +117,11 @@ class LoadedTracker:
             "Weights from experiments.train; by default those shipped.",
             flag_values=registry,
         )
+
+    def digest(self) -> str:
+        """The SHA-256 of the file that the weights are read from, as hexadecimal digits."""
+        path = self._checkpoint.value or tracking_tasks.shipped_weights(self._name.value)
+        return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 
     def load(self) -> tracking_tasks.OnlineTracker:
         """The tracker that the flags ask for."""

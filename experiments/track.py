@@ -23,11 +23,11 @@ from tqdm import tqdm
 
 from experiments import cli, common
 from experiments.drawing import draw_box
-from experiments.evaluate import format_boxes
+from experiments.result_folder import format_rows
 from tracking_tasks.boxes import validate_box
 from tracking_tasks.data.videos import Video, read_video, write_video
 from tracking_tasks.errors import InputError
-from tracking_tasks.evaluation.one_pass import Tracker
+from tracking_tasks.evaluation.tracks import Tracker
 from tracking_tasks.files import write_atomic
 
 FLAGS = flags.FlagValues()
@@ -55,7 +55,7 @@ def main(_: Sequence[str]) -> None:
     tracker = _TRACKER.load()
     boxes: list[np.ndarray] = []
     write_video(video_path, track(tracker, video, box, boxes), video.fps)
-    write_atomic(boxes_path, format_boxes(np.stack(boxes)))
+    write_atomic(boxes_path, format_rows(np.stack(boxes)))
     print(f"wrote {video_path} and {boxes_path}")
 
 

@@ -10,3 +10,4 @@ from tracking_tasks.errors import InputError as InputError
 from tracking_tasks.trackers import TRACKERS as TRACKERS
 from tracking_tasks.tracking import OnlineTracker as OnlineTracker
 from tracking_tasks.tracking import load as load
+from tracking_tasks.tracking import shipped_weights as shipped_weights

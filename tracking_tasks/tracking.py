@@ -32,13 +32,20 @@ class OnlineTracker:
     Args:
         tracker: the pure functions and their parameters.
         inner_optimizer: the name of its rule, for reports.
+
+    Attributes:
+        state: what it knows of its target; None before `init`.
     """
 
     def __init__(self, tracker: Tracker, inner_optimizer: str) -> None:
         self.tracker = tracker
         self.name = tracker.name
         self.inner_optimizer = inner_optimizer
-        self._state: Any = None
+        self.state: Any = None
+
+    def clone(self) -> "OnlineTracker":
+        """Another tracker of the same parameters, without a target; it may run in a thread."""
+        return OnlineTracker(self.tracker, self.inner_optimizer)
 
     def init(self, image: np.ndarray, box: ArrayLike) -> None:
         """Fits to the target.
@@ -52,7 +59,7 @@ class OnlineTracker:
         """
         frame = _padded(image)
         start = jnp.asarray(validate_box(box, image.shape))
-        self._state = _init(self.tracker, frame, start)
+        self.state = _init(self.tracker, frame, start)
 
     def update(self, image: np.ndarray) -> Prediction:
         """Finds the target in the next frame.
@@ -63,9 +70,9 @@ class OnlineTracker:
         Raises:
             InputError: if the image cannot be used, or no target was given by `init`.
         """
-        if self._state is None:
+        if self.state is None:
             raise InputError("the tracker has no target yet: call init(image, box) first.")
-        self._state, prediction = _step(self.tracker, self._state, _padded(image))
+        self.state, prediction = _step(self.tracker, self.state, _padded(image))
         return Prediction(np.asarray(prediction.box), float(prediction.score))
 
     def track(self, frames: Iterable[np.ndarray], box: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -115,8 +122,13 @@ def load(
         raise InputError(
             f"unknown inner optimizer {inner_optimizer!r}; known are {', '.join(rules)}."
         )
-    path = checkpoint or _WEIGHTS / f"{name}.safetensors"
+    path = checkpoint or shipped_weights(name)
     return OnlineTracker(*checkpoints.load(path, name, inner_optimizer, backbone))
+
+
+def shipped_weights(name: str) -> pathlib.Path:
+    """The checkpoint that comes with this package for a tracker."""
+    return _WEIGHTS / f"{name}.safetensors"
 
 
 @jax.jit
@@ -131,17 +143,22 @@ def _step(tracker: Tracker, state: Any, frame: Frame) -> tuple[Any, Prediction]:
 
 
 def _padded(image: np.ndarray) -> Frame:
-    """Pads an image to the next bucket.
+    """Pads an image to its bucket; raises InputError as `padded_size`."""
+    image = np.asarray(image)
+    height, width = padded_size(image)
+    pixels = np.pad(image, ((0, height - image.shape[0]), (0, width - image.shape[1]), (0, 0)))
+    return Frame(jnp.asarray(pixels), jnp.asarray(image.shape[1::-1]))
+
+
+def padded_size(image: np.ndarray) -> tuple[int, int]:
+    """The height and width of the bucket that an image is padded to.
 
     Raises:
         InputError: if it is not uint8 of shape (H, W, 3).
     """
-    image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise InputError(
             f"an image must be uint8 of shape (H, W, 3), RGB; got {image.dtype} {image.shape}."
         )
-    height, width = image.shape[:2]
-    padding = [(0, -length % _BUCKET) for length in (height, width)]
-    pixels = np.pad(image, [*padding, (0, 0)])
-    return Frame(jnp.asarray(pixels), jnp.asarray([width, height]))
+    height, width = (length + -length % _BUCKET for length in image.shape[:2])
+    return height, width

@@ -1,4 +1,6 @@
+import hashlib
 import json
+import types
 
 import numpy as np
 import pytest
@@ -63,17 +65,21 @@ def test_results_of_a_perfect_tracker(dataset, loaded, tmp_path, capsys):
 
 
 def test_chosen_sequences_rule_and_checkpoint(dataset, loaded, tmp_path):
+    weights = tmp_path / "weights"
+    weights.write_bytes(b"numbers")
     status = run(
         evaluate,
         f"--dataset_dir={dataset}",
         f"--output_dir={tmp_path / 'out'}",
         "--sequences=Cup",
         "--inner_optimizer=adam",
-        "--checkpoint=weights",
+        f"--checkpoint={weights}",
     )
     assert status == 0
-    assert loaded == [("dimp", {"inner_optimizer": "adam", "checkpoint": "weights"})]
+    assert loaded == [("dimp", {"inner_optimizer": "adam", "checkpoint": str(weights)})]
     assert [path.name for path in (tmp_path / "out" / "boxes").iterdir()] == ["Cup.txt"]
+    ran = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert ran["checkpoint"] == hashlib.sha256(b"numbers").hexdigest()
 
 
 def shorten(dataset):
@@ -123,13 +129,13 @@ def test_bad_input_ends_in_one_line(
     out = tmp_path / "out"
     assert run(evaluate, f"--dataset_dir={dataset}", f"--output_dir={out}", *flags) == status
     assert message in error_line(capsys)
-    assert not out.exists()
+    assert not (out / "results.json").exists()
 
 
 def test_flags_of_an_earlier_run_are_forgotten(dataset, loaded, tmp_path):
-    flags = [f"--dataset_dir={dataset}", f"--output_dir={tmp_path / 'out'}"]
-    run(evaluate, *flags, "--inner_optimizer=adam")
-    run(evaluate, *flags)
+    flags = [f"--dataset_dir={dataset}", "--inner_optimizer=adam"]
+    run(evaluate, f"--output_dir={tmp_path / 'a'}", *flags)
+    run(evaluate, f"--output_dir={tmp_path / 'b'}", flags[0])
     assert [options["inner_optimizer"] for _, options in loaded] == ["adam", None]
 
 
@@ -151,7 +157,7 @@ def test_the_data_sets_may_lie_where_a_variable_says(
     assert list(json.loads((tmp_path / "out" / "results.json").read_text())["sequences"]) == [
         *("Ball", "Cup")
     ]
-    assert run(evaluate, f"--output_dir={tmp_path / 'out'}", "--dataset_dir=elsewhere") == 1
+    assert run(evaluate, f"--output_dir={tmp_path / 'new'}", "--dataset_dir=elsewhere") == 1
     assert "elsewhere is not a folder" in error_line(capsys)
 
 
@@ -178,3 +184,103 @@ def test_a_defect_of_ours_is_not_hidden(dataset, monkeypatch, tmp_path):
     monkeypatch.setattr(tracking_tasks, "load", load)
     with pytest.raises(TypeError, match="our mistake"):
         run(evaluate, f"--dataset_dir={dataset}", f"--output_dir={tmp_path / 'out'}")
+
+
+class Fragile(Follower):
+    """Dies in the second sequence, as if it had been killed."""
+
+    started = 0
+
+    def init(self, image, box):
+        super().init(image, box)
+        self.started += 1
+        self.updates = 0
+
+    def update(self, image):
+        self.updates += 1
+        if self.started == 2 and self.updates == 2:
+            raise KeyboardInterrupt
+        return super().update(image)
+
+
+def without_speed(path):
+    results = json.loads(path.read_text())
+    return {
+        **results,
+        "fps": None,
+        "sequences": {n: {**s, "fps": None} for n, s in results["sequences"].items()},
+    }
+
+
+def test_a_killed_run_that_is_resumed_gives_the_same_results(
+    dataset, loaded, tmp_path, monkeypatch, capsys
+):
+    flags = [f"--dataset_dir={dataset}", f"--output_dir={tmp_path / 'killed'}"]
+    with monkeypatch.context() as patched:
+        patched.setattr(tracking_tasks, "load", lambda *_, **__: Fragile())
+        with pytest.raises(KeyboardInterrupt):
+            run(evaluate, *flags)
+    killed = tmp_path / "killed"
+    assert [path.name for path in (killed / "boxes").iterdir()] == ["Ball.txt"]
+    assert not (killed / "results.json").exists()
+    (killed / "boxes" / "Ball.txt").touch()
+    before = (killed / "boxes" / "Ball.txt").stat().st_mtime_ns
+    assert run(evaluate, *flags, "--resume") == 0
+    assert "1 of 2 sequences are done already" in capsys.readouterr().out
+    assert (killed / "boxes" / "Ball.txt").stat().st_mtime_ns == before
+    whole = tmp_path / "whole"
+    assert run(evaluate, flags[0], f"--output_dir={whole}", "--resume") == 0
+    assert without_speed(killed / "results.json") == without_speed(whole / "results.json")
+    for kind in ("boxes", "scores"):
+        for name in ("Ball.txt", "Cup.txt"):
+            assert (killed / kind / name).read_text() == (whole / kind / name).read_text()
+    assert (whole / "scores" / "Cup.txt").read_text().split() == ["1.0000", *["0.5000"] * 3]
+    assert len((whole / "times" / "Cup.txt").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize("damage", ["1,2,3,4\n", "1,2\n" * 4, "\0\xff", "1,2,3,4\n" * 4])
+def test_damaged_boxes_are_tracked_again(dataset, loaded, tmp_path, damage):
+    flags = [f"--dataset_dir={dataset}", f"--output_dir={tmp_path / 'out'}", "--resume"]
+    run(evaluate, *flags)
+    path = tmp_path / "out" / "boxes" / "Cup.txt"
+    whole = path.read_text()
+    path.write_text(damage)
+    assert run(evaluate, *flags) == 0
+    assert path.read_text() == whole
+
+
+def test_results_are_neither_overwritten_nor_mixed(dataset, loaded, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "out"
+    flags = [f"--dataset_dir={dataset}", f"--output_dir={out}"]
+    assert run(evaluate, *flags) == 0
+    before = (out / "results.json").read_text()
+    capsys.readouterr()
+    assert run(evaluate, *flags) == 1
+    assert "holds results already: pass --resume" in error_line(capsys)
+    weights = tmp_path / "weights"
+    weights.write_bytes(b"others")
+    assert run(evaluate, *flags, "--resume", f"--checkpoint={weights}") == 1
+    assert "holds results of checkpoint" in error_line(capsys)
+    monkeypatch.setattr(Follower, "inner_optimizer", "adam")
+    assert run(evaluate, *flags, "--resume") == 1
+    assert "of inner_optimizer steepest_descent, not adam" in error_line(capsys)
+    (out / "run.json").write_text("[1]")
+    assert run(evaluate, *flags, "--resume") == 1
+    assert "does not say what made the results" in error_line(capsys)
+    assert (out / "results.json").read_text() == before
+
+
+def test_a_tracker_that_diverges_has_results_all_the_same(dataset, loaded, tmp_path, monkeypatch):
+    diverged = lambda self, image: types.SimpleNamespace(box=np.full(4, np.nan), score=np.nan)
+    monkeypatch.setattr(Follower, "update", diverged)
+    assert run(evaluate, f"--dataset_dir={dataset}", f"--output_dir={tmp_path / 'out'}") == 0
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["mean_overlap"] == 1 / 4
+
+
+def test_side_by_side_takes_a_tracker_of_this_project(dataset, loaded, tmp_path, capsys):
+    flags = [f"--dataset_dir={dataset}", f"--output_dir={tmp_path / 'out'}"]
+    assert run(evaluate, *flags, "--parallel_videos=2") == 1
+    assert "a Follower cannot track videos side by side" in error_line(capsys)
+    assert run(evaluate, *flags, "--parallel_videos=0") == 2
+    assert "--parallel_videos=0" in error_line(capsys)

@@ -1,41 +1,17 @@
 """One-pass evaluation (OTB): a tracker starts from the first true box and is never restarted."""
 
 import dataclasses
-import time
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from jaxtyping import Float, UInt8
-from numpy.typing import ArrayLike
+from jaxtyping import Float
 from tqdm import tqdm
 
 from tracking_tasks import boxes
 from tracking_tasks.data import sequences as sequences_lib
 from tracking_tasks.errors import InputError
-from tracking_tasks.evaluation import metrics
-
-
-@runtime_checkable
-class Prediction(Protocol):
-    """Where a tracker says its target is: a box (x, y, width, height) and a confidence."""
-
-    @property
-    def box(self) -> ArrayLike: ...
-
-    @property
-    def score(self) -> ArrayLike: ...
-
-
-@runtime_checkable
-class Tracker(Protocol):
-    """What the evaluation needs of a tracker."""
-
-    def init(self, image: UInt8[np.ndarray, "height width 3"], box: ArrayLike) -> Any:
-        """Starts on a new target: an image and its box in it."""
-
-    def update(self, image: UInt8[np.ndarray, "height width 3"]) -> Prediction:
-        """Finds the target in the next image."""
+from tracking_tasks.evaluation import engine, metrics
+from tracking_tasks.evaluation.tracks import Tracker
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +23,15 @@ class SequenceResult:
         boxes: Predicted boxes; row 0 is the given box.
         truth: True boxes.
         seconds: How long each call of `update` took, from the image in memory to the box in memory.
+            Where n videos ran side by side it is the share of one of them, the n-th part.
+        confidences: The tracker's own score of each box; that of row 0 is 1.
     """
 
     name: str
     boxes: Float[np.ndarray, "frames 4"]
     truth: Float[np.ndarray, "frames 4"]
     seconds: Float[np.ndarray, "updates"]
+    confidences: Float[np.ndarray, "frames"]
 
     def scores(self) -> dict[str, float]:
         """Returns `auc`, `precision20`, `mean_overlap` and `fps`."""
@@ -65,15 +44,25 @@ class SequenceResult:
 
 
 def evaluate(
-    tracker: Tracker, sequences: Sequence[sequences_lib.Sequence], *, progress: bool = True
+    tracker: Tracker,
+    sequences: Sequence[sequences_lib.Sequence],
+    *,
+    parallel_videos: int = 1,
+    keep: Callable[[SequenceResult], None] = lambda _: None,
+    progress: bool = True,
 ) -> list[SequenceResult]:
     """Runs a tracker over sequences, showing a bar with the time left.
 
     Args:
         tracker: Initialized once per sequence on the first true box, which counts as its first
-            prediction, as in OTB.
-        sequences: At least one, of at least two frames each.
+            prediction, as in OTB. For several videos side by side, an `OnlineTracker`.
+        sequences: Of at least two frames each.
+        parallel_videos: How many run side by side, see `engine`.
+        keep: Called with each result as soon as its sequence ends.
         progress: Whether to show the bar (on standard error).
+
+    Returns:
+        The results in the order of the sequences, whichever ended first.
 
     Raises:
         InputError: A sequence is too short, its first box cannot start a tracker (both found out
@@ -81,12 +70,15 @@ def evaluate(
     """
     for sequence in sequences:
         _check(sequence)
-    results = []
+    results: dict[int, SequenceResult] = {}
     with tqdm(total=sum(map(len, sequences)), unit="frame", disable=not progress) as bar:
-        for sequence in sequences:
-            bar.set_description(sequence.name)
-            results.append(_run(tracker, sequence, bar))
-    return results
+        for index, track in engine.run(tracker, sequences, parallel_videos, bar.update):
+            sequence = sequences[index]
+            results[index] = SequenceResult(
+                sequence.name, track.boxes, sequence.boxes, track.seconds, track.confidences
+            )
+            keep(results[index])
+    return [results[index] for index in range(len(sequences))]
 
 
 def summarize(results: Sequence[SequenceResult]) -> dict[str, float]:
@@ -108,20 +100,6 @@ def _check(sequence: sequences_lib.Sequence) -> None:
         boxes.validate_box(sequence.boxes[0], sequence.frame(0).shape)
     except InputError as error:
         raise InputError(f"sequence {sequence.name}, first frame: {error}") from None
-
-
-def _run(tracker: Tracker, sequence: sequences_lib.Sequence, bar: tqdm) -> SequenceResult:
-    predicted, seconds = [sequence.boxes[0]], []
-    tracker.init(sequence.frame(0), sequence.boxes[0])
-    bar.update()
-    for index in range(1, len(sequence)):
-        image = sequence.frame(index)
-        start = time.perf_counter()
-        # The conversion waits for the computation, which JAX runs asynchronously.
-        predicted.append(np.asarray(tracker.update(image).box, np.float32))
-        seconds.append(time.perf_counter() - start)
-        bar.update()
-    return SequenceResult(sequence.name, np.stack(predicted), sequence.boxes, np.array(seconds))
 
 
 def _frames_per_second(results: Iterable[SequenceResult]) -> float:
