@@ -3,6 +3,7 @@
 import json
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -30,7 +31,7 @@ class ResultFolder:
         InputError: The folder holds results, and they are of another run or `resume` is off.
     """
 
-    def __init__(self, path: pathlib.Path, identity: Mapping[str, str], resume: bool) -> None:
+    def __init__(self, path: pathlib.Path, identity: Mapping[str, Any], resume: bool) -> None:
         self._path = path
         self._identity = dict(identity)
         self._run = path / "run.json"

@@ -148,7 +148,7 @@ def vmapped(
             predictions = lanes.update(frames)
             share = (time.perf_counter() - start) / len(frames)
             for lane, (box, score) in predictions.items():
-                running[lane].recorder.add(box, score, share)
+                running[lane].recorder.add(np.asarray(box), float(score), share)
                 tick()
             for lane in [lane for lane, v in running.items() if len(v.recorder) == v.length]:
                 video = running.pop(lane)

@@ -72,6 +72,6 @@ def save_strip(
 
 
 def _draw(axes: Any, box: Float[np.ndarray, "4"], style: Mapping[str, Any]) -> None:
-    outline = Rectangle(box[:2], box[2], box[3], fill=False, linewidth=1.8, **style)
+    outline = Rectangle((box[0], box[1]), box[2], box[3], fill=False, linewidth=1.8, **style)
     outline.set_path_effects(_RIM)
     axes.add_patch(outline)
