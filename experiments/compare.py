@@ -20,8 +20,6 @@ Writes to the output folder:
 """
 
 import dataclasses
-import functools
-import json
 import math
 import pathlib
 from collections.abc import Sequence
@@ -33,14 +31,13 @@ from absl import flags
 
 import metaopt
 import tracking_tasks
-from experiments import cli, common, comparison, training
+from experiments import cells, cli, common, comparison, training
+from experiments.lab import HELD_OUT, TRAININGS
 from tracking_tasks import checkpoints, evaluation
 from tracking_tasks.data import sequences as sequences_lib
-from tracking_tasks.data.episodes import EpisodeConfig
 from tracking_tasks.data.photos import PhotoBank, load_bank
 from tracking_tasks.data.rendered import rendered_sequences
 from tracking_tasks.errors import InputError
-from tracking_tasks.files import write_atomic
 from tracking_tasks.trackers import TRACKERS, Tracker
 
 
@@ -65,23 +62,10 @@ class Preset:
     adaptation_episodes: int = 16
 
 
-def _training(
-    steps: int, episodes: int, crop: int, side: int, **renderer: Any
-) -> training.TrainingConfig:
-    return training.TrainingConfig(
-        outer_steps=steps,
-        episodes=episodes,
-        learning_rate=3e-3,
-        episode=EpisodeConfig(crop_size=crop),
-        renderer=dataclasses.replace(training.TrainingConfig().renderer, side=side, **renderer),
-    )
-
-
-_BARE = {"subframes": 1, "distractors": 0, "occluders": 0}  # compiles in half the time
 PRESETS = {
-    "smoke": Preset(1, _training(2, 2, 64, 96, **_BARE), videos=1, frames=6, adaptation_episodes=2),
-    "quick": Preset(3, _training(40, 4, 128, 192), videos=8, frames=40),
-    "full": Preset(5, _training(3000, 16, 192, 288), videos=100, frames=100),
+    "smoke": Preset(1, TRAININGS["smoke"], videos=1, frames=6, adaptation_episodes=2),
+    "quick": Preset(3, TRAININGS["small"], videos=8, frames=40),
+    "full": Preset(5, TRAININGS["full"], videos=100, frames=100),
 }
 
 FLAGS = flags.FlagValues()
@@ -127,16 +111,17 @@ def main(_: Sequence[str]) -> None:
     initial = {rule: cls.create(rule, config) for rule in rules}
     judge = _Judge(preset, real, load_bank(_PHOTOS_DIR.value, "test"))
     bank = load_bank(_PHOTOS_DIR.value, "train")
-    cells = []
+    finished = []
     for seed in seeds:
         missing = [rule for rule in rules if (rule, seed) not in done]
-        batches = _rendered_once(bank, preset, seed) if missing else None
+        outer_loop = dataclasses.replace(preset.training, seed=seed)
+        batches = training.rendered_once(bank, outer_loop) if missing else None
         for rule in rules:
             if batches is not None and rule in missing:
                 done[rule, seed] = _run_cell(
                     initial[rule], rule, seed, batches, preset, judge, folder
                 )
-            cells.append(done[rule, seed])
+            finished.append(done[rule, seed])
 
     heading = {
         "tracker": cls.name,
@@ -146,7 +131,7 @@ def main(_: Sequence[str]) -> None:
         "config": dataclasses.asdict(preset) | {"tracker": dataclasses.asdict(config)},
         "versions": {"jax": jax.__version__, "platform": jax.default_backend()},
     }
-    comparison.write(folder, heading, cells, initial[rules[0]].learned_functions())
+    comparison.write(folder, heading, finished, initial[rules[0]].learned_functions())
     print((folder / "table.txt").read_text())
     print(f"written to {folder}")
 
@@ -155,11 +140,11 @@ class _Judge:
     """The held-out videos and episodes that every cell is evaluated on."""
 
     def __init__(self, preset: Preset, real: list[sequences_lib.Sequence], bank: PhotoBank) -> None:
-        key = jax.random.key(2**31 - 1)  # no training seed
+        key = jax.random.key(HELD_OUT)
         self._rendered = rendered_sequences(
             key, bank, preset.training.renderer, preset.videos, preset.frames
         )
-        held_out = dataclasses.replace(preset.training, seed=2**31 - 1)
+        held_out = dataclasses.replace(preset.training, seed=HELD_OUT)
         batches = training.rendered_batches(bank, held_out)
         count = math.ceil(preset.adaptation_episodes / held_out.episodes)
         self._episodes = [batches(index) for index in range(count)]
@@ -204,14 +189,6 @@ def _rules(names: Sequence[str]) -> list[str]:
     return rules
 
 
-def _rendered_once(bank: PhotoBank, preset: Preset, seed: int) -> training.Batches:
-    """Batches that are kept after their first rendering, for the rules that come after."""
-    render = training.rendered_batches(bank, dataclasses.replace(preset.training, seed=seed))
-    # A full comparison would not fit into memory; rendering again gives the same episodes.
-    small = preset.training.outer_steps * preset.training.episodes <= 1000
-    return functools.cache(render) if small else render
-
-
 def _run_cell(
     tracker: Tracker,
     rule: str,
@@ -227,15 +204,15 @@ def _run_cell(
     trained = training.train(tracker, batches, config, label=f"{rule}, seed {seed}")
     checkpoints.save(folder / "checkpoints" / f"{name}.safetensors", trained, rule, seed=seed)
     cell = {"tracker": tracker.name, "inner_optimizer": rule, "seed": seed} | judge(trained, rule)
-    write_atomic(folder / "cells" / f"{name}.json", json.dumps(cell))
+    cells.save(folder, rule, seed, cell)
     return cell
 
 
 def _finished(
     folder: pathlib.Path, rules: Sequence[str], seeds: Sequence[int]
 ) -> dict[tuple[str, int], dict[str, Any]]:
-    paths = {(r, s): folder / "cells" / f"{r}-{s}.json" for r in rules for s in seeds}
-    return {cell: json.loads(path.read_text()) for cell, path in paths.items() if path.is_file()}
+    found = {(rule, seed): cells.load(folder, rule, seed) for rule in rules for seed in seeds}
+    return {key: cell for key, cell in found.items() if cell is not None}
 
 
 if __name__ == "__main__":

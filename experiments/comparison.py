@@ -1,7 +1,6 @@
 """What a comparison of inner optimizers leaves behind: table, results and plots."""
 
 import json
-import math
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.statistics import mean_and_interval
+from experiments.statistics import show, summarize
 from tracking_tasks.evaluation import plots
 from tracking_tasks.files import write_atomic
 
@@ -49,18 +48,13 @@ def table(summary: Mapping[str, Mapping[str, Any]], reference: str, seeds: int) 
     widths = [max(17, len(head)) for head in heads]
     lines = ["  ".join([f"{'inner optimizer':{width}}", *map(str.rjust, heads, widths)])]
     for rule, row in summary.items():
-        texts = [_show(row[column]) for column in columns]
+        texts = [show(row[column], 4) for column in columns]
         lines.append("  ".join([f"{rule:{width}}", *map(str.rjust, texts, widths)]))
     lines.append(
         f"Mean and 95 % interval over {seeds} seed(s); differences are paired by seed. "
         "query loss: after the trained number of inner steps."
     )
     return "\n".join(lines)
-
-
-def _show(value: Mapping[str, float | None]) -> str:
-    spread = "?" if value["interval"] is None else f"{value['interval']:.4f}"
-    return f"{value['mean']:.4f} +- {spread}"
 
 
 def _summarize(
@@ -72,18 +66,13 @@ def _summarize(
     if all("real" in cell for cell in [*cells, *reference]):
         values["real_auc"] = [cell["real"]["auc"] for cell in cells]
         values["real_auc_difference"] = _differences(cells, reference, lambda c: c["real"]["auc"])
-    return {name: _interval(of_seeds) for name, of_seeds in values.items()}
+    return {name: summarize(of_seeds) for name, of_seeds in values.items()}
 
 
 def _differences(cells: Any, reference: Any, score: Callable[[Any], float]) -> list[float]:
     """Differences to the reference rule at equal seeds, where episodes are the same."""
     by_seed = {cell["seed"]: score(cell) for cell in reference}
     return [score(cell) - by_seed[cell["seed"]] for cell in cells]
-
-
-def _interval(values: Sequence[float]) -> dict[str, float | None]:
-    mean, half_width = mean_and_interval(values)
-    return {"mean": mean, "interval": half_width if math.isfinite(half_width) else None}
 
 
 def _mean(cells: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Means with their uncertainty."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import stats
@@ -20,3 +21,15 @@ def mean_and_interval(values: Sequence[float]) -> tuple[float, float]:
         return mean, float("inf")
     error = np.std(values, ddof=1) / np.sqrt(len(values))
     return mean, float(error * stats.t.ppf(0.975, len(values) - 1))
+
+
+def summarize(values: Sequence[float]) -> dict[str, float | None]:
+    """`mean_and_interval` for JSON: `mean` and `interval`, which is None for a single value."""
+    mean, half_width = mean_and_interval(values)
+    return {"mean": mean, "interval": half_width if math.isfinite(half_width) else None}
+
+
+def show(summary: Mapping[str, float | None], digits: int) -> str:
+    """A summary as text, such as "0.638 +- 0.012"."""
+    spread = "?" if summary["interval"] is None else f"{summary['interval']:.{digits}f}"
+    return f"{summary['mean']:.{digits}f} +- {spread}"

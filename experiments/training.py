@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import optax
@@ -17,6 +16,7 @@ from tracking_tasks.data.episodes import EpisodeConfig, sample_episodes
 from tracking_tasks.data.photos import PhotoBank
 from tracking_tasks.data.renderer import RendererConfig
 from tracking_tasks.errors import InputError
+from tracking_tasks.leaves import is_part, named_leaves, with_leaves
 from tracking_tasks.trackers import Episode, Tracker
 
 
@@ -29,11 +29,15 @@ class TrainingConfig:
         episodes: episodes a step.
         learning_rate: peak of Adam's rate; linear warm-up over a twentieth of the steps, then
             half a cosine down to a hundredth.
+        backbone_rate: share of the rate at which the backbone is fine-tuned, unless it is frozen
+            (here; the published DiMP's ratio lies between 0.4 and 4, over weeks of video).
         clip: largest global norm of the outer gradient.
         accumulate: outer steps whose mean gradient makes one update of the parameters.
         seed: of the episodes.
         save_every: steps between checkpoints.
         log_every: steps between logged metrics.
+        frozen: parts of the tracker that stay as they are, by name: a leaf such as
+            "loss.label", or all in a part such as "head".
         patience: number of skipped (non-finite) steps in a row that ends the run.
         episode: how episodes are cut.
         renderer: how videos look.
@@ -42,11 +46,13 @@ class TrainingConfig:
     outer_steps: int = 1000
     episodes: int = 8
     learning_rate: float = 1e-3
+    backbone_rate: float = 0.01
     clip: float = 1.0
     accumulate: int = 1
     seed: int = 0
     save_every: int = 100
     log_every: int = 10
+    frozen: tuple[str, ...] = ("backbone",)
     patience: int = 20
     episode: EpisodeConfig = EpisodeConfig()
     renderer: RendererConfig = RendererConfig(side=288, target_size=(0.12, 0.22))
@@ -79,6 +85,13 @@ def rendered_batches(bank: PhotoBank, config: TrainingConfig) -> Batches:
     return batch
 
 
+def rendered_once(bank: PhotoBank, config: TrainingConfig) -> Batches:
+    """The same batches, kept after their first rendering for the runs that come after."""
+    render = rendered_batches(bank, config)
+    # A long run would not fit into memory; rendering again gives the same episodes.
+    return functools.cache(render) if config.outer_steps * config.episodes <= 1000 else render
+
+
 @functools.cache
 def _renderer(
     mesh: Mesh, episode: EpisodeConfig, renderer: RendererConfig
@@ -105,7 +118,7 @@ def train(
     resume: bool = False,
     label: str = "meta-training",
 ) -> Tracker:
-    """Meta-trains all leaves of a tracker but its backbone's.
+    """Meta-trains all leaves of a tracker but the frozen ones.
 
     A resumed run sees the batches that it would have seen, and ends with the same parameters.
 
@@ -122,17 +135,25 @@ def train(
         InputError: if the loss is not finite for `config.patience` steps in a row.
     """
     transformation = _transformation(
-        config.outer_steps, config.learning_rate, config.clip, config.accumulate
+        config.outer_steps,
+        config.learning_rate,
+        config.backbone_rate,
+        config.clip,
+        config.accumulate,
     )
-    backbone = tracker.backbone
-    state = metaopt.OuterState.create(tracker.replace(backbone=None), transformation)
+    learned = {
+        name: leaf
+        for name, leaf in named_leaves(tracker).items()
+        if not is_part(name, config.frozen)
+    }
+    state = metaopt.OuterState.create(learned, transformation)
     run = RunFolder(folder) if folder else None
     if run and resume:
         state = run.restore(state)
     first = int(state.step)
     bar = tqdm(range(first, config.outer_steps), label, initial=first, total=config.outer_steps)
     for index in bar:
-        state, metrics = _step(transformation, state, backbone, batches(index))
+        state, metrics = _step(transformation, state, tracker, batches(index))
         done = index + 1
         if done % config.log_every == 0 or done == config.outer_steps:
             values = {name: float(value) for name, value in metrics.items()}
@@ -148,19 +169,21 @@ def train(
             run.save(state)
     if run:
         run.close()
-    return state.params.replace(backbone=backbone)
+    return with_leaves(tracker, state.params)
 
 
 @functools.cache
 def _transformation(
-    steps: int, rate: float, clip: float, accumulate: int
+    steps: int, rate: float, backbone_rate: float, clip: float, accumulate: int
 ) -> optax.GradientTransformation:
     """The outer optimizer; one object per setting, so that `_step` compiles once per setting."""
     updates = max(steps // accumulate, 1)
     warm_up = max(updates // 20, 1)
     decay = max(updates, warm_up + 1)
     schedule = optax.warmup_cosine_decay_schedule(0.0, rate, warm_up, decay, rate / 100)
-    single = optax.chain(optax.clip_by_global_norm(clip), optax.adam(schedule))
+    in_backbone = lambda leaves: {name: is_part(name, ("backbone",)) for name in leaves}
+    slower = optax.masked(optax.scale(backbone_rate), in_backbone)
+    single = optax.chain(optax.clip_by_global_norm(clip), optax.adam(schedule), slower)
     if accumulate == 1:
         return single
     return optax.MultiSteps(single, accumulate).gradient_transformation()
@@ -170,8 +193,8 @@ def _transformation(
 def _step(
     transformation: optax.GradientTransformation,
     state: metaopt.OuterState,
-    backbone: Any,
+    tracker: Tracker,
     episodes: Episode,
 ) -> tuple[metaopt.OuterState, dict[str, jax.Array]]:
-    loss = lambda tracker, episode: tracker.replace(backbone=backbone).outer_loss(episode)
+    loss = lambda learned, episode: with_leaves(tracker, learned).outer_loss(episode)
     return metaopt.outer_step(loss, transformation, state, episodes)

@@ -7,28 +7,38 @@ import pathlib
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import safetensors
 import safetensors.numpy
 
 from tracking_tasks.errors import InputError
 from tracking_tasks.files import write_atomic
+from tracking_tasks.leaves import is_part, named_leaves, with_leaves
 from tracking_tasks.trackers import TRACKERS, Tracker
 
 _FORMAT = "metaopt tracker 1"
+_BACKBONE = ("backbone",)
 
 
-def save(path: str | os.PathLike[str], tracker: Tracker, rule: str, **provenance: Any) -> None:
-    """Writes all leaves but the backbone's, the constants, and where they come from.
+def save(
+    path: str | os.PathLike[str],
+    tracker: Tracker,
+    rule: str,
+    *,
+    fine_tuned: bool = False,
+    **provenance: Any,
+) -> None:
+    """Writes the leaves, the constants, and where they come from.
 
     Args:
         path: the file, by convention `*.safetensors`.
         tracker: whose meta-parameters are written.
         rule: the name of its inner optimizer.
+        fine_tuned: write the backbone's leaves too, because they were meta-trained.
         **provenance: what to keep beside them (command, seed, data, time), JSON-serializable.
     """
-    tensors = {name: np.asarray(leaf) for name, leaf in _named_leaves(tracker).items()}
+    leaves = _expected(tracker, with_backbone=fine_tuned)
+    tensors = {name: np.asarray(leaf) for name, leaf in leaves.items()}
     metadata = {
         "format": _FORMAT,
         "tracker": tracker.name,
@@ -92,7 +102,8 @@ def load(
         raise InputError(f"checkpoint {path}: its config is unreadable ({error}).") from error
     tracker = cls.create(rule, config, backbone)
     tensors = safetensors.numpy.load_file(path)
-    expected = _named_leaves(tracker)
+    fine_tuned = any(is_part(key, _BACKBONE) for key in tensors)
+    expected = _expected(tracker, fine_tuned)
     if rule != saved_rule:
         kept = {key for key in expected if not key.startswith("optimizer.")}
         tensors = {key: tensors[key] for key in kept & tensors.keys()}
@@ -109,25 +120,15 @@ def load(
             f"checkpoint {path}: does not fit this version of {name!r} "
             f"(differs in {', '.join(sorted(mismatched)[:3])}); train it again."
         )
-    return _with_leaves(tracker, tensors), rule
+    return with_leaves(tracker, tensors), rule
 
 
-def _named_leaves(tracker: Tracker) -> dict[str, jax.Array]:
-    """The meta-parameters by their path, such as `head.projection`."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(tracker.replace(backbone=None))
-    return {_name(path): leaf for path, leaf in leaves}
-
-
-def _with_leaves(tracker: Tracker, tensors: dict[str, np.ndarray]) -> Tracker:
-    bare = tracker.replace(backbone=None)
-    filled = jax.tree_util.tree_map_with_path(
-        lambda path, leaf: jnp.asarray(tensors[_name(path)], leaf.dtype), bare
-    )
-    return filled.replace(backbone=tracker.backbone)
-
-
-def _name(path: tuple) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value")
+def _expected(tracker: Tracker, with_backbone: bool) -> dict[str, jax.Array]:
+    """What a checkpoint of the tracker holds."""
+    leaves = named_leaves(tracker)
+    return {
+        key: leaf for key, leaf in leaves.items() if with_backbone or not is_part(key, _BACKBONE)
+    }
 
 
 def _restore(cls: Any, values: Any) -> Any:

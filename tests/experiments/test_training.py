@@ -11,6 +11,7 @@ import pytest
 from experiments import training
 from tests.tracking_tasks.test_trackers import episode, make
 from tracking_tasks.errors import InputError
+from tracking_tasks.leaves import named_leaves
 
 CONFIG = training.TrainingConfig(outer_steps=6, episodes=2, save_every=2, log_every=1)
 
@@ -72,3 +73,14 @@ def test_a_loss_that_stays_non_finite_ends_the_run_in_a_sentence(tracker):
     config = dataclasses.replace(CONFIG, patience=3)
     with pytest.raises(InputError, match="not finite for 3 steps"):
         training.train(tracker, poisoned, config)
+
+
+def test_frozen_parts_stay_as_they_are(tracker):
+    config = dataclasses.replace(
+        CONFIG, outer_steps=2, frozen=("backbone", "loss.label", "head.initializer", "hea")
+    )
+    trained = named_leaves(training.train(tracker, batches, config))
+    before = named_leaves(tracker)
+    moved = {name for name, leaf in trained.items() if jnp.any(leaf != before[name])}
+    assert not any(name.startswith(("backbone", "loss.label", "head.init")) for name in moved)
+    assert {"head.projection", "loss.mask", "optimizer.log_step"} <= moved

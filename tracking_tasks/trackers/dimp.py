@@ -5,7 +5,7 @@ Bhat, Danelljan, Van Gool, Timofte, "Learning Discriminative Model Prediction fo
 """
 
 import dataclasses
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -42,10 +42,14 @@ class DiMPConfig:
         loss: the learned loss.
         label_sigma: of the outer label, in target sizes (paper, section 3.6).
         hinge_threshold: T of eq. 8 (paper).
+        initializer: start the fit from the initializer's filter, else from zero.
         train_steps: steps of the fit in meta-training, N_iter (paper).
         initial_rate: step length from which rules with learned rates start (here).
         first_frame: augmentation of the first frame.
         init_steps: steps on the first frame (paper).
+        update: how the filter follows the target: "fit" to the sample memory (paper, section 3.7),
+            "average" with the filter predicted from each frame alone, at `learning_rate`, or "none"
+            (both paper, Table 3).
         update_steps: steps of a regular update (paper).
         update_interval: frames between regular updates (paper).
         hard_negative_steps: steps when a look-alike shows up (paper).
@@ -67,10 +71,12 @@ class DiMPConfig:
     loss: DiscriminativeLossConfig = DiscriminativeLossConfig(label_sigma=1.2, mask_radius=2.7)
     label_sigma: float = 0.25
     hinge_threshold: float = 0.05
+    initializer: bool = True
     train_steps: int = 5
     initial_rate: float = 0.03
     first_frame: augmentation.AugmentationConfig = augmentation.AugmentationConfig()
     init_steps: int = 10
+    update: Literal["fit", "average", "none"] = "fit"
     update_steps: int = 2
     update_interval: int = 20
     hard_negative_steps: int = 1
@@ -146,6 +152,17 @@ class DiMP(Tracker):
         """Classification features of square crops."""
         return self.head(self.backbone(images))
 
+    def initial_filter(
+        self,
+        features: Float[Array, "n h w c"],
+        target_boxes: Float[Array, "n 4"],
+        weights: Float[Array, " n"],
+    ) -> Float[Array, "k k c"]:
+        """What the fit starts from; the boxes are in cells."""
+        if self.config.initializer:
+            return self.head.initial_filter(features, target_boxes, weights)
+        return jnp.zeros((self.config.filter_size,) * 2 + features.shape[-1:])
+
     def fit(
         self, params: PyTree, samples: FilterSamples, steps: int, **options
     ) -> metaopt.FitResult:
@@ -162,7 +179,7 @@ class DiMP(Tracker):
         target_boxes = _boxes_to_cells(episode.support_boxes)
         weights = episode.support_weights
         result = self.fit(
-            self.head.initial_filter(support, target_boxes, weights),
+            self.initial_filter(support, target_boxes, weights),
             FilterSamples(support, boxes.center(target_boxes), weights),
             steps,
             observe=lambda target_filter: correlate(query, target_filter),
@@ -209,7 +226,7 @@ class DiMP(Tracker):
         samples = FilterSamples(features, to_cells(in_crop), jnp.full(n, 1.0 / n))
         target_boxes = _boxes_to_cells(boxes.from_center(in_crop, jnp.tile(crop_size, (n, 1))))
         result = self.fit(
-            self.head.initial_filter(features, target_boxes, samples.weights),
+            self.initial_filter(features, target_boxes, samples.weights),
             samples,
             config.init_steps,
         )
@@ -260,12 +277,20 @@ class DiMP(Tracker):
     def _learn(self, state: DiMPState, sample: PyTree, trust: Int[Array, ""]) -> DiMPState:
         """Stores the sample and updates the filter, as far as the localization can be trusted."""
         config = self.config
+        if config.update == "none":
+            return state
         hard_negative = trust == Trust.HARD_NEGATIVE
+        trusted = hard_negative | (trust == Trust.NORMAL)
+        if config.update == "average":
+            rate = jnp.where(trusted, config.learning_rate, 0.0)
+            predicted = self._predict_from(sample, state.size)
+            mixed = (1 - rate) * state.target_filter + rate * predicted
+            return state.replace(target_filter=mixed)
         memory = state.memory.store(
             sample,
             jnp.where(hard_negative, config.hard_negative_rate, config.learning_rate),
             config.initial_share,
-            enabled=hard_negative | (trust == Trust.NORMAL),
+            enabled=trusted,
         )
         samples = FilterSamples(**memory.samples, weights=memory.weights)
 
@@ -283,6 +308,16 @@ class DiMP(Tracker):
             branch, branches, state.target_filter, state.rule_state
         )
         return state.replace(target_filter=target_filter, rule_state=rule_state, memory=memory)
+
+    def _predict_from(
+        self, sample: dict[str, Array], size: Float[Array, "2"]
+    ) -> Float[Array, "k k c"]:
+        """The filter that a single frame predicts, as meta-training does."""
+        size_in_cells = size / jnp.sqrt(size[0] * size[1]) * self.config.target_cells
+        one = FilterSamples(**jax.tree.map(lambda leaf: leaf[None], sample), weights=jnp.ones(1))
+        target_box = boxes.from_center(one.centers, size_in_cells[None])
+        start = self.initial_filter(one.features, target_box, one.weights)
+        return self.fit(start, one, self.config.train_steps).params
 
     def _search_side(self, size: Float[Array, "2"]) -> Float[Array, ""]:
         return self.config.search_factor * jnp.sqrt(size[0] * size[1])

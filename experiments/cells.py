@@ -1,0 +1,40 @@
+"""The cells of an experiment, one for each row and seed, kept on disk as they are finished."""
+
+import json
+import pathlib
+from typing import Any
+
+from tracking_tasks.errors import InputError
+from tracking_tasks.files import write_atomic
+
+
+def save(folder: pathlib.Path, row: str, seed: int, cell: dict[str, Any]) -> None:
+    """Writes a cell, JSON-serializable; after a kill it is there whole or not at all."""
+    write_atomic(_path(folder, row, seed), json.dumps(cell))
+
+
+def load(folder: pathlib.Path, row: str, seed: int) -> dict[str, Any] | None:
+    """A finished cell; None if there is none.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = _path(folder, row, seed)
+    return read_json(path) if path.is_file() else None
+
+
+def read_json(path: pathlib.Path) -> Any:
+    """What a file holds that an earlier run wrote.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}): delete it and resume") from None
+
+
+def _path(folder: pathlib.Path, row: str, seed: int) -> pathlib.Path:
+    plain = "".join(c if c.isalnum() or c in "+-_." else "_" for c in row)
+    return folder / "cells" / f"{plain}-{seed}.json"

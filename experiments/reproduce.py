@@ -1,0 +1,158 @@
+r"""Redoes tables of the papers: trains and judges each row, and says which orderings hold.
+
+The papers trained for days on data that has to be downloaded. Here every row is meta-trained on
+rendered videos and judged on held-out ones, so the numbers differ from the papers'; what can be
+compared is which row is better than which. Our column stands beside the paper's with its 95 %
+interval over seeds, and each ordering of the paper holds, does not hold, or stays undecided by the
+differences paired by seed.
+
+Examples:
+    python -m experiments.reproduce --list
+    python -m experiments.reproduce --table=dimp1
+    python -m experiments.reproduce --table=dimp1,dimp3 --seeds=10 --output_dir=runs/more
+    python -m experiments.reproduce --table=all --scale=full --photos_dir=COCO --resume
+
+Writes to the output folder:
+    <table>/results.json      every cell (row and seed), means with intervals, and verdicts
+    <table>/table.txt         the table that is printed at the end
+    <table>/scores.png        our bars beside the paper's; other plots where a table has them
+    <table>/cells/, trained/  finished cells and trained trackers, which --resume does not do again
+    setup.json                what the folder was made with; --resume must be given the same
+"""
+
+import json
+import pathlib
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+from absl import flags
+from tqdm import tqdm
+
+from experiments import cells, cli, common, reproduction
+from experiments.lab import Lab
+from experiments.paper_table import SCALES, Table
+from experiments.tables import load_tables
+from tracking_tasks.data import sequences as sequences_lib
+from tracking_tasks.errors import InputError
+from tracking_tasks.files import write_atomic
+
+FLAGS = flags.FlagValues()
+_TABLE = flags.DEFINE_list(
+    "table", None, "Which tables, separated by commas, or all; --list names them.", FLAGS
+)
+_LIST = flags.DEFINE_bool("list", False, "Name the tables and end.", flag_values=FLAGS)
+_SCALE = flags.DEFINE_enum(
+    "scale",
+    "small",
+    SCALES,
+    "Size: smoke (says nothing), small (minutes a table on two cores), full (a GPU).",
+    flag_values=FLAGS,
+)
+_SEEDS = flags.DEFINE_integer(
+    "seeds", None, "Seeds per row; by default the table's.", 1, flag_values=FLAGS
+)
+_PHOTOS_DIR = common.photos_dir_flag(FLAGS)
+_DATASET_DIR, _DATASET_FORMAT = common.dataset_flags(FLAGS, required=False)
+_RESUME = flags.DEFINE_bool(
+    "resume", False, "Keep what is finished in the output folder.", flag_values=FLAGS
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", "runs/reproduce", "The folder to write to.", flag_values=FLAGS
+)
+
+
+def main(_: Sequence[str]) -> None:
+    """Runs the program."""
+    tables = load_tables()
+    if _LIST.value:
+        width = max(map(len, tables))
+        for table in tables.values():
+            print(f"{table.name:{width}}  {table.title} ({table.source})")
+        return
+    chosen = _choose(tables, _TABLE.value or [])
+    folder = pathlib.Path(_OUTPUT_DIR.value)
+    real = []
+    if _DATASET_DIR.value:
+        real = sequences_lib.read_dataset(pathlib.Path(_DATASET_DIR.value), _DATASET_FORMAT.value)
+    lab = Lab(_SCALE.value, folder, _PHOTOS_DIR.value, real, _RESUME.value)
+    lab.bank("train")  # a folder without photographs is found out now
+    _claim(folder, chosen)
+    seeds = {table.name: _SEEDS.value or table.seeds[_SCALE.value] for table in chosen}
+    with tqdm(total=sum(seeds[t.name] * len(t.rows) for t in chosen), unit="cell") as bar:
+        for table in chosen:
+            run(table, lab, seeds[table.name], folder / table.name, bar)
+    for table in chosen:
+        print((folder / table.name / "table.txt").read_text())
+    print(f"written to {folder}")
+
+
+def run(table: Table, lab: Lab, seeds: int, folder: pathlib.Path, bar: tqdm) -> dict[str, Any]:
+    """Measures all cells of a table that are not finished, and writes the results."""
+    by_row: dict[str, list[dict[str, Any]]] = {row.name: [] for row in table.rows}
+    for seed in range(seeds):
+        for row in table.rows:
+            bar.set_description(f"{table.name}, {row.name}, seed {seed}")
+            cell = cells.load(folder, row.name, seed)
+            if cell is None:
+                start = time.monotonic()
+                measured = table.measure(lab, row, seed)
+                cell = {
+                    "row": row.name,
+                    "seed": seed,
+                    "scores": dict(measured.scores),
+                    "curves": dict(measured.curves),
+                    "seconds": round(time.monotonic() - start, 1),
+                }
+                cells.save(folder, row.name, seed, cell)
+            by_row[row.name].append(cell)
+            bar.update()
+    heading = {
+        "scale": lab.scale,
+        "seeds": seeds,
+        "versions": {"jax": jax.__version__, "platform": jax.default_backend()},
+    }
+    return reproduction.write(folder, table, heading, by_row)
+
+
+def _choose(tables: dict[str, Table], names: Sequence[str]) -> list[Table]:
+    if list(names) == ["all"]:
+        return list(tables.values())
+    for name in names:
+        if name not in tables:
+            raise InputError(f"unknown table {name!r}: known are {', '.join(tables)}, and all")
+    if not names:
+        raise InputError(f"pass --table=NAME: known are {', '.join(tables)}, and all")
+    return [tables[name] for name in dict.fromkeys(names)]
+
+
+def _claim(folder: pathlib.Path, tables: Sequence[Table]) -> None:
+    """Makes the folder ours, or fails where another run's results would be lost or mixed in."""
+    cli.require_folder(folder)
+    for table in tables:
+        if (folder / table.name / "cells").exists() and not _RESUME.value:
+            raise InputError(
+                f"{folder / table.name} holds a run already: pass --resume to go on with it, or "
+                "another --output_dir"
+            )
+    setup = {
+        "scale": _SCALE.value,
+        "photos_dir": _PHOTOS_DIR.value,
+        "dataset_dir": _DATASET_DIR.value,
+        "dataset_format": _DATASET_FORMAT.value if _DATASET_DIR.value else None,
+    }
+    path = folder / "setup.json"
+    if path.is_file():
+        before = cells.read_json(path)
+        for name, value in setup.items():
+            if before.get(name) != value:
+                raise InputError(
+                    f"{folder} was made with --{name}={before.get(name)}, not {value}: pass "
+                    "another --output_dir"
+                )
+    write_atomic(path, json.dumps(setup) + "\n")
+
+
+if __name__ == "__main__":
+    cli.run(main, FLAGS)

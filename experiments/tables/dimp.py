@@ -1,0 +1,142 @@
+"""DiMP's analysis: Bhat et al., "Learning Discriminative Model Prediction", ICCV 2019, Tables 1-3.
+
+The paper measures the area under the success curve on OTB-100, NFS and UAV123 together, with
+ResNet-18, as the mean of five runs.
+"""
+
+import dataclasses
+import math
+
+from experiments.lab import TRAININGS, Lab, Recipe, Videos
+from experiments.paper_table import Measurement, Ordering, Row, Table
+from experiments.training import TrainingConfig
+from tracking_tasks.losses import DiscriminativeLossConfig
+from tracking_tasks.trackers.dimp import DiMPConfig
+
+_SOURCE = "Bhat et al. 2019, Table"
+_SEEDS = {"smoke": 2, "small": 5, "full": 5}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Size:
+    """Videos and frames of each, for Tables 1 and 2, and for Table 3, which needs longer ones."""
+
+    short: tuple[int, int]
+    long: tuple[int, int]
+
+
+_SIZES = {
+    "smoke": _Size((1, 6), (1, 6)),
+    "small": _Size((16, 40), (12, 120)),
+    "full": _Size((100, 100), (50, 300)),
+}
+
+
+def _config(outer_loop: TrainingConfig) -> DiMPConfig:
+    return DiMPConfig(crop_size=outer_loop.episode.crop_size)
+
+
+def _short_videos(lab: Lab) -> Videos:
+    return Videos(TRAININGS[lab.scale].renderer, *_SIZES[lab.scale].short)
+
+
+def _measure_rule(lab: Lab, row: Row, seed: int) -> Measurement:
+    """Table 1: the row is an inner optimizer."""
+    outer_loop = TRAININGS[lab.scale]
+    tracker = lab.train(Recipe("dimp", row.setting, _config(outer_loop), outer_loop), seed)
+    return Measurement(lab.judge(tracker, row.setting, _short_videos(lab), seed))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Parts:
+    """Table 2: which parts there are and which of them are learned.
+
+    Attributes:
+        frozen: what is not learned.
+        initializer: whether there is one; else the fit starts from zero.
+        learned_loss: the inner loss with label, mask and weight learned; else the regression error
+            of eq. 8, as it is.
+    """
+
+    frozen: tuple[str, ...] = ()
+    initializer: bool = True
+    learned_loss: bool = False
+
+
+def _regression_error(config: DiMPConfig) -> DiscriminativeLossConfig:
+    """Eq. 8 as label, mask and weight: the outer label, and a step where it falls below T."""
+    sigma = config.label_sigma * config.target_cells
+    radius = sigma * math.sqrt(-2 * math.log(config.hinge_threshold))
+    return DiscriminativeLossConfig(label_sigma=sigma, mask_scale=20.0, mask_radius=radius)
+
+
+def _measure_parts(lab: Lab, row: Row, seed: int) -> Measurement:
+    parts: _Parts = row.setting
+    outer_loop = dataclasses.replace(TRAININGS[lab.scale], frozen=parts.frozen)
+    config = dataclasses.replace(_config(outer_loop), initializer=parts.initializer)
+    if not parts.learned_loss:
+        config = dataclasses.replace(config, loss=_regression_error(config))
+    tracker = lab.train(Recipe("dimp", "steepest_descent", config, outer_loop), seed)
+    return Measurement(lab.judge(tracker, "steepest_descent", _short_videos(lab), seed))
+
+
+def _measure_update(lab: Lab, row: Row, seed: int) -> Measurement:
+    """Table 3: one trained tracker, whose online update is the row."""
+    outer_loop = TRAININGS[lab.scale]
+    recipe = Recipe("dimp", "steepest_descent", _config(outer_loop), outer_loop)
+    tracker = lab.train(recipe, seed)
+    tracker = tracker.replace(config=dataclasses.replace(tracker.config, update=row.setting))
+    count, frames = _SIZES[lab.scale].long
+    renderer = dataclasses.replace(outer_loop.renderer, duration=float(frames))
+    videos = Videos(renderer, count, frames)
+    return Measurement(lab.judge(tracker, "steepest_descent", videos, seed))
+
+
+TABLES = (
+    Table(
+        name="dimp1",
+        title="Which architecture predicts the target filter best?",
+        source=f"{_SOURCE} 1",
+        rows=(
+            Row("Init", {"auc": 58.2}, "none"),
+            Row("GD", {"auc": 61.6}, "learned_rates"),
+            Row("SD", {"auc": 63.8}, "steepest_descent"),
+        ),
+        orderings=(Ordering("GD", "Init"), Ordering("SD", "GD"), Ordering("SD", "Init")),
+        seeds=_SEEDS,
+        measure=_measure_rule,
+    ),
+    Table(
+        name="dimp2",
+        title="What does each learned part add?",
+        source=f"{_SOURCE} 2",
+        rows=(
+            Row("SD", {"auc": 58.7}, _Parts(("backbone", "head", "loss"), initializer=False)),
+            Row("+Init", {"auc": 60.0}, _Parts(("backbone", "head.projection", "loss"))),
+            Row("+FT", {"auc": 62.6}, _Parts(("head.projection", "loss"))),
+            Row("+Cls", {"auc": 63.3}, _Parts(("loss",))),
+            Row("+Loss", {"auc": 63.8}, _Parts(learned_loss=True)),
+        ),
+        orderings=(
+            Ordering("+Init", "SD"),
+            Ordering("+FT", "+Init"),
+            Ordering("+Cls", "+FT"),
+            Ordering("+Loss", "+Cls"),
+        ),
+        seeds=_SEEDS,
+        measure=_measure_parts,
+    ),
+    Table(
+        name="dimp3",
+        title="How should the target filter be updated online?",
+        source=f"{_SOURCE} 3",
+        rows=(
+            Row("No update", {"auc": 61.7}, "none"),
+            Row("Model averaging", {"auc": 61.7}, "average"),
+            Row("Ours", {"auc": 63.8}, "fit"),
+        ),
+        orderings=(Ordering("Ours", "No update"), Ordering("Ours", "Model averaging")),
+        seeds=_SEEDS,
+        measure=_measure_update,
+    ),
+)
