@@ -34,7 +34,6 @@ from experiments import cells, cli, common, reproduction
 from experiments.lab import Lab
 from experiments.paper_table import SCALES, Table
 from experiments.tables import load_tables
-from tracking_tasks.data import sequences as sequences_lib
 from tracking_tasks.errors import InputError
 from tracking_tasks.files import write_atomic
 
@@ -54,7 +53,7 @@ _SEEDS = flags.DEFINE_integer(
     "seeds", None, "Seeds per row; by default the table's.", 1, flag_values=FLAGS
 )
 _PHOTOS_DIR = common.photos_dir_flag(FLAGS)
-_DATASET_DIR, _DATASET_FORMAT = common.dataset_flags(FLAGS, required=False)
+_DATASET = common.Dataset(FLAGS)
 _RESUME = flags.DEFINE_bool(
     "resume", False, "Keep what is finished in the output folder.", flag_values=FLAGS
 )
@@ -73,9 +72,7 @@ def main(_: Sequence[str]) -> None:
         return
     chosen = _choose(tables, _TABLE.value or [])
     folder = pathlib.Path(_OUTPUT_DIR.value)
-    real = []
-    if _DATASET_DIR.value:
-        real = sequences_lib.read_dataset(pathlib.Path(_DATASET_DIR.value), _DATASET_FORMAT.value)
+    real = _DATASET.read() if _DATASET.given else []
     lab = Lab(_SCALE.value, folder, _PHOTOS_DIR.value, real, _RESUME.value)
     lab.bank("train")  # a folder without photographs is found out now
     _claim(folder, chosen)
@@ -139,8 +136,7 @@ def _claim(folder: pathlib.Path, tables: Sequence[Table]) -> None:
     setup = {
         "scale": _SCALE.value,
         "photos_dir": _PHOTOS_DIR.value,
-        "dataset_dir": _DATASET_DIR.value,
-        "dataset_format": _DATASET_FORMAT.value if _DATASET_DIR.value else None,
+        "dataset_dir": str(_DATASET.folder()) if _DATASET.given else None,
     }
     path = folder / "setup.json"
     if path.is_file():
