@@ -142,7 +142,8 @@ def test_broken_annotations(tmp_path, text):
 def test_outline_outside_the_picture(tmp_path, point):
     write_outlined(tmp_path, [*SQUARE, point])
     with pytest.raises(
-        InputError, match=r"instances\.json: .*photo\.png, instance 1 has an outline outside"
+        InputError,
+        match=r"instances\.json: .*photo\.png, instance 1 is malformed: an outline outside",
     ):
         load_bank(tmp_path)
 

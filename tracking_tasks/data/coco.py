@@ -1,13 +1,11 @@
 """Objects annotated in still images, in COCO's notation or a shorter one of our own."""
 
-import contextlib
 import json
 import os
 import pathlib
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
+from tqdm import tqdm
 
 from tracking_tasks.data.run_lengths import parse_counts
 from tracking_tasks.errors import InputError
@@ -75,41 +73,41 @@ def _unfit(path: pathlib.Path, reason: object) -> InputError:
 def _read_list(path: pathlib.Path, entries: list[Any]) -> dict[pathlib.Path, list[Instance]]:
     found: dict[pathlib.Path, list[Instance]] = {}
     for index, entry in enumerate(entries, start=1):
-        with _entry(f"{path}: not a list of photographs with polygons: entry {index}"):
+        with _Entry(f"{path}: not a list of photographs with polygons: entry", index):
             file, size, items = str(entry["file"]), _size(entry), list(entry["instances"])
         found[path.parent / file] = instances = []
         for number, item in enumerate(items, start=1):
-            with _entry(f"{path}: {file}, instance {number}"):
+            with _Entry(f"{path}: {file}, instance", number):
                 instances.append(_listed(number, size, item))
     return found
 
 
 def _listed(number: int, size: tuple[int, int], item: dict[str, Any]) -> Instance:
-    polygon = np.asarray(item["polygon"], np.float64)
-    if polygon.ndim != 2 or polygon.shape[0] < 3 or polygon.shape[1] != 2:
-        raise ValueError("has a polygon that is not three or more [x, y] points")
-    corners = _inside(polygon, size)
-    low, high = polygon.min(axis=0), polygon.max(axis=0)
-    box = _box(item.get("box", [*low, *(high - low)]))
-    return Instance(str(number), size, box, int(item["category"]), "", [corners])
+    if len(item["polygon"]) < 3 or any(len(point) != 2 for point in item["polygon"]):
+        raise ValueError("a polygon that is not three or more [x, y] points")
+    polygon = _corners([value for point in item["polygon"] for value in point], size)
+    (left, top), (right, bottom) = (tuple(map(f, zip(*polygon, strict=True))) for f in (min, max))
+    box = _box(item.get("box", [left, top, right - left, bottom - top]))
+    return Instance(str(number), size, box, int(item["category"]), "", [polygon])
 
 
 def _read_coco(path: pathlib.Path, document: dict[str, Any]) -> dict[pathlib.Path, list[Instance]]:
     names: dict[int, str] = {}
     for index, entry in enumerate(_items(path, document, "categories"), start=1):
-        with _entry(f"{path}, category {index}"):
+        with _Entry(f"{path}, category", index):
             names[int(entry["id"])] = str(entry["name"])
     images: dict[int, tuple[str, tuple[int, int]]] = {}
     for index, entry in enumerate(_items(path, document, "images"), start=1):
-        with _entry(f"{path}, image {index}"):
+        with _Entry(f"{path}, image", index):
             images[int(entry["id"])] = (str(entry["file_name"]), _size(entry))
     folder = _images_folder(path, [file for file, _ in images.values()])
     found: dict[pathlib.Path, list[Instance]] = {folder / file: [] for file, _ in images.values()}
-    for index, entry in enumerate(_items(path, document, "annotations"), start=1):
-        with _entry(f"{path}, annotation {index}"):
+    annotations = tqdm(_items(path, document, "annotations"), desc=path.name, delay=5)
+    for index, entry in enumerate(annotations, start=1):
+        with _Entry(f"{path}, annotation", index):
             number = int(entry["image_id"])
             if number not in images:
-                raise ValueError(f"is of image {number}, which is not listed")
+                raise ValueError(f"its image {number} is not listed")
             file, size = images[number]
             instance = _annotated(index, size, entry, names)
         if instance is not None:
@@ -131,8 +129,9 @@ def _annotated(
     if isinstance(segmentation, dict):
         counts = parse_counts(segmentation, size)
     else:
-        points = [np.asarray(part, np.float64).reshape(-1, 2) for part in segmentation]
-        polygons = [_inside(part, size) for part in points if len(part) > 2]
+        if any(len(part) % 2 for part in segmentation):
+            raise ValueError("a polygon that is not x and y by turns")
+        polygons = [_corners(part, size) for part in segmentation if len(part) > 4]
     name = str(item.get("id", index))
     return Instance(name, size, box, category, names.get(category, ""), polygons, counts)
 
@@ -144,38 +143,48 @@ def _items(path: pathlib.Path, document: dict[str, Any], key: str) -> list[Any]:
     return items
 
 
-@contextlib.contextmanager
-def _entry(where: str) -> Iterator[None]:
+class _Entry:
     """Turns what a damaged entry raises into an InputError that says where it stands."""
-    try:
-        yield
-    except KeyError as error:
-        raise InputError(f"{where} has no {error}: complete or remove it") from error
-    except (ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise InputError(f"{where} {error}: correct or remove it") from error
+
+    def __init__(self, where: str, index: int) -> None:
+        self.where, self.index = where, index
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        where = f"{self.where} {self.index}"
+        if isinstance(error, KeyError):
+            raise InputError(f"{where} has no {error}; complete or remove it") from error
+        if isinstance(error, ValueError | TypeError | AttributeError | OverflowError):
+            raise InputError(f"{where} is malformed: {error}; correct or remove it") from error
 
 
 def _size(entry: dict[str, Any]) -> tuple[int, int]:
     width, height = int(entry["width"]), int(entry["height"])
     if not (0 < width < 10**5 and 0 < height < 10**5):
-        raise ValueError(f"has no image size {width}x{height}")
+        raise ValueError(f"an image of {width}x{height} pixels")
     return width, height
 
 
 def _box(values: Any) -> tuple[float, float, float, float]:
-    box = np.asarray(values, np.float64)
-    # `not` also catches NaN; no image is a million pixels wide.
-    if box.shape != (4,) or not (np.abs(box) < 1e6).all():
-        raise ValueError("has a box that is not x, y, width, height")
-    x, y, width, height = box.tolist()
+    # No image is a million pixels wide; the comparison also fails for NaN.
+    if len(values) != 4 or not all(abs(value) < 1e6 for value in values):
+        raise ValueError("a box that is not x, y, width, height")
+    x, y, width, height = map(float, values)
     return x, y, width, height
 
 
-def _inside(polygon: np.ndarray, size: tuple[int, int]) -> list[Point]:
-    # Annotators click up to a pixel beyond the edge; `not` also catches NaN.
-    if not ((polygon >= -1) & (polygon <= np.add(size, 1))).all():
-        raise ValueError(f"has an outline outside its {size[0]}x{size[1]} pixels")
-    return [(float(x), float(y)) for x, y in polygon]
+def _corners(values: Any, size: tuple[int, int]) -> list[Point]:
+    """Returns x and y by turns as points; plain Python, for there are a million polygons."""
+    # Annotators click up to a pixel beyond the edge; the comparison also fails for NaN.
+    right, bottom = size[0] + 1, size[1] + 1
+    if not (
+        all(-1 <= value <= right for value in values[0::2])
+        and all(-1 <= value <= bottom for value in values[1::2])
+    ):
+        raise ValueError(f"an outline outside its {size[0]}x{size[1]} pixels")
+    return [(float(x), float(y)) for x, y in zip(values[0::2], values[1::2], strict=True)]
 
 
 def _images_folder(path: pathlib.Path, files: list[str]) -> pathlib.Path:

@@ -23,14 +23,14 @@ def parse_counts(segmentation: dict[str, Any], size: tuple[int, int]) -> list[in
         KeyError, TypeError: It is no such dictionary.
     """
     if list(segmentation["size"]) != [size[1], size[0]]:
-        raise ValueError(f"its mask has another size than {size[0]}x{size[1]}")
+        raise ValueError(f"a mask of another size than {size[0]}x{size[1]}")
     counts = segmentation["counts"]
     if isinstance(counts, str):
         counts = _decompress(counts)
     if not all(type(count) is int and count >= 0 for count in counts):
-        raise ValueError("its mask has counts that are no positive integers")
+        raise ValueError("a mask with counts that are no positive integers")
     if sum(counts) != size[0] * size[1]:
-        raise ValueError("the counts of its mask do not add up to its pixels")
+        raise ValueError("a mask whose counts do not add up to its pixels")
     return list(counts)
 
 
@@ -50,7 +50,7 @@ def _decompress(text: str) -> list[int]:
     for character in text:
         code = ord(character) - _OFFSET
         if not 0 <= code < 2 * _MORE or shift > 60:
-            raise ValueError("its mask is no run-length string")
+            raise ValueError("a mask that is no run-length string")
         number |= (code & _VALUE) << shift
         shift += 5
         if code & _MORE:
@@ -60,5 +60,5 @@ def _decompress(text: str) -> list[int]:
         counts.append(number + counts[-2] if len(counts) > 2 else number)
         number, shift = 0, 0
     if shift:
-        raise ValueError("its mask ends within a number")
+        raise ValueError("a mask that ends within a number")
     return counts
