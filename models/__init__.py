@@ -1,20 +1,31 @@
 """Backbones, heads and the layers they share, as flax.nnx modules; pretrained weights."""
 
+from models.backbone import Backbone, Features, Grid
 from models.convolution import convolve
 from models.correlation import correlate, correlate_plain
-from models.efficientnet import EfficientNetLite0, Features
+from models.efficientnet import EfficientNetLite0
 from models.errors import WeightsError
 from models.few_shot import FewShotClassifier
 from models.filter_head import FilterHead, to_cells
 from models.layers import depthwise_conv
 from models.prroi import precise_roi_pool
+from models.resnet import ResNet18, ResNet50
 from models.torch_weights import load_state_dict
 
+BACKBONES: dict[str, type[Backbone]] = {
+    backbone.name: backbone for backbone in (EfficientNetLite0, ResNet18, ResNet50)
+}
+
 __all__ = [
+    "BACKBONES",
+    "Backbone",
     "EfficientNetLite0",
     "Features",
     "FewShotClassifier",
     "FilterHead",
+    "Grid",
+    "ResNet18",
+    "ResNet50",
     "WeightsError",
     "convolve",
     "correlate",

@@ -8,14 +8,15 @@ import importlib.resources
 import os
 import pathlib
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float
 
+from models.backbone import SAME_GRID, Backbone, Features, Grid, Images
 from models.errors import WeightsError
 from models.layers import DepthwiseConv, PatchConv, PointwiseConv, fold_batch_norm
 from models.torch_weights import load_state_dict
@@ -26,19 +27,6 @@ _BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 _BATCH_NORM_EPSILON = 1e-3
 _STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
 _STRIDE8_BLOCK, _STRIDE16_BLOCK = 4, 10  # the last blocks at their resolution
-
-Images = UInt8[Array | np.ndarray, "n H W 3"] | Float[Array | np.ndarray, "n H W 3"]
-
-
-class Features(NamedTuple):
-    """What the backbone sees in a batch of images.
-
-    "SAME" padding shifts the grid: with image sides that are multiples of 16, the receptive field
-    of cell i of a map with stride s is centred on the continuous coordinate s * (i + 1) - 0.5.
-    """
-
-    stride8: Float[Array, "n h8 w8 40"]
-    stride16: Float[Array, "n h16 w16 112"]
 
 
 class _Block(nnx.Module):
@@ -60,12 +48,16 @@ class _Block(nnx.Module):
         return x + y if x.shape == y.shape else y
 
 
-class EfficientNetLite0(nnx.Module):
+class EfficientNetLite0(Backbone):
     """EfficientNet-Lite0 with its batch norms frozen and folded into the convolutions.
 
     Images go in as RGB in 0..255 of any size and are normalised inside. Call it under `jax.jit`,
     which also drops what the caller does not use of the result.
     """
+
+    name: ClassVar[str] = "efficientnet_lite0"
+    channels: ClassVar[tuple[int, int]] = (40, 112)
+    grid: ClassVar[Grid] = SAME_GRID
 
     def __init__(self, state_dict: Mapping[str, np.ndarray]):
         """Takes the weights from a state dict named as in the PyTorch package.

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from models.efficientnet import Features
+from models.backbone import Features
 from models.prroi import precise_roi_pool
 
 # Where cell 0 of the fused grid lies: three strided convolutions with TensorFlow's "SAME" padding

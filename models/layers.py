@@ -147,3 +147,29 @@ class PointwiseConv(nnx.Module):
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h w d"]:
         """Convolves every position."""
         return pointwise_conv(x, self.kernel[...]) + self.bias[...]
+
+
+class Conv(nnx.Module):
+    """A dense convolution plus bias, padded as PyTorch's networks are: by half the kernel."""
+
+    def __init__(
+        self, kernel: Float[np.ndarray, "k k c d"], bias: Float[np.ndarray, "d"], stride: int
+    ):
+        self.kernel = nnx.Param(jnp.asarray(kernel))
+        self.bias = nnx.Param(jnp.asarray(bias))
+        self.stride = stride
+
+    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n oh ow d"]:
+        """Convolves; the outputs are centred on every `stride`-th input, from the first on."""
+        kernel, stride = self.kernel[...], self.stride
+        if kernel.shape[0] == 1:
+            return pointwise_conv(x[:, ::stride, ::stride], kernel[0, 0]) + self.bias[...]
+        half = kernel.shape[0] // 2
+        y = lax.conv_general_dilated(
+            x,
+            kernel,
+            (stride, stride),
+            ((half, half), (half, half)),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+        return y + self.bias[...]

@@ -1,0 +1,80 @@
+"""What every backbone of a target filter is: features at two strides, and where their cells lie."""
+
+import abc
+import dataclasses
+import os
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, UInt8
+
+STRIDE = 8  # of the finer level, in pixels; the coarser one has twice that
+
+Images = UInt8[Array | np.ndarray, "n H W 3"] | Float[Array | np.ndarray, "n H W 3"]
+
+
+class Features(NamedTuple):
+    """What a backbone sees in a batch of images whose sides are multiples of 16."""
+
+    stride8: Float[Array, "n h8 w8 c8"]
+    stride16: Float[Array, "n h16 w16 c16"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """Where the cells of a backbone's two levels lie, which its padding decides.
+
+    Attributes:
+        origin: the continuous coordinate, in pixels, that cell 0 of the finer level is centred on.
+        coarse_origin: the cell of the finer level that cell 0 of the coarser level is centred on:
+            0 or 1. Cell j lies on 2 j + `coarse_origin`.
+    """
+
+    origin: float
+    coarse_origin: int
+
+    def to_cells(self, pixels: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Image coordinates (continuous pixels) as coordinates on the finer level (cells)."""
+        return (pixels - self.origin) / STRIDE
+
+    def to_pixels(self, cells: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Undoes `to_cells`."""
+        return cells * STRIDE + self.origin
+
+
+# Three strided convolutions with TensorFlow's "SAME" padding, which puts the odd zero at the end,
+# centre cell i on pixel index 8 i + 7, that is on the continuous coordinate 8 i + 7.5.
+SAME_GRID = Grid(origin=7.5, coarse_origin=1)
+# PyTorch's padding by half the kernel centres cell i on pixel index 8 i.
+CENTERED_GRID = Grid(origin=0.5, coarse_origin=0)
+
+
+class Backbone(nnx.Module):
+    """A feature extractor; images go in as RGB in 0..255 and are normalised inside.
+
+    Attributes:
+        name: by which flags and checkpoints know it.
+        channels: of the levels at stride 8 and 16.
+        grid: where their cells lie.
+    """
+
+    name: ClassVar[str]
+    channels: ClassVar[tuple[int, int]]
+    grid: ClassVar[Grid]
+
+    @classmethod
+    @abc.abstractmethod
+    def pretrained(cls, path: str | os.PathLike[str] | None = None) -> "Backbone":
+        """The network with pretrained weights.
+
+        Args:
+          path: a PyTorch checkpoint; may be left out where the weights come with a package.
+
+        Raises:
+          WeightsError: the file is missing, damaged, or of another network.
+        """
+
+    @abc.abstractmethod
+    def __call__(self, images: Images) -> Features:
+        """Features of uint8 or float32 images at strides 8 and 16."""
