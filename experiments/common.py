@@ -70,7 +70,7 @@ class Dataset:
         self._split = flags.DEFINE_string(
             "dataset_split",
             None,
-            f"Which part of them ({splits}); by default all that is there.",
+            f"Which part of them ({splits}); by default all of them, of uav123 and nfs the first.",
             flag_values=registry,
         )
 

@@ -9,6 +9,7 @@ from PIL import Image
 import tracking_tasks
 from experiments import evaluate
 from tests.experiments.programs import TRUTH, Follower, error_line, make_frames, run
+from tracking_tasks.data import formats
 from tracking_tasks.errors import InputError
 
 
@@ -175,6 +176,8 @@ def test_help_shows_an_example_and_every_flag(capsys):
     assert "python -m experiments.evaluate --dataset_dir=" in text
     for flag in ("tracker", "inner_optimizer", "checkpoint", "dataset_dir", "dataset_format"):
         assert f"--{flag}:" in text
+    for name, layout in formats.FORMATS.items():  # each on a line of its own
+        assert f"\n      {name}: {layout.layout[:40]}" in text
 
 
 def test_a_defect_of_ours_is_not_hidden(dataset, monkeypatch, tmp_path):

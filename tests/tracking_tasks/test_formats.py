@@ -12,6 +12,8 @@ from tracking_tasks.data.formats import regions, uav123
 from tracking_tasks.data.sequences import Sequence
 from tracking_tasks.errors import InputError
 
+SPLIT = {"got10k": "val", "lasot": "test", "vot": None}
+
 
 def make_sequence(name="thing-1", length=5, **fields):
     generator = np.random.default_rng(0)
@@ -298,6 +300,28 @@ def test_folders_that_hold_nothing_are_named(tmp_path, layout):
         read(tmp_path / "missing", layout)
 
 
+@pytest.mark.parametrize("layout", ["got10k", "vot", "lasot"])
+def test_lists_of_names(tmp_path, layout):
+    write_layout(tmp_path, layout, [make_sequence(), make_sequence("cup-2")], split=SPLIT[layout])
+    names = {"got10k": "val/list.txt", "vot": "list.txt", "lasot": "testing_set.txt"}
+    path = tmp_path / names[layout]
+    for text, message in (
+        ("", f"{path.name} is empty: it must list the sequences"),
+        ("thing-1\n\ncup-2\n", f"{path.name}, line 2: expected the name of a sequence"),
+        ("../thing-1\n", f"{path.name}, line 1: expected the name of a sequence"),
+        ("thing-1\nthing-9\n", "thing-9.* does not exist"),
+    ):
+        path.write_text(text)
+        with pytest.raises(InputError, match=message):
+            read(tmp_path, layout, split=SPLIT[layout])
+    path.write_text("cup-2\r\n")
+    assert [sequence.name for sequence in read(tmp_path, layout, split=SPLIT[layout])] == ["cup-2"]
+    if layout == "lasot":
+        path.unlink()
+        with pytest.raises(InputError, match=r"testing_set.txt does not exist"):
+            read(tmp_path, layout, split="test")
+
+
 @pytest.mark.parametrize("layout", VIDEO_LAYOUTS)
 def test_a_missing_or_damaged_frame_is_named(tmp_path, layout):
     write_layout(tmp_path, layout, [make_sequence(length=12)])
@@ -317,7 +341,7 @@ def test_a_missing_or_damaged_frame_is_named(tmp_path, layout):
 
 @pytest.mark.parametrize("layout", VIDEO_LAYOUTS)
 def test_a_damaged_line_is_named(tmp_path, layout):
-    write_layout(tmp_path, layout, [dataclasses.replace(make_sequence(), name="thing-1")])
+    write_layout(tmp_path, layout, [make_sequence()])
     path = truth_file(tmp_path)
     lines = path.read_text().splitlines()
     for damaged in ("1,2,x,4", "1,2", "nan,1,2,3", ""):

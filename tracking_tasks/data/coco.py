@@ -86,8 +86,9 @@ def _listed(number: int, size: tuple[int, int], item: dict[str, Any]) -> Instanc
     if len(item["polygon"]) < 3 or any(len(point) != 2 for point in item["polygon"]):
         raise ValueError("a polygon that is not three or more [x, y] points")
     polygon = _corners([value for point in item["polygon"] for value in point], size)
-    (left, top), (right, bottom) = (tuple(map(f, zip(*polygon, strict=True))) for f in (min, max))
-    box = _box(item.get("box", [left, top, right - left, bottom - top]))
+    xs, ys = zip(*polygon, strict=True)
+    hull = [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
+    box = _box(item.get("box", hull))
     return Instance(str(number), size, box, int(item["category"]), "", [polygon])
 
 

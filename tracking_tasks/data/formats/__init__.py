@@ -71,7 +71,7 @@ def find_sequences(folder: pathlib.Path, dataset_format: str, *, split: str | No
     Args:
         folder: As published; each format's module says which.
         dataset_format: A key of `FORMATS`.
-        split: One of the format's splits; None takes all there is.
+        split: One of the format's splits; None takes all, of UAV123 and NfS the first.
 
     Raises:
         InputError: The format or the split is unknown, or the folder does not hold such sequences.
@@ -99,7 +99,7 @@ def read_dataset(
     Args:
         folder: As published; each format's module says which.
         dataset_format: A key of `FORMATS`.
-        split: One of the format's splits; None takes all there is.
+        split: One of the format's splits; None takes all, of UAV123 and NfS the first.
         names: Which sequences, in the order wanted; all by default.
 
     Raises:
