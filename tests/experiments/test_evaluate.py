@@ -44,8 +44,10 @@ def test_results_of_a_perfect_tracker(dataset, loaded, tmp_path, capsys):
     assert loaded == [("dimp", {"inner_optimizer": None, "checkpoint": None})]
     results = json.loads((out / "results.json").read_text())
     assert list(results) == [
-        *("tracker", "inner_optimizer", "auc", "precision20", "mean_overlap", "fps", "sequences")
+        *("tracker", "inner_optimizer", "protocol", "auc", "precision20", "success50"),
+        *("mean_overlap", "fps", "sequences", "attributes"),
     ]
+    assert results["protocol"] == "otb"
     assert results["tracker"] == "dimp"
     assert results["inner_optimizer"] == "steepest_descent"
     assert list(results["sequences"]) == ["Ball", "Cup"]
@@ -61,7 +63,7 @@ def test_results_of_a_perfect_tracker(dataset, loaded, tmp_path, capsys):
     for name in ("success.png", "precision.png"):
         assert Image.open(out / name).size[0] > 500
     table = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in table[:4]] == ["sequence", "Ball", "Cup", "mean"]
+    assert [line.split()[0] for line in table[:4]] == ["sequence", "Ball", "Cup", "all"]
     assert table[3].split()[1:4] == ["0.952", "1.000", "1.000"]
 
 
@@ -287,3 +289,30 @@ def test_side_by_side_takes_a_tracker_of_this_project(dataset, loaded, tmp_path,
     assert "a Follower cannot track videos side by side" in error_line(capsys)
     assert run(evaluate, *flags, "--parallel_videos=0") == 2
     assert "--parallel_videos=0" in error_line(capsys)
+
+
+@pytest.mark.parametrize(("start", "runs"), [("sre", 12), ("first", 1)])
+def test_every_start_is_a_run_of_its_own(dataset, loaded, tmp_path, start, runs):
+    out = tmp_path / "out"
+    flags = f"--dataset_dir={dataset}", f"--output_dir={out}", f"--start={start}"
+    assert run(evaluate, *flags) == 0
+    assert len(list((out / "boxes").iterdir())) == 2 * runs
+    assert len(json.loads((out / "results.json").read_text())["sequences"]) == 2 * runs
+
+
+def test_sequences_too_short_for_later_starts_are_named(dataset, loaded, tmp_path, capsys):
+    flags = f"--dataset_dir={dataset}", f"--output_dir={tmp_path / 'out'}"
+    assert run(evaluate, *flags, "--start=tre") == 1
+    assert "Ball is too short: 20 frames are needed" in error_line(capsys)
+
+
+def test_another_protocol_scores_the_same_boxes(dataset, loaded, tmp_path, capsys):
+    out = tmp_path / "out"
+    flags = f"--dataset_dir={dataset}", f"--output_dir={out}"
+    assert run(evaluate, *flags, "--protocol=got10k") == 0
+    results = json.loads((out / "results.json").read_text())
+    assert (results["protocol"], results["ao"], results["sr75"]) == ("got10k", 1, 1)
+    assert "auc" not in results
+    assert run(evaluate, *flags, "--protocol=lasot", "--resume") == 0
+    assert "2 of 2 sequences are done already" in capsys.readouterr().out
+    assert json.loads((out / "results.json").read_text())["protocol"] == "lasot"
