@@ -79,6 +79,11 @@ class Dataset:
         """Whether the command line asks for real sequences at all."""
         return any(flag.present for flag in (self._folder, self._format, self._split))
 
+    @property
+    def name(self) -> str:
+        """What they are called in reports: their format and split."""
+        return "-".join(filter(None, (self._format.value, self._split.value)))
+
     def folder(self) -> pathlib.Path:
         """Where they lie.
 

@@ -1,11 +1,12 @@
-"""Episodes for meta-training, cut from rendered videos."""
+"""Episodes for meta-training, cut from rendered or recorded videos."""
 
 import dataclasses
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key, UInt8, UInt32
 
 from tracking_tasks import boxes, crops
 from tracking_tasks.data.photos import PhotoBank
@@ -47,6 +48,22 @@ class EpisodeConfig:
     least_visible: float = 0.3
 
 
+class Clip(NamedTuple):
+    """Frames of one target, or with a leading axis of several: what an episode is cut from.
+
+    Attributes:
+        frames: those of the support, then those of the query; RGB.
+        extents: width and height of the picture within each frame, in pixels.
+        boxes: x, y, w, h in pixels of the frame.
+        visible: the share of the target that can be seen.
+    """
+
+    frames: UInt8[Array, "*batch frames h w 3"]
+    extents: Int[Array, "*batch frames 2"]
+    boxes: Float[Array, "*batch frames 4"]
+    visible: Float[Array, "*batch frames"]
+
+
 @functools.partial(jax.jit, static_argnames=("config", "renderer"))
 def sample_episodes(
     keys: Key[Array, " episodes"], bank: PhotoBank, config: EpisodeConfig, renderer: RendererConfig
@@ -59,19 +76,33 @@ def sample_episodes(
     return jax.lax.map(lambda one: _sample_episode(one, bank, config, renderer), keys)
 
 
+@functools.partial(jax.jit, static_argnames="config")
+def cut_episodes(seeds: UInt32[Array, " episodes"], clips: Clip, config: EpisodeConfig) -> Episode:
+    """Cuts an episode from each clip, just as from a rendered video; pure in the seeds."""
+    cut = lambda one: _cut(jax.random.key(one[0]), one[1], config)
+    return jax.lax.map(cut, (seeds, clips))
+
+
 def _sample_episode(
     key: Key[Array, ""], bank: PhotoBank, config: EpisodeConfig, renderer: RendererConfig
 ) -> Episode:
     keys = jax.random.split(key, 6)
     start = jax.random.uniform(keys[0], maxval=max(renderer.duration - config.segment, 0.0))
-    n = config.support
-    first = jnp.sort(jax.random.uniform(keys[1], (n,)))
+    first = jnp.sort(jax.random.uniform(keys[1], (config.support,)))
     second = jnp.sort(jax.random.uniform(keys[2], (config.query,)))
     times = start + config.segment / 2 * jnp.concatenate([first, 1 + second])
     video = render(keys[3], bank, renderer, times)
+    extents = jnp.broadcast_to(jnp.array(video.frames.shape[2:0:-1]), (len(times), 2))
+    clip = Clip(video.frames, extents, video.boxes, video.visible)
+    return _cut(key, clip, config)
 
+
+def _cut(key: Key[Array, ""], clip: Clip, config: EpisodeConfig) -> Episode:
+    """Jitters and weighs; the first four keys that `key` splits into are the renderer's."""
+    keys = jax.random.split(key, 6)
+    n = config.support
     role = lambda support, query: jnp.array([support] * n + [query] * config.query)
-    frame_keys = jax.random.split(keys[4], len(times))
+    frame_keys = jax.random.split(keys[4], n + config.query)
     jitter = jnp.stack(
         [
             role(config.support_shift, config.query_shift),
@@ -80,12 +111,12 @@ def _sample_episode(
         -1,
     )
     images, cropped = jax.lax.map(
-        lambda frame: _jittered_crop(frame[0], frame[1], frame[2], frame[3], config),
-        (frame_keys, video.frames, video.boxes, jitter),
+        lambda one: _jittered_crop(config, *one),
+        (frame_keys, clip.frames, clip.extents, clip.boxes, jitter),
     )
     grey = jax.random.bernoulli(keys[5], config.grayscale)
     images = jnp.where(grey, jnp.broadcast_to(images.mean(-1, keepdims=True), images.shape), images)
-    seen = (video.visible >= config.least_visible).astype(jnp.float32)
+    seen = (clip.visible >= config.least_visible).astype(jnp.float32)
     return Episode(
         support_images=images[:n],
         support_boxes=cropped[:n],
@@ -97,11 +128,12 @@ def _sample_episode(
 
 
 def _jittered_crop(
+    config: EpisodeConfig,
     key: Key[Array, ""],
-    frame: Array,
+    frame: UInt8[Array, "h w 3"],
+    extent: Int[Array, "2"],
     box: Float[Array, "4"],
     jitter: Float[Array, "2"],
-    config: EpisodeConfig,
 ) -> tuple[Float[Array, "s s 3"], Float[Array, "4"]]:
     """A search region around the target, randomly off in place, size and brightness."""
     shift, scale = jitter
@@ -113,7 +145,6 @@ def _jittered_crop(
     center = boxes.center(box) + side * jax.random.uniform(
         keys[1], (2,), minval=-reach, maxval=reach
     )
-    extent = jnp.array(frame.shape[1::-1])
     image = crops.crop(frame, extent, center, side, config.crop_size)
     gain = 1 + config.brightness * jax.random.uniform(keys[2], minval=-1.0)
     to_crop = config.crop_size / side
