@@ -17,7 +17,7 @@ from tracking_tasks.data import coco, outlines
 from tracking_tasks.data.cutouts import SMALLEST_OBJECT, Crop, CutOut, cut_all
 from tracking_tasks.errors import InputError
 
-_SPLITS = {"train": (0.0, 0.8), "validation": (0.8, 0.9), "test": (0.9, 1.0)}
+SPLITS = {"train": (0.0, 0.8), "validation": (0.8, 0.9), "test": (0.9, 1.0)}
 _INVENTED = 12  # shapes per photograph
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 # The photographs of scenes and things that come inside scikit-image's wheel; its plain textures
@@ -86,8 +86,8 @@ def load_bank(
         InputError: for an unknown split, a missing folder, too few images, an image that cannot be
             decoded, broken annotations, or an outline outside its picture; names the file.
     """
-    if split not in _SPLITS:
-        raise InputError(f"split {split!r} is unknown; use one of {', '.join(_SPLITS)}")
+    if split not in SPLITS:
+        raise InputError(f"split {split!r} is unknown; use one of {', '.join(SPLITS)}")
     source = _bundled() if folder is None else _search(pathlib.Path(folder))
     chosen = _choose(source, split)[:limit]
     if not chosen:
@@ -143,7 +143,7 @@ def _bundled() -> list[_Photograph]:
 def _choose(source: list[_Photograph], split: str) -> list[_Photograph]:
     # The hash orders the names and the ranks are cut, so that few photographs still fill a split.
     ordered = sorted(source, key=lambda item: hashlib.sha256(item.name.encode()).digest())
-    first, last = (round(edge * len(ordered)) for edge in _SPLITS[split])
+    first, last = (round(edge * len(ordered)) for edge in SPLITS[split])
     return ordered[first:last]
 
 

@@ -1,8 +1,12 @@
 """The Object Tracking Benchmark (OTB-50, OTB-100; Wu et al. 2013, 2015)."""
 
 import functools
+import io
 import pathlib
 import re
+
+import numpy as np
+from PIL import Image
 
 from tracking_tasks.data.formats.common import (
     Found,
@@ -16,6 +20,7 @@ from tracking_tasks.data.formats.common import (
 from tracking_tasks.data.sequences import Sequence, list_images
 from tracking_tasks.data.tables import read_boxes, read_lines
 from tracking_tasks.errors import InputError
+from tracking_tasks.files import write_atomic
 
 # First and last file number of the part that OTB annotates (configSeqs.m of its toolkit), where
 # that is not all from 1 on.
@@ -84,3 +89,20 @@ def _read(path: pathlib.Path, name: str) -> Sequence:
     match(path, boxes, frames, video / "img")
     attributes = read_attributes(video.parent / "att" / f"{video.name}.txt", _ATTRIBUTES)
     return Sequence(name, frames, from_one(boxes), attributes=attributes)
+
+
+def write(folder: pathlib.Path, sequence: Sequence) -> None:
+    """Writes one sequence in this layout: frames as JPEG, x and y from 1, the eleven attributes.
+
+    The truth is written last, so that a folder without it was not finished.
+    """
+    video = folder / sequence.name
+    for index in range(len(sequence)):
+        buffer = io.BytesIO()
+        Image.fromarray(sequence.frame(index)).save(buffer, "JPEG", quality=95, subsampling=0)
+        write_atomic(video / "img" / f"{index + 1:04d}.jpg", buffer.getvalue())
+    flags = [str(int(name in sequence.attributes)) for name in _ATTRIBUTES]
+    write_atomic(folder / "att" / f"{sequence.name}.txt", ",".join(flags) + "\n")
+    rows = np.where(sequence.annotated[:, None], sequence.boxes + np.array([1, 1, 0, 0]), 0)
+    lines = [",".join(f"{value:.8g}" for value in row) for row in rows]
+    write_atomic(video / "groundtruth_rect.txt", "\n".join(lines) + "\n")

@@ -7,7 +7,7 @@ from jaxtyping import Array, Bool, Float
 from tracking_tasks.data.renderer.light import Light, illumination, object_gain
 from tracking_tasks.data.renderer.scene import Scene, pose_at
 
-_NAMES = ("IV", "SV", "OCC", "DEF", "MB", "FM", "IPR", "OPR", "OV", "BC", "LR")
+ATTRIBUTES = ("IV", "SV", "OCC", "DEF", "MB", "FM", "IPR", "OPR", "OV", "BC", "LR")
 _BRIGHTNESS = 0.25  # change of log gain
 _SIZE_RATIO = 2.0  # of box areas: OTB's t_s
 _OCCLUDED = 0.1  # share of the part inside the frame
@@ -31,7 +31,8 @@ def attributes(
     """Names what happens in each frame (Wu, Lim and Yang, "Object Tracking Benchmark", Table 2).
 
     IV, SV, DEF, IPR and OPR compare with the first of the times. FM is a motion of more than 1/16
-    of the frame's side since the frame before, BC a distractor within 1.5 sides of the target.
+    of the frame's side since the frame before, BC a distractor within 1.5 sides of the target, or
+    a background that is the photograph which a cut-out target comes from.
     """
     area = boxes[:, 2] * boxes[:, 3]
     poses = jax.vmap(lambda time: pose_at(scene, time))(times)
@@ -54,10 +55,10 @@ def attributes(
         jnp.abs(poses.angles - poses.angles[0])[:, 0] > _ANGLE,
         jnp.abs(poses.angles - poses.angles[0])[:, 1:].max(1) > _ANGLE,
         inside < 0.99,
-        near.any(1),
+        near.any(1) | scene.cluttered,
         area < _LOW_RESOLUTION,
     )
-    return dict(zip(_NAMES, flags, strict=True))
+    return dict(zip(ATTRIBUTES, flags, strict=True))
 
 
 def _centres(objects: Float[Array, "t n 3 3"]) -> Float[Array, "t n 2"]:

@@ -25,8 +25,10 @@ def random_scene(dice: Dice, bank: PhotoBank, config: RendererConfig) -> Scene:
     in_place = dice.happens(config.in_place) & bank.inside.any()
     chosen = _choose_objects(dice, bank, config, target, in_place)
 
-    any_photo = dice.index(len(bank.photos))
-    photo = bank.photos[jnp.where(in_place, bank.photo[chosen[target]], any_photo)]
+    own_photo = bank.photo[chosen[target]]
+    stays = in_place | dice.happens(config.clutter)
+    index = jnp.where(stays, own_photo, dice.index(len(bank.photos)))
+    photo = bank.photos[index]
     flip = dice.happens(0.5, (n,))
     cutouts = bank.cutouts[chosen]
     cutouts = jnp.where(flip[:, None, None, None], cutouts[:, :, ::-1], cutouts)
@@ -56,6 +58,7 @@ def random_scene(dice: Dice, bank: PhotoBank, config: RendererConfig) -> Scene:
         cutouts=cutouts,
         place=place,
         in_place=in_place,
+        cluttered=~in_place & (index == own_photo),
         present=_present(dice, config, target),
         occludes=is_occluder,
         scale=jnp.minimum(sizes / shape_size, coarsest),

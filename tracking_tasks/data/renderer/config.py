@@ -8,7 +8,8 @@ class RendererConfig:
     """What rendered videos look like; hashable, so a jitted function takes it as static.
 
     "Strength" is the most that a video can show: each video draws its own share of it, mostly
-    small. Lengths in shares of the frame's side carry over to any frame size.
+    small. Lengths in shares of the frame's side carry over to any frame size. In brackets, the
+    attributes (see `Video`) that a strength brings about.
 
     Attributes:
         side: Height and width of the frames in pixels; a multiple of 8.
@@ -16,27 +17,29 @@ class RendererConfig:
         in_place: Probability of a real object in its own photograph, seen by a moving camera;
             otherwise the object is cut out and moves over another photograph.
         target_size: Smallest and largest geometric mean of the target's sides at its nominal
-            scale, in shares of the frame's side.
+            scale, in shares of the frame's side [LR where small].
         movement: Strength of the target's path across the frame, in shares of its side.
         shake: Strength of hand-held jitter, in shares of the frame's side.
-        fast_move: Probability of one sudden move, over about four frames.
-        leave: Probability that the target leaves the view once.
-        scale: Strength of scale change, natural logarithm.
-        rotation: Strength of in-plane rotation, radians.
-        tilt: Strength of out-of-plane rotation, radians.
-        deformation: Strength of non-rigid deformation, in shares of half the object's side.
+        fast_move: Probability of one sudden move, over about four frames [FM, MB].
+        leave: Probability that the target leaves the view once [OV].
+        scale: Strength of scale change, natural logarithm [SV].
+        rotation: Strength of in-plane rotation, radians [IPR].
+        tilt: Strength of out-of-plane rotation, radians [OPR].
+        deformation: Strength of non-rigid deformation, in shares of half the object's side [DEF].
         camera: Strength of the camera's travel, as a share of the photograph left to travel over.
+        clutter: Probability that a cut-out target moves over the photograph that it was cut from,
+            whose colours and textures are its own [BC].
         distractors: Slots for look-alikes and other objects near the target.
-        distractor: Probability that such a slot is filled.
+        distractor: Probability that such a slot is filled [BC].
         same_object: Probability that a distractor is the target's own cut-out, recoloured;
             otherwise it is another object, of the same category where the bank knows one.
         occluders: Slots for objects that pass in front of the target.
-        occluder: Probability that such a slot is filled.
-        appearance: Strength of an object's own change of colour, brightness, contrast.
-        illumination: Strength of the whole scene's change of brightness, natural logarithm.
-        shadow: Probability that the edge of a shadow sweeps over the scene.
+        occluder: Probability that such a slot is filled [OCC].
+        appearance: Strength of an object's own change of colour, brightness, contrast [IV].
+        illumination: Strength of the whole scene's change of brightness, natural logarithm [IV].
+        shadow: Probability that the edge of a shadow sweeps over the scene [IV].
         grey: Probability of a grey video; over a grey photograph a video is always grey.
-        shutter: Longest exposure in frame intervals: the length of motion blur.
+        shutter: Longest exposure in frame intervals: the length of motion blur [MB].
         subframes: Samples that make up one exposure; they also antialias.
         softness: Strength of defocus and low resolution: standard deviation of a blur in pixels.
         noise: Strength of sensor noise, standard deviation in grey levels.
@@ -56,6 +59,7 @@ class RendererConfig:
     tilt: float = 0.9
     deformation: float = 0.25
     camera: float = 1.0
+    clutter: float = 0.1
     distractors: int = 2
     distractor: float = 0.5
     same_object: float = 0.4

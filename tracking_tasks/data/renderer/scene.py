@@ -21,6 +21,7 @@ class Scene:
         cutouts: The objects' tiles.
         place: The target's place in `photo`: centre x, y, half the tile's side, in pixels.
         in_place: Whether the target is part of the photograph.
+        cluttered: Whether it is cut out, but moves over the photograph that it comes from.
         present: Which objects there are.
         occludes: Which of them are occluders.
         scale: Half the tile's side in frame pixels, at the nominal zoom.
@@ -41,6 +42,7 @@ class Scene:
     cutouts: UInt8[Array, "n tile tile 4"]
     place: Float[Array, "3"]
     in_place: Bool[Array, ""]
+    cluttered: Bool[Array, ""]
     present: Bool[Array, " n"]
     occludes: Bool[Array, " n"]
     scale: Float[Array, " n"]

@@ -16,7 +16,7 @@ from tracking_tasks.data.renderer.finish import Sensor, expose, random_sensor
 from tracking_tasks.data.renderer.layers import composite, draw_layers, extent
 from tracking_tasks.data.renderer.light import Light, illumination, random_light, recolour
 from tracking_tasks.data.renderer.raster import pixel_centres, pyramid
-from tracking_tasks.data.renderer.scene import Scene, pose_at
+from tracking_tasks.data.renderer.scene import Pose, Scene, pose_at
 
 # Offsets of the subframes within a pixel follow the R2 sequence, which fills a square evenly.
 _R2 = (0.7548776662466927, 0.5698402909980532)
@@ -44,26 +44,41 @@ class Video:
 
 @functools.partial(jax.jit, static_argnames="config")
 def render(
-    key: Key[Array, ""], bank: PhotoBank, config: RendererConfig, times: Float[Array, " t"]
+    key: Key[Array, ""],
+    bank: PhotoBank,
+    config: RendererConfig,
+    times: Float[Array, " t"] | None = None,
 ) -> Video:
     """Renders the frames of one random video at the times asked for.
 
     Pure in its key: the same key, bank and config give the same video, and a frame does not depend
-    on which other times are asked for, so a few frames of a long video cost those few.
+    on which other times are asked for, so a few frames of a long video cost those few. Many videos
+    are a `vmap` over keys, or on a CPU, where batched gathers are slow, a `lax.map`; their rounding
+    differs, and so do a few of their pixels.
 
     Args:
         key: Random key of the video.
         bank: Photographs and objects.
         config: Strengths of everything that happens; static.
-        times: Times in frames, usually within [0, config.duration].
+        times: Times in frames, usually within [0, config.duration]; by default 0, 1, ... up to
+            there.
     """
+    # Accelerators round the factors of matrix products to 10 bits unless told otherwise: too few
+    # for pixel coordinates.
+    with jax.default_matmul_precision("highest"):
+        return _render(key, bank, config, jnp.arange(config.duration) if times is None else times)
+
+
+def _render(
+    key: Key[Array, ""], bank: PhotoBank, config: RendererConfig, times: Float[Array, " t"]
+) -> Video:
     dice_key, noise_key = jax.random.split(key)
     dice = Dice(dice_key)
     scene = random_scene(dice, bank, config)
     light = random_light(dice, scene, config)
     sensor = random_sensor(dice, noise_key, scene.photo, config)
-    textures = _textures(scene)
-    drawn = jax.lax.map(lambda time: _frame(scene, light, sensor, textures, config, time), times)
+    drawn_from = textures(scene)
+    drawn = jax.lax.map(lambda time: _frame(scene, light, sensor, drawn_from, config, time), times)
     frames, boxes, visible, inside = drawn
     return Video(
         frames=frames,
@@ -73,7 +88,7 @@ def render(
     )
 
 
-def _textures(scene: Scene) -> tuple[UInt32[Array, "s wide"], UInt32[Array, "n tile tile_wide"]]:
+def textures(scene: Scene) -> tuple[UInt32[Array, "s wide"], UInt32[Array, "n tile tile_wide"]]:
     """The pyramids of the photograph and of the objects (premultiplied by their alpha)."""
     photo = jnp.pad(scene.photo, ((0, 0), (0, 0), (0, 1)), constant_values=255)
     colour, alpha = scene.cutouts[..., :3].astype(jnp.uint16), scene.cutouts[..., 3:]
@@ -81,23 +96,27 @@ def _textures(scene: Scene) -> tuple[UInt32[Array, "s wide"], UInt32[Array, "n t
     return pyramid(photo), jax.vmap(pyramid)(jnp.concatenate([colour, alpha], -1))
 
 
+def subframe_poses(
+    scene: Scene, shutter: Float[Array, ""], count: int, time: Float[Array, ""]
+) -> tuple[Pose, Float[Array, "subframes 2"]]:
+    """The moments of an exposure around `time`, each seen from another spot within the pixel."""
+    steps = jnp.arange(count) + 0.5
+    poses = jax.vmap(lambda moment: pose_at(scene, moment))(time + shutter * (steps / count - 0.5))
+    return poses, jnp.mod(steps[:, None] * jnp.array(_R2), 1.0) - 0.5
+
+
 def _frame(
     scene: Scene,
     light: Light,
     sensor: Sensor,
-    textures: tuple[UInt32[Array, "s wide"], UInt32[Array, "n tile tile_wide"]],
+    drawn_from: tuple[UInt32[Array, "s wide"], UInt32[Array, "n tile tile_wide"]],
     config: RendererConfig,
     time: Float[Array, ""],
 ) -> tuple[UInt8[Array, "side side 3"], Float[Array, "4"], Float[Array, ""], Float[Array, ""]]:
     """One frame, the target's box, its visible share and its share inside the frame."""
-    photo, atlases = textures
+    photo, atlases = drawn_from
     points = pixel_centres(config.side)
-    # Each subframe is a moment of the exposure, seen from another spot within the pixel.
-    steps = jnp.arange(config.subframes) + 0.5
-    poses = jax.vmap(lambda moment: pose_at(scene, moment))(
-        time + sensor.shutter * (steps / config.subframes - 0.5)
-    )
-    spots = jnp.mod(steps[:, None] * jnp.array(_R2), 1.0) - 0.5
+    poses, spots = subframe_poses(scene, sensor.shutter, config.subframes, time)
     layers = draw_layers(scene, photo, recolour(light, atlases, time), poses, spots, points)
     *colours, target = composite(scene, *layers)
     image = jnp.stack(colours) * illumination(light, points, config.side, time)

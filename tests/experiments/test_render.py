@@ -1,0 +1,121 @@
+import csv
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments import contact_sheet, render
+from experiments.drawing import COLOR
+from tests.experiments.programs import error_line, run
+from tracking_tasks.data.formats import read_dataset
+from tracking_tasks.data.renderer import Video
+from tracking_tasks.data.videos import read_video
+
+NAMES = ["IV", "SV", "OCC", "DEF", "MB", "FM", "IPR", "OPR", "OV", "BC", "LR"]
+SIZE = ["--videos=2", "--frames=3", "--side=64"]
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rendered")
+    flags = [*SIZE, "--columns=2", "--contact_sheet=sheet.jpg", "--noannotate"]
+    assert run(render, f"--output_dir={folder}", *flags) == 0
+    return folder
+
+
+def test_sequences_videos_and_annotations_agree(rendered):
+    sequences = read_dataset(rendered / "sequences", "otb")
+    assert [sequence.name for sequence in sequences] == ["rendered-001", "rendered-002"]
+    with open(rendered / "annotations.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["video"], row["frame"]) for row in rows] == [
+        (f"rendered-00{video}", str(frame)) for video in (1, 2) for frame in range(3)
+    ]
+    for number, sequence in enumerate(sequences):
+        lines = rows[3 * number : 3 * number + 3]
+        boxes = [[float(line[name]) for name in ("x", "y", "width", "height")] for line in lines]
+        np.testing.assert_array_equal(sequence.boxes, boxes)
+        assert sequence.annotated.all()
+        assert all(0 <= float(line["visible"]) <= 1 for line in lines)
+        holds = {name for name in NAMES if any(line[name] == "1" for line in lines)}
+        assert set(sequence.attributes) == holds
+        video = list(read_video(rendered / "videos" / f"{sequence.name}.mp4"))
+        assert len(video) == len(sequence) == 3
+        for index, frame in enumerate(video):
+            assert frame.shape == (64, 64, 3)
+            difference = frame.astype(float) - sequence.frame(index)
+            assert np.abs(difference).mean() < 8  # two ways to lose a little
+
+
+def test_table_and_sheet(rendered):
+    lines = (rendered / "attributes.txt").read_text().splitlines()
+    assert lines[0].split() == ["%", "of", "frames", "visible", *NAMES]
+    assert [line.split()[0] for line in lines[1:]] == ["rendered-001", "rendered-002", "mean"]
+    with Image.open(rendered / "sheet.jpg") as sheet:
+        assert sheet.format == "JPEG"
+        assert sheet.width == 2 * (64 + 3)
+        assert sheet.height > 2 * (64 + 3)
+
+
+def test_table_of_known_shares():
+    labels = {
+        "a": {"x": np.array([7, 8]), "visible": np.array([1.0, 0.5]), "IV": np.array([0, 1])},
+        "b": {"x": np.array([7, 8]), "visible": np.array([0.25, 0.25]), "IV": np.array([1, 1])},
+    }
+    lines = render.table(labels).splitlines()
+    assert [line.split() for line in lines[1:]] == [
+        ["a", "75", "50"],
+        ["b", "25", "100"],
+        ["mean", "50", "75"],
+    ]
+
+
+@pytest.mark.parametrize("visible", [0.07, 1.0])
+def test_annotated_frames_keep_one_size_and_show_box_and_names(visible):
+    flags = {name: jnp.array([False, True]) for name in NAMES}
+    video = Video(
+        frames=jnp.full((2, 96, 96, 3), 90, jnp.uint8),
+        boxes=jnp.tile(jnp.array([20.0, 30.0, 24.0, 16.0]), (2, 1)),
+        visible=jnp.full(2, visible),
+        attributes=flags,
+    )
+    none, all_ = (contact_sheet.annotate(video, index) for index in (0, 1))
+    assert none.shape == all_.shape
+    assert none.shape[1] == 96
+    assert (none[30:46, 20:44] == 90).all()
+    assert (none[30:46, 18] == COLOR).all()
+    ink = [(image[96:] > 128).all(-1) for image in (none, all_)]
+    assert ink[0].any()
+    assert ink[1].sum() > 3 * ink[0].sum()
+    assert not ink[1][:, [0, -1]].any()
+    assert not ink[1][-1].any()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message", "status"),
+    [
+        (["--side=100"], "--side=100 must be a multiple of 8", 1),
+        (["--contact_sheet=sheet.bmp"], "must end in .png or .jpg", 1),
+        (["--photos_dir=nowhere"], "nowhere: no such folder", 1),
+        (["--split=all"], "all", 2),
+        (["--videos=0"], "0", 2),
+    ],
+)
+def test_bad_input_ends_in_one_line(tmp_path, capsys, flags, message, status):
+    assert run(render, f"--output_dir={tmp_path / 'new'}", *SIZE, *flags) == status
+    assert message in error_line(capsys)
+    assert not (tmp_path / "new").exists()
+
+
+def test_rendered_videos_are_not_mixed_with_earlier_ones(rendered, capsys):
+    assert run(render, f"--output_dir={rendered}", *SIZE) == 1
+    assert "holds rendered videos already" in error_line(capsys)
+
+
+def test_the_seed_decides(rendered, tmp_path):
+    flags = [f"--output_dir={tmp_path}", *SIZE, "--layout=otb", "--seed=1"]
+    assert run(render, *flags) == 0
+    assert not (tmp_path / "videos").exists()
+    first, other = (read_dataset(folder / "sequences", "otb")[0] for folder in (rendered, tmp_path))
+    assert (first.frame(0) != other.frame(0)).any()
