@@ -98,8 +98,8 @@ def test_vmap_equals_loop_and_no_recompilation(bank, lively):
 
 def test_by_default_the_whole_duration(bank):
     config = dataclasses.replace(STILL, duration=3.0)
-    video = jax.eval_shape(lambda key: render(key, bank, config), jax.random.key(0))
-    assert video.frames.shape == (3, SIDE, SIDE, 3)
+    frames = jax.eval_shape(lambda key: render(key, bank, config).frames, jax.random.key(0))
+    assert frames.shape == (3, SIDE, SIDE, 3)
 
 
 def test_same_key_same_video(bank):
