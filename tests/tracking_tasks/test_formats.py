@@ -122,6 +122,11 @@ def test_a_withheld_truth_is_one_box_and_then_none(tmp_path, layout):
     np.testing.assert_array_equal(back.annotated, [True, False, False, False, False])
     assert back.absent is None
     assert len(back) == 5
+    write_layout(tmp_path / "whole", layout, [sequence])
+    path = truth_file(tmp_path / "whole")
+    path.write_text(path.read_text().splitlines()[0])
+    with pytest.raises(InputError, match=rf"{path.name} has 1 lines for 5 frames"):
+        read(tmp_path / "whole", layout)
 
 
 def test_splits(tmp_path):

@@ -28,15 +28,6 @@ class Regions:
     boxes: Float[np.ndarray, "rows 4"]
     polygons: Float[np.ndarray, "rows corners 2"] | None
 
-    def extended(self, length: int) -> "Regions":
-        """Returns as many regions, those beyond the file's being none."""
-        more = length - len(self.boxes)
-        boxes = np.pad(self.boxes, ((0, more), (0, 0)))
-        if self.polygons is None:
-            return Regions(boxes, None)
-        widths = ((0, more), (0, 0), (0, 0))
-        return Regions(boxes, np.pad(self.polygons, widths, constant_values=np.nan))
-
 
 def read_regions(path: pathlib.Path) -> Regions:
     """Reads a region a line.

@@ -29,7 +29,7 @@ def find(folder: pathlib.Path, split: str | None) -> Found:
     `anchor.value`. Before: `<name>/color/00000001.jpg` or `<name>/00000001.jpg` and
     `groundtruth.txt`. A line of truth is a region, see `regions`; coordinates count from 0.
     `<tag>.tag` or `<tag>.label` say in which frames a tag holds. A target without a region is
-    absent; the rest of a truth of one line is withheld.
+    absent.
 
     Raises:
         InputError: There is no such sequence, or the list is damaged.
@@ -70,9 +70,6 @@ def _read(path: pathlib.Path, name: str) -> Sequence:
         raise InputError(f"{folder} does not exist: it must hold the frames of {path}")
     frames = list_images(folder)
     truth = regions.read_regions(path)
-    withheld = len(truth.boxes) == 1 < len(frames)
-    if withheld:
-        truth = truth.extended(len(frames))
     match(path, truth.boxes, frames, folder)
     tags = {
         tag.stem: _padded(tag, read_labels(tag) == 1, len(frames))
@@ -83,7 +80,7 @@ def _read(path: pathlib.Path, name: str) -> Sequence:
         name,
         frames,
         truth.boxes,
-        absent=None if withheld else without_size(truth.boxes),
+        absent=without_size(truth.boxes),
         frame_attributes=tags,
         anchors=_anchors(video / "anchor.value", len(frames)),
         polygons=truth.polygons,
