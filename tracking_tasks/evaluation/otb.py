@@ -54,8 +54,10 @@ def _otb(result: Result, sequence: sequences_lib.Sequence) -> Scores:
 
 
 def _uav123(result: Result, sequence: sequences_lib.Sequence) -> Scores:
-    predicted = start_and_repeat(result.boxes, result.truth)
     annotated = (result.truth[:, 2:] > 0).all(axis=1)
+    # As published, absent targets have NaN.
+    truth = np.where(annotated[:, None], result.truth, np.nan)
+    predicted = start_and_repeat(result.boxes, truth)
     kept = _scores(predicted[annotated], result.truth[annotated])
     return _scores(predicted, result.truth) | {
         f"{key}_annotated": kept[key] for key in ("auc", "precision20")

@@ -1,0 +1,1 @@
+"""Our trackers as trackers of the field's own toolkits; each module needs the toolkit it names."""

@@ -1,0 +1,110 @@
+"""Results as the benchmarks' toolkits and servers take them: folders of text, and archives."""
+
+import io
+import pathlib
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
+from tracking_tasks.errors import InputError
+from tracking_tasks.evaluation.reports import Boxes
+from tracking_tasks.files import write_atomic
+
+Files = dict[str, str]
+
+
+@runtime_checkable
+class TimedResult(Protocol):
+    """What a tracker did on one sequence, and how long its updates took."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def boxes(self) -> Boxes: ...
+
+    @property
+    def seconds(self) -> Float[np.ndarray, "updates"]: ...
+
+
+def write_got10k(folder: pathlib.Path, tracker: str, results: Sequence[TimedResult]) -> None:
+    """Writes results where the got10k toolkit looks for them, to score or plot them.
+
+    That is `GOT-10k/<tracker>/<sequence>/<sequence>_001.txt`, boxes with three decimals, and
+    `<sequence>_time.txt`. One run is written: the toolkit asks no more of a deterministic tracker.
+
+    Args:
+        folder: The toolkit's `result_dir`.
+        tracker: Its name.
+        results: In the coordinates of the data set.
+
+    Raises:
+        InputError: A box is not finite.
+    """
+    for result in results:
+        for name, text in got10k_files(result).items():
+            write_atomic(folder / "GOT-10k" / tracker / name, text)
+
+
+def got10k_files(result: TimedResult) -> Files:
+    """Returns the text of GOT-10k's files of one sequence, by their paths.
+
+    The first frame has the time 0, which the toolkit leaves out.
+
+    Raises:
+        InputError: A box is not finite.
+    """
+    times = np.append(0, result.seconds)[:, None]
+    return {
+        f"{result.name}/{result.name}_time.txt": _lines(result.name, times, 8),
+        f"{result.name}/{result.name}_001.txt": _lines(result.name, result.boxes, 3),
+    }
+
+
+def trackingnet_files(result: TimedResult) -> Files:
+    """Returns the text of TrackingNet's file of one sequence, by its path.
+
+    Raises:
+        InputError: A box is not finite.
+    """
+    return {f"{result.name}.txt": _lines(result.name, result.boxes, 4)}
+
+
+# What the servers of the benchmarks with a withheld truth take, by the name of the protocol.
+SUBMISSIONS: Mapping[str, Callable[[TimedResult], Files]] = {
+    "got10k": got10k_files,
+    "trackingnet": trackingnet_files,
+}
+
+
+def write_submission(path: pathlib.Path, protocol: str, results: Sequence[TimedResult]) -> None:
+    """Writes the archive to submit to a benchmark's server; it appears when it is complete.
+
+    Args:
+        path: Of the .zip file.
+        protocol: A key of `SUBMISSIONS`.
+        results: Of all test sequences, in the coordinates of the data set.
+
+    Raises:
+        InputError: The protocol has no server, or a box is not finite.
+    """
+    if protocol not in SUBMISSIONS:
+        known = ", ".join(SUBMISSIONS)
+        raise InputError(f"{protocol} takes no submissions: the protocols that do are {known}")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for result in results:
+            for name, text in SUBMISSIONS[protocol](result).items():
+                archive.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
+    write_atomic(path, buffer.getvalue())
+
+
+def _lines(name: str, rows: ArrayLike, decimals: int) -> str:
+    rows = np.asarray(rows)
+    if not np.isfinite(rows).all():
+        raise InputError(f"the results of {name} are not finite: the toolkit would not read them")
+    return "".join(",".join(f"{value:.{decimals}f}" for value in row) + "\n" for row in rows)
