@@ -54,7 +54,7 @@ def _otb(result: Result, sequence: sequences_lib.Sequence) -> Scores:
 
 
 def _uav123(result: Result, sequence: sequences_lib.Sequence) -> Scores:
-    annotated = (result.truth[:, 2:] > 0).all(axis=1)
+    annotated = np.all(result.truth[:, 2:] > 0, axis=1)
     # As published, absent targets have NaN.
     truth = np.where(annotated[:, None], result.truth, np.nan)
     predicted = start_and_repeat(result.boxes, truth)
