@@ -1,15 +1,14 @@
 """What every program shares: flags of its own, help, and errors that fit on one line."""
 
-import os
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-import jax
 from absl import app, flags, logging
 
 from models.errors import WeightsError
+from tracking_tasks.compilation import keep_compiled_programs
 from tracking_tasks.errors import InputError
 
 Main = Callable[[Sequence[str]], None]
@@ -41,7 +40,7 @@ def run(main: Main, flag_values: flags.FlagValues, argv: Sequence[str] | None = 
             _fail(error, status=1)
 
     logging.set_verbosity(logging.WARNING)  # the libraries' notes would bury ours
-    _keep_compiled_programs()
+    keep_compiled_programs()
     app.run(guarded, argv=list(sys.argv if argv is None else argv), flags_parser=parse)
 
 
@@ -50,13 +49,6 @@ def require_folder(path: pathlib.Path) -> None:
     for part in (path, *path.parents):
         if part.exists() and not part.is_dir():
             raise InputError(f"{part} is a file: give a folder to write to")
-
-
-def _keep_compiled_programs() -> None:
-    """Keeps what XLA compiles in the user's cache folder, unless JAX was told where to."""
-    if jax.config.values["jax_compilation_cache_dir"] is None:
-        root = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-        jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(root) / "metaopt"))
 
 
 def _parse(main: Main, flag_values: flags.FlagValues, arguments: Sequence[str]) -> Sequence[str]:

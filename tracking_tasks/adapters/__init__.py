@@ -1,1 +1,1 @@
-"""Our trackers as trackers of the field's own toolkits; each module needs the toolkit it names."""
+"""Our trackers in the field's own toolkits; the extra `toolkits` installs those."""
