@@ -9,6 +9,7 @@ Examples:
     python -m experiments.benchmark --suite=inner_loop --repeats=20 --output_dir=results
     python -m experiments.benchmark --suite=meta_gradient --output_dir=results
     python -m experiments.benchmark --suite=renderer
+    python -m experiments.benchmark --suite=evaluation
 
 Prints a table. With an output folder it also writes:
     results.json              the table's values, with facts about the machine
@@ -22,7 +23,7 @@ from collections.abc import Callable, Sequence
 from absl import flags
 
 from experiments import cli
-from experiments.benchmarks import inner_loop, meta_gradient, renderer
+from experiments.benchmarks import evaluation, inner_loop, meta_gradient, renderer
 from experiments.benchmarks.report import Report, document, machine, plot, table
 from tracking_tasks.evaluation.plots import save_figure
 from tracking_tasks.files import write_atomic
@@ -32,6 +33,7 @@ SUITES: dict[str, Callable[[str, int], Report]] = {
     "inner_loop": inner_loop.run,
     "meta_gradient": meta_gradient.run,
     "renderer": renderer.run,
+    "evaluation": evaluation.run,
 }
 
 FLAGS = flags.FlagValues()

@@ -12,7 +12,7 @@ import contextlib
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import jax
@@ -27,7 +27,7 @@ from tracking_tasks.tracking import OnlineTracker
 
 Sequences = Sequence[sequences_lib.Sequence]
 Tick = Callable[[], Any]
-Tracks = Iterator[tuple[int, Track]]
+Tracks = Generator[tuple[int, Track]]
 
 
 def run(tracker: Tracker, sequences: Sequences, parallel_videos: int, tick: Tick) -> Tracks:
@@ -44,7 +44,7 @@ def run(tracker: Tracker, sequences: Sequences, parallel_videos: int, tick: Tick
         InputError: A frame cannot be read, or the tracker cannot run side by side.
     """
     if parallel_videos == 1:
-        return _one_by_one(tracker, sequences, tick)
+        return one_by_one(tracker, sequences, tick)
     if not isinstance(tracker, OnlineTracker):
         raise InputError(
             f"a {type(tracker).__name__} cannot track videos side by side: track one at a time"
@@ -53,7 +53,8 @@ def run(tracker: Tracker, sequences: Sequences, parallel_videos: int, tick: Tick
     return side_by_side(tracker, sequences, parallel_videos, tick)
 
 
-def _one_by_one(tracker: Tracker, sequences: Sequences, tick: Tick) -> Tracks:
+def one_by_one(tracker: Tracker, sequences: Sequences, tick: Tick) -> Tracks:
+    """As `run`, one video after the other."""
     for index, sequence in enumerate(sequences):
         yield index, _track(tracker, sequence, tick, videos=lambda: 1)
 

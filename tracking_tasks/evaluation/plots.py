@@ -10,58 +10,71 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tracking_tasks.evaluation.metrics import PRECISION_THRESHOLD
+from tracking_tasks.evaluation.metrics import NORMALIZED_LIMIT, PRECISION_THRESHOLD
 from tracking_tasks.files import write_atomic
 
 Curve = Float[np.ndarray, "thresholds"]
 
-_NORMALIZED_LIMIT = 0.5  # of the true size, where plots of normalized precision end
+
+Scores = dict[str, float]
 
 
-def save_success_plot(path: pathlib.Path, curves: Mapping[str, Curve], title: str) -> None:
+def save_success_plot(path: pathlib.Path, curves: Mapping[str, Curve], title: str) -> Scores:
     """Saves success curves as a PNG; the legend ranks them by the area under them.
 
     Args:
         path: Where to; the file appears when it is complete.
         curves: Of `metrics.success_curve`, or means of them, by the name to show.
         title: What the curves were measured on.
+
+    Returns:
+        The scores in the legend.
     """
     scores = {name: float(curve.mean()) for name, curve in curves.items()}
     figure, axes = _axes(title, "overlap threshold", "success rate", "area under the curve")
     _draw(axes, curves, scores, end=1.0)
     _save(path, figure, axes)
+    return scores
 
 
-def save_precision_plot(path: pathlib.Path, curves: Mapping[str, Curve], title: str) -> None:
+def save_precision_plot(path: pathlib.Path, curves: Mapping[str, Curve], title: str) -> Scores:
     """Saves precision curves as a PNG; the legend ranks them by their value at 20 pixels.
 
     Args:
         path: Where to; the file appears when it is complete.
         curves: Of `metrics.precision_curve`, or means of them, by the name to show.
         title: What the curves were measured on.
+
+    Returns:
+        The scores in the legend.
     """
     scores = {name: float(curve[int(PRECISION_THRESHOLD)]) for name, curve in curves.items()}
     figure, axes = _axes(title, "centre error threshold (pixels)", "precision", "at 20 pixels")
     axes.axvline(PRECISION_THRESHOLD, color="0.7", linestyle=":")
     _draw(axes, curves, scores, end=len(next(iter(curves.values()))) - 1.0)
     _save(path, figure, axes)
+    return scores
 
 
 def save_normalized_precision_plot(
     path: pathlib.Path, curves: Mapping[str, Curve], title: str
-) -> None:
+) -> Scores:
     """Saves normalized precision curves as a PNG; the legend ranks them by the area under them.
 
     Args:
         path: Where to; the file appears when it is complete.
         curves: Shares of frames by thresholds evenly spaced from 0 to 0.5, by the name to show.
         title: What the curves were measured on.
+
+    Returns:
+        The scores in the legend.
     """
     scores = {name: float(curve.mean()) for name, curve in curves.items()}
     label = "centre error threshold (share of the target's size)"
     figure, axes = _axes(title, label, "normalized precision", "area under the curve")
-    _draw(axes, curves, scores, end=_NORMALIZED_LIMIT)
+    _draw(axes, curves, scores, end=NORMALIZED_LIMIT)
     _save(path, figure, axes)
+    return scores
 
 
 def save_attribute_plot(
@@ -138,12 +151,13 @@ def save_accuracy_robustness_plot(
     axes.set(title=title, xlabel="robustness", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
     axes.grid(color="0.9")
     axes.set_axisbelow(True)
-    _save(path, figure, axes, "[accuracy, robustness]")
+    _save(path, figure, axes, "[accuracy, robustness],\nlargest product first")
 
 
 def save_expected_overlap_plot(
     path: pathlib.Path,
     curves: Mapping[str, Float[np.ndarray, "lengths"]],
+    scores: Mapping[str, float],
     interval: tuple[int, int],
     title: str,
 ) -> None:
@@ -151,18 +165,19 @@ def save_expected_overlap_plot(
 
     Args:
         path: Where to; the file appears when it is complete.
-        curves: The expected average overlap of sequences of 1, 2, ... frames, by the name to show.
-        interval: First and last length over which the EAO is the mean of the curve.
+        curves: The overlap to be expected over the first 0, 1, 2, ... frames, by the name to show.
+        scores: The EAO of each.
+        interval: The lengths between which the EAO is the mean of the curve; shaded.
         title: What they were measured on.
     """
     low, high = interval
-    scores = {name: float(np.nanmean(curve[low - 1 : high])) for name, curve in curves.items()}
     label = "expected average overlap"
     figure, axes = _axes(title, "sequence length (frames)", label, f"EAO, {low} to {high} frames")
-    axes.axvspan(low, high, color="0.94")
+    axes.axvspan(low, high, color="0.95", zorder=0)
     for name, style in _ranked(scores):
-        lengths = 1 + np.arange(len(curves[name]))
-        axes.plot(lengths, curves[name], **style, label=f"{name} [{scores[name]:.3f}]")
+        # No frame after the first has passed at length 0.
+        lengths = np.arange(1, len(curves[name]))
+        axes.plot(lengths, curves[name][1:], **style, label=f"{name} [{scores[name]:.3f}]")
     _save(path, figure, axes)
 
 

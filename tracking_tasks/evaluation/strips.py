@@ -36,7 +36,7 @@ def save_strip(
         boxes: One a frame, by the name to show, in the colours that plots of the same names have.
         count: The number of frames, at least 2; fewer if the sequence is shorter.
     """
-    chosen = np.unique(np.linspace(0, len(sequence) - 1, count).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(sequence) - 1, count).round().astype(int)).tolist()
     columns = min(_COLUMNS, len(chosen))
     rows = math.ceil(len(chosen) / columns)
     height, width = sequence.frame(0).shape[:2]
@@ -59,10 +59,10 @@ def save_strip(
             weight="bold",
         )
         number.set_path_effects(_RIM)
-        if sequence.annotated[index]:
-            _draw(axes, sequence.boxes[index], _TRUTH)
         for name, style in styles.items():
             _draw(axes, boxes[name][index], style)
+        if sequence.annotated[index]:  # last: through its gaps the others can be seen
+            _draw(axes, sequence.boxes[index], _TRUTH)
     handles = [
         Line2D([], [], linewidth=2, label=name, path_effects=_RIM, **style)
         for name, style in [("ground truth", _TRUTH), *styles.items()]
