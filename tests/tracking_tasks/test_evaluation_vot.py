@@ -8,7 +8,7 @@ from PIL import Image
 
 from tracking_tasks.data.sequences import Sequence
 from tracking_tasks.errors import InputError
-from tracking_tasks.evaluation import vot_anchor, vot_supervised
+from tracking_tasks.evaluation import vot_anchor, vot_files, vot_supervised
 from tracking_tasks.evaluation.vot_overlap import vot_overlap, vot_overlaps
 
 SIZE = (60, 40)
@@ -168,6 +168,11 @@ def test_anchors_run_both_ways_and_failures_last():
     assert scores == pytest.approx({"accuracy": 41 / 43, "robustness": 43 / 51})
 
 
+def test_short_sequences_have_no_expected_average_overlap():
+    report = vot_supervised.evaluate_supervised(Scripted(STILL), [make("a", STILL)], (100, 356))
+    assert report["scores"] == {"accuracy": 1, "robustness": 0, "reliability": 1}
+
+
 def test_an_invisible_target_cannot_be_lost():
     truth = np.tile(STILL[:1], (30, 1))
     truth[10:25] = 0
@@ -234,18 +239,6 @@ def stored(folder, base, **settings):
     return Experiment("test", None, **settings)
 
 
-def store(experiment, sequence, name, boxes, codes):
-    """Writes one run as the toolkit does: codes, and boxes where there is one."""
-    from vot.region import Rectangle, Special
-    from vot.tracker.results import Trajectory
-
-    trajectory = Trajectory(len(codes))
-    for index, (box, code) in enumerate(zip(boxes.tolist(), codes.tolist(), strict=True)):
-        tracked = code == vot_supervised.Code.TRACKED
-        trajectory.set(index, Rectangle(*box) if tracked else Special(code))
-    trajectory.write(experiment.results(None, sequence), name)
-
-
 def test_supervised_agrees_with_the_toolkit(pairs, tmp_path):
     from vot.analysis import supervised
     from vot.experiment.multirun import SupervisedExperiment
@@ -256,8 +249,7 @@ def test_supervised_agrees_with_the_toolkit(pairs, tmp_path):
     for sequence, scripts, theirs in pairs:
         runs = vot_supervised.run_supervised(Scripted(*scripts), sequence, config)
         ours.append(runs)
-        for number, run in enumerate(runs, start=1):
-            store(experiment, theirs, f"{theirs.name}_{number:03d}", run.boxes, run.codes)
+        vot_files.write_supervised(tmp_path, theirs.name, runs)
         parts.append(supervised.AccuracyRobustness().subcompute(experiment, None, theirs, []))
     a, r, ar, _ = supervised.AverageAccuracyRobustness().aggregate(None, None, parts)
     scores = vot_supervised.accuracy_robustness(ours)
@@ -282,10 +274,7 @@ def test_anchored_agrees_with_the_toolkit(pairs, tmp_path):
     for sequence, scripts, theirs in pairs:
         runs = vot_anchor.run_anchored(Scripted(*scripts), sequence)
         ours.append(runs)
-        for run in runs:
-            codes = np.full(len(run.boxes), vot_supervised.Code.TRACKED)
-            codes[0] = vot_supervised.Code.STARTED
-            store(experiment, theirs, f"{theirs.name}_{run.anchor:08d}", run.boxes, codes)
+        vot_files.write_anchored(tmp_path, theirs.name, runs)
         parts.append(multistart.AccuracyRobustness().subcompute(experiment, None, theirs, []))
         curves.append(multistart.EAOCurves(high=55).subcompute(experiment, None, theirs, []))
     a, r, *_ = multistart.AverageAccuracyRobustness().aggregate(None, None, parts)

@@ -5,7 +5,8 @@ Kristan et al., "The Eighth Visual Object Tracking VOT2020 Challenge Results", E
 """
 
 import dataclasses
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -51,6 +52,7 @@ class AnchorRun:
         overlaps: With the truth, in VOT's sense, in the order of the run. The first is 0: the
             toolkit has no region there, counts it as lost, and divides by a number with it.
         visible: In the order of the run, where the true region is not empty.
+        seconds: How long each frame took, in the order of the run.
     """
 
     anchor: int
@@ -59,6 +61,7 @@ class AnchorRun:
     boxes: Float[np.ndarray, "frames 4"]
     overlaps: Overlaps
     visible: Bool[np.ndarray, "frames"]
+    seconds: Float[np.ndarray, "frames"]
 
     def progress(self, config: AnchorConfig = VOT2022) -> int:
         """Returns the frames before the failure; all if there is none."""
@@ -71,12 +74,17 @@ class AnchorRun:
         return len(lost)
 
 
-def evaluate_anchored(tracker: Tracker, sequences: Sequence[sequences_lib.Sequence]) -> Report:
+def evaluate_anchored(
+    tracker: Tracker,
+    sequences: Sequence[sequences_lib.Sequence],
+    keep: Callable[[sequences_lib.Sequence, list[AnchorRun]], None] = lambda *_: None,
+) -> Report:
     """Runs a tracker through the experiment, showing a bar, and scores it.
 
     Args:
         tracker: Started anew from every anchor.
         sequences: At least one, with anchors.
+        keep: Called with the runs of each sequence as soon as they end.
 
     Returns:
         `scores`: `accuracy`, `robustness` and `eao`; `sequences`: the former two of each.
@@ -84,7 +92,10 @@ def evaluate_anchored(tracker: Tracker, sequences: Sequence[sequences_lib.Sequen
     Raises:
         InputError: As `run_anchored`.
     """
-    runs = [run_anchored(tracker, sequence) for sequence in tqdm(sequences, unit="sequence")]
+    runs = []
+    for sequence in tqdm(sequences, unit="sequence"):
+        runs.append(run_anchored(tracker, sequence))
+        keep(sequence, runs[-1])
     pairs = zip(sequences, runs, strict=True)
     return {
         "scores": accuracy_robustness(runs) | {"eao": expected_average_overlap(runs)},
@@ -112,15 +123,27 @@ def _run(
     tracker: Tracker, sequence: sequences_lib.Sequence, anchor: int, backward: bool
 ) -> AnchorRun:
     order = range(anchor, -1, -1) if backward else range(anchor, len(sequence))
-    boxes = [np.asarray(sequence.boxes[anchor], np.float64)]
-    tracker.init(sequence.frame(anchor), sequence.boxes[anchor])
-    for index in order[1:]:
-        boxes.append(np.asarray(tracker.update(sequence.frame(index)).box, np.float64))
+    boxes, seconds = [np.asarray(sequence.boxes[anchor], np.float64)], []
+    for index in order:
+        image = sequence.frame(index)
+        start = time.perf_counter()
+        if index == anchor:
+            tracker.init(image, sequence.boxes[anchor])
+        else:
+            boxes.append(np.asarray(tracker.update(image).box, np.float64))
+        seconds.append(time.perf_counter() - start)
     truth = regions(sequence)
     overlaps = vot_overlaps(boxes, [truth[index] for index in order], image_size(sequence))
     overlaps[0] = 0
-    visible = sequence.annotated[np.array(order)]
-    return AnchorRun(anchor, backward, len(sequence), np.stack(boxes), overlaps, visible)
+    return AnchorRun(
+        anchor,
+        backward,
+        len(sequence),
+        np.stack(boxes),
+        overlaps,
+        sequence.annotated[np.array(order)],
+        np.array(seconds),
+    )
 
 
 def accuracy_robustness(

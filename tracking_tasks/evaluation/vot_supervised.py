@@ -8,7 +8,7 @@ import dataclasses
 import enum
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -85,7 +85,10 @@ class SupervisedRun:
 
 
 def evaluate_supervised(
-    tracker: Tracker, sequences: Sequence[sequences_lib.Sequence], interval: tuple[int, int]
+    tracker: Tracker,
+    sequences: Sequence[sequences_lib.Sequence],
+    interval: tuple[int, int],
+    keep: Callable[[sequences_lib.Sequence, list[SupervisedRun]], None] = lambda *_: None,
 ) -> Report:
     """Runs a tracker through the experiment, showing a bar, and scores it.
 
@@ -93,17 +96,23 @@ def evaluate_supervised(
         tracker: Started anew for every run.
         sequences: At least one; every frame annotated.
         interval: Of lengths, that of the year in `EAO_INTERVALS`.
+        keep: Called with the runs of each sequence as soon as they end.
 
     Returns:
-        `scores`: those of `accuracy_robustness`, and `eao`; `sequences`: the former of each.
+        `scores`: those of `accuracy_robustness`, and `eao`, unless all fragments are shorter than
+        the interval; `sequences`: the former of each.
 
     Raises:
         InputError: As `run_supervised`.
     """
-    runs = [run_supervised(tracker, sequence) for sequence in tqdm(sequences, unit="sequence")]
+    runs = []
+    for sequence in tqdm(sequences, unit="sequence"):
+        runs.append(run_supervised(tracker, sequence))
+        keep(sequence, runs[-1])
     pairs = zip(sequences, runs, strict=True)
+    eao = expected_average_overlap(runs, interval)
     return {
-        "scores": accuracy_robustness(runs) | {"eao": expected_average_overlap(runs, interval)},
+        "scores": accuracy_robustness(runs) | ({} if math.isnan(eao) else {"eao": eao}),
         "sequences": {sequence.name: accuracy_robustness([each]) for sequence, each in pairs},
         "attributes": {},
     }
@@ -200,14 +209,16 @@ def expected_average_overlap(
 ) -> float:
     """Returns the mean of the curve over an interval of lengths, both ends included.
 
-    Where the longest fragment ends before the interval does, so does the mean.
+    Where the longest fragment ends before the interval does, so does the mean; where it ends before
+    the interval begins, there is none (NaN).
 
     Args:
         runs: Of each sequence, at least one.
         interval: That of the year, in `EAO_INTERVALS`.
     """
     low, high = interval
-    return float(expected_overlap_curve(runs)[low : high + 1].mean())
+    inside = expected_overlap_curve(runs)[low : high + 1]
+    return float(inside.mean()) if len(inside) else math.nan
 
 
 def _run(

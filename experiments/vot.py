@@ -1,0 +1,99 @@
+r"""Evaluates a tracker as the VOT challenges do: it is started again where it fails.
+
+Until 2019 a tracker that lost its target was started again five frames later, up to fifteen times
+over each sequence (three if they are equal). From 2020 on it is started from several frames of each
+sequence, the anchors, and runs to the end or to the beginning.
+
+Examples:
+    python -m experiments.vot --challenge=vot2018 --dataset_dir=VOT2018 --output_dir=workspace
+    python -m experiments.vot --challenge=vot2022 --dataset_dir=VOT2022-STB --output_dir=workspace
+
+Writes to the output folder:
+    results.json      accuracy, robustness and expected average overlap (eao), over all sequences;
+                      the first two of each. Robustness is failures a sequence until 2019, the share
+                      of frames before a failure since
+    results/<tracker>/baseline/<sequence>/     the runs of each sequence as soon as they end, in the
+                      files of vot-toolkit, whose `vot analysis` and `vot report` work on them
+
+The overlap is that of the toolkit: with the outline of the target where the data set has one, of
+regions rounded to pixels.
+"""
+
+import json
+import pathlib
+from collections.abc import Sequence
+
+from absl import flags
+
+from experiments import cli, common
+from tracking_tasks.evaluation import vot_anchor, vot_files, vot_supervised
+from tracking_tasks.evaluation.reports import Report
+from tracking_tasks.files import write_atomic
+
+_ANCHORED = ("vot2020", "vot2021", "vot2022")
+
+FLAGS = flags.FlagValues()
+_TRACKER = common.LoadedTracker(FLAGS)
+_DATASET = common.Dataset(FLAGS)
+FLAGS.set_default("dataset_format", "vot")
+_SEQUENCES = flags.DEFINE_list(
+    "sequences", None, "Names of sequences, separated by commas; by default all.", FLAGS
+)
+_CHALLENGE = flags.DEFINE_enum(
+    "challenge",
+    None,
+    [*vot_supervised.EAO_INTERVALS, *_ANCHORED],
+    "Whose experiment, and whose interval of lengths in the expected average overlap.",
+    required=True,
+    flag_values=FLAGS,
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "The folder to write to.", required=True, flag_values=FLAGS
+)
+
+
+def main(_: Sequence[str]) -> None:
+    """Runs the program."""
+    path, challenge = pathlib.Path(_OUTPUT_DIR.value), _CHALLENGE.value
+    cli.require_folder(path)
+    sequences = _DATASET.read(_SEQUENCES.value)
+    tracker = _TRACKER.load()
+    runs = path / "results" / tracker.name / "baseline"
+    if challenge in _ANCHORED:
+        report = vot_anchor.evaluate_anchored(
+            tracker,
+            sequences,
+            lambda sequence, each: vot_files.write_anchored(runs, sequence.name, each),
+        )
+    else:
+        report = vot_supervised.evaluate_supervised(
+            tracker,
+            sequences,
+            vot_supervised.EAO_INTERVALS[challenge],
+            lambda sequence, each: vot_files.write_supervised(runs, sequence.name, each),
+        )
+    heading = {
+        "tracker": tracker.name,
+        "inner_optimizer": tracker.inner_optimizer,
+        "challenge": challenge,
+    }
+    document = heading | report["scores"] | {"sequences": report["sequences"]}
+    write_atomic(path / "results.json", json.dumps(document, indent=2) + "\n")
+    print(table(report))
+    print(f"written to {path}")
+
+
+def table(report: Report) -> str:
+    """Returns the scores as a table for the terminal, those over all sequences last."""
+    rows = {**report["sequences"], "all": report["scores"]}
+    width = max(map(len, rows))
+    keys = list(report["scores"])
+    lines = [f"{'sequence':{width}}" + "".join(f"  {key:>11}" for key in keys)]
+    for name, scores in rows.items():
+        values = (f"{scores[key]:11.3f}" if key in scores else " " * 11 for key in keys)
+        lines.append(f"{name:{width}}  " + "  ".join(values))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+if __name__ == "__main__":
+    cli.run(main, FLAGS)

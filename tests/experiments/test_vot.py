@@ -1,0 +1,68 @@
+import json
+
+import numpy as np
+import pytest
+
+import tracking_tasks
+from experiments import vot
+from tests.experiments.programs import Follower, error_line, run
+from tests.tracking_tasks.layouts import write_layout
+from tracking_tasks.data.sequences import Sequence
+
+FRAMES = 130
+
+
+class Slipping(Follower):
+    """A tracker that follows, but for a jump in the frame that is white."""
+
+    def update(self, image):
+        prediction = super().update(image)
+        if image.min() == 255:
+            prediction.box = prediction.box + np.float32([0, 30, 0, 0])
+        return prediction
+
+
+@pytest.fixture
+def flags(tmp_path, monkeypatch):
+    monkeypatch.setattr(tracking_tasks, "load", lambda *_, **__: Slipping())
+    images = [np.zeros((60, 200, 3), np.uint8) for _ in range(FRAMES)]
+    images[20][:] = 255
+    boxes = np.float32([[10 + index, 15, 20, 24] for index in range(FRAMES)])
+    anchors = np.zeros(FRAMES, int)
+    anchors[[0, 10]] = 1
+    write_layout(tmp_path / "data", "vot", [Sequence("a", tuple(images), boxes, anchors=anchors)])
+    return f"--dataset_dir={tmp_path / 'data'}", f"--output_dir={tmp_path / 'out'}"
+
+
+def test_supervised(flags, tmp_path, capsys):
+    assert run(vot, "--challenge=vot2018", *flags) == 0
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    # One failure after 20 frames, and a fragment of 105 to the end.
+    lengths = np.arange(100, 105)
+    expected = np.mean((1 + 19 / lengths) / 2)
+    assert results["eao"] == pytest.approx(expected)
+    assert (results["accuracy"], results["robustness"]) == (1, 1)
+    assert results["sequences"]["a"]["robustness"] == 1
+    lines = (tmp_path / "out/results/dimp/baseline/a/a_003.txt").read_text().splitlines()
+    assert lines[:2] == ["1", "11.000000,15.000000,20.000000,24.000000"]
+    assert lines[20:26] == ["2", "0", "0", "0", "0", "1"]
+    assert len(lines) == FRAMES
+    table = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in table[:3]] == ["sequence", "a", "all"]
+
+
+def test_anchored(flags, tmp_path):
+    assert run(vot, "--challenge=vot2022", *flags) == 0
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    # Two runs of 130 and 120 frames; the first frame and the white one overlap nothing.
+    assert results["accuracy"] == pytest.approx((250 - 4) / 250)
+    assert results["robustness"] == 1
+    assert 0 < results["eao"] < 1
+    folder = tmp_path / "out/results/dimp/baseline/a"
+    assert len((folder / "a_00000010.txt").read_text().splitlines()) == 120
+    assert len((folder / "a_00000010_time.value").read_text().splitlines()) == 120
+
+
+def test_the_challenge_has_to_be_named(flags, capsys):
+    assert run(vot, *flags) == 2
+    assert "challenge" in error_line(capsys)
