@@ -1,11 +1,14 @@
-r"""Meta-trains a tracker on rendered videos and saves a checkpoint.
+r"""Meta-trains a tracker on rendered or recorded videos and saves a checkpoint.
 
 Needs no data: videos are rendered from photographs, those of scikit-image or of a folder of yours
-(with COCO-style outlines of objects if it has them).
+(with COCO-style outlines of objects if it has them). Annotated data sets, packed once by
+experiments.pack, join them or take their place.
 
 Examples:
     python -m experiments.train --output_dir=runs/dimp --outer_steps=300
     python -m experiments.train --output_dir=runs/dimp --outer_steps=300 --resume
+    python -m experiments.train --output_dir=runs/both \
+        --datasets=packed/got10k,packed/coco:0.5 --rendered_weight=0.5
     python -m experiments.track --checkpoint=runs/dimp/dimp.safetensors \
         --video=video.mp4 --box=10,20,30,40 --output=tracked
 
@@ -24,9 +27,8 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from experiments import cli, common, training
+from experiments import cli, common, training, training_data
 from tracking_tasks import checkpoints
-from tracking_tasks.data.photos import load_bank
 from tracking_tasks.errors import InputError
 from tracking_tasks.trackers import TRACKERS
 
@@ -34,7 +36,7 @@ FLAGS = flags.FlagValues()
 _DEFAULTS = training.TrainingConfig()
 _TRACKER = common.tracker_flag(FLAGS)
 _INNER_OPTIMIZER = common.inner_optimizer_flag(FLAGS)
-_PHOTOS_DIR = common.photos_dir_flag(FLAGS)
+_DATA = training_data.TrainingData(FLAGS)
 _OUTER_STEPS = flags.DEFINE_integer(
     "outer_steps", _DEFAULTS.outer_steps, "Number of outer steps.", 1, flag_values=FLAGS
 )
@@ -78,15 +80,9 @@ def main(_: Sequence[str]) -> None:
         seed=_SEED.value,
         save_every=_SAVE_EVERY.value,
     )
-    bank = load_bank(_PHOTOS_DIR.value, "train")
+    batches, origin = _DATA.batches(config)
     start = time.monotonic()
-    tracker = training.train(
-        cls.create(rule),
-        training.rendered_batches(bank, config),
-        config,
-        folder,
-        _RESUME.value,
-    )
+    tracker = training.train(cls.create(rule), batches, config, folder, _RESUME.value)
     path = folder / f"{cls.name}.safetensors"
     checkpoints.save(
         path,
@@ -94,8 +90,7 @@ def main(_: Sequence[str]) -> None:
         rule,
         command=shlex.join(["python", "-m", "experiments.train", *sys.argv[1:]]),
         training=dataclasses.asdict(config),
-        photographs=len(bank.photos),
-        objects=len(bank.cutouts),
+        **origin,
         minutes=round((time.monotonic() - start) / 60, 1),
     )
     print(f"written to {path}")

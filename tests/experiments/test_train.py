@@ -1,24 +1,34 @@
 """The training program: a checkpoint that the other programs take, and its bad input."""
 
+import dataclasses
 import json
 
+import jax
 import pytest
 
 import tracking_tasks
-from experiments import train, training
+from experiments import train, training, training_data
 from tests.experiments import programs
 from tests.experiments.test_training import CONFIG, batches
-from tests.tracking_tasks.test_trackers import make
+from tests.tracking_tasks.test_trackers import SMALL, make, video
 from tracking_tasks import checkpoints
+from tracking_tasks.data import packed
+from tracking_tasks.data.episodes import EpisodeConfig
+from tracking_tasks.data.sequences import Sequence
 
 
 @pytest.fixture
 def on_small_episodes(monkeypatch):
     """The program with the episodes and the tracker of the other tests, which are compiled."""
-    monkeypatch.setattr(train, "_DEFAULTS", CONFIG)
-    monkeypatch.setattr(training, "rendered_batches", lambda bank, config: batches)
-    monkeypatch.setattr(train, "load_bank", lambda folder, split: _Bank())
+    cut_alike = EpisodeConfig(crop_size=SMALL["dimp"].crop_size, support=2, query=2)
+    monkeypatch.setattr(train, "_DEFAULTS", dataclasses.replace(CONFIG, episode=cut_alike))
+    monkeypatch.setattr(training, "rendered_batches", rendered)
+    monkeypatch.setattr(training_data, "load_bank", lambda folder, split: _Bank())
     monkeypatch.setattr(train, "TRACKERS", {"dimp": _Small})
+
+
+def rendered(bank, config):
+    return lambda index: jax.tree.map(lambda leaf: leaf[: config.episodes], batches(index))
 
 
 class _Bank:
@@ -57,6 +67,48 @@ def test_a_folder_with_a_run_is_not_overwritten_unasked(on_small_episodes, tmp_p
     assert run(tmp_path, "--resume") == 0
 
 
+@pytest.fixture(scope="module")
+def packed_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("packed") / "striped"
+    images, boxes = video()
+    packed.pack([Sequence("square", tuple(images), boxes)], folder, name="striped")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("rendered_weight", "packed_episodes", "photographs"), [("0", 2, None), ("0.5", 1, 0)]
+)
+def test_packed_data_take_the_place_of_rendered_videos_or_join_them(
+    on_small_episodes,
+    packed_folder,
+    tmp_path,
+    monkeypatch,
+    rendered_weight,
+    packed_episodes,
+    photographs,
+):
+    seen = []
+
+    def one_batch(tracker, batches, config, folder, resume):
+        seen.append(batches(0))
+        return tracker
+
+    monkeypatch.setattr(training, "train", one_batch)
+    datasets = f"--datasets={packed_folder}:0.25,{packed_folder}:0.25"
+    assert run(tmp_path, datasets, f"--rendered_weight={rendered_weight}") == 0
+    expected = batches(0)
+    shapes = lambda episodes: [leaf.shape for leaf in jax.tree.leaves(episodes)]
+    assert shapes(seen[0]) == shapes(expected)
+    rendered_first = bool((seen[0].query_images[0] == expected.query_images[0]).all())
+    assert rendered_first == (photographs is not None)
+    metadata = checkpoints.read_metadata(tmp_path / "dimp.safetensors")
+    provenance = json.loads(metadata["provenance"])
+    assert provenance["packed_episodes"] == packed_episodes
+    assert provenance.get("photographs") == photographs
+    one = {"name": "striped", "sequences": 1, "frames": 4, "weight": 0.25}
+    assert provenance["datasets"] == [one, one]
+
+
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
@@ -64,6 +116,10 @@ def test_a_folder_with_a_run_is_not_overwritten_unasked(on_small_episodes, tmp_p
         ("--inner_optimizer=newton", "newton"),
         ("--outer_steps=0", "outer_steps"),
         ("--photos_dir=absent", "absent"),
+        ("--datasets=absent:2", "absent is no packed data set"),
+        ("--datasets=absent:-1", "positive weight"),
+        ("--datasets=absent:heavy", "positive weight"),
+        ("--rendered_weight=0", "give --datasets"),
     ],
 )
 def test_bad_input_is_one_line(tmp_path, capsys, flag, message):
