@@ -24,6 +24,8 @@ Writes to the output folder, the boxes of each sequence as soon as it ends:
                               from the files above
     success.png, precision.png, normalized_precision.png
     attributes.png            if the sequences have attributes
+    submission.zip            where the truth is withheld (test sets of GOT-10k and TrackingNet), in
+                              place of scores and plots: what the server of the benchmark takes
 experiments.plot puts several such folders, and those of other people's trackers, into one plot.
 
 --resume tracks only the sequences that have no boxes yet, or damaged ones, and refuses a folder
@@ -43,7 +45,7 @@ from experiments import cli, common, evaluation_report
 from experiments.result_folder import ResultFolder
 from tracking_tasks import evaluation
 from tracking_tasks.data import sequences as sequences_lib
-from tracking_tasks.evaluation import otb_starts
+from tracking_tasks.evaluation import otb_starts, results_folder
 
 _DEFAULT_PROTOCOL = "otb"
 
@@ -93,14 +95,17 @@ def main(_: Sequence[str]) -> None:
     if len(missing) < len(chosen):
         print(f"{len(chosen) - len(missing)} of {len(chosen)} sequences are done already")
     evaluation.evaluate(tracker, missing, parallel_videos=_PARALLEL_VIDEOS.value, keep=folder.save)
-    if not any(sequence.annotated[1:].any() for sequence in chosen):
-        print(f"the truth is withheld: wrote boxes to {path}, and no scores")
-        return
     results = [result for sequence in chosen if (result := folder.load(sequence))]
     dataset_format = settings["dataset_format"]
     protocol = _PROTOCOL.value or (
         dataset_format if dataset_format in evaluation.PROTOCOLS else _DEFAULT_PROTOCOL
     )
+    if not any(sequence.annotated[1:].any() for sequence in chosen):
+        print(f"the truth is withheld: wrote boxes to {path}, and no scores")
+        if protocol in results_folder.SUBMISSIONS:
+            results_folder.write_submission(path / "submission.zip", protocol, results)
+            print(f"submit {path / 'submission.zip'} to the server of the benchmark")
+        return
     found = evaluation_report.report(protocol, results, chosen)
     evaluation_report.save(path, heading | {"protocol": protocol}, results, found)
     print(evaluation_report.table(found))

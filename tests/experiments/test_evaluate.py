@@ -1,6 +1,7 @@
 import hashlib
 import json
 import types
+import zipfile
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from PIL import Image
 import tracking_tasks
 from experiments import evaluate
 from tests.experiments.programs import TRUTH, Follower, error_line, make_frames, run
-from tracking_tasks.data import formats
+from tests.tracking_tasks.layouts import write_layout
+from tracking_tasks.data import formats, sequences
 from tracking_tasks.errors import InputError
 
 
@@ -316,3 +318,28 @@ def test_another_protocol_scores_the_same_boxes(dataset, loaded, tmp_path, capsy
     assert run(evaluate, *flags, "--protocol=lasot", "--resume") == 0
     assert "2 of 2 sequences are done already" in capsys.readouterr().out
     assert json.loads((out / "results.json").read_text())["protocol"] == "lasot"
+
+
+@pytest.mark.parametrize(
+    ("layout", "name"), [("got10k", "a/a_001.txt"), ("trackingnet", "a.txt"), ("vot", None)]
+)
+def test_where_the_truth_is_withheld_there_is_something_to_submit(
+    loaded, tmp_path, capsys, layout, name
+):
+    frames = tuple(np.zeros((60, 80, 3), np.uint8) for _ in range(4))
+    split = {} if name is None else {"split": "test"}
+    truth = TRUTH * (np.arange(4) == 0)[:, None] if name is None else TRUTH
+    sequence = sequences.Sequence("a", frames, truth.astype(np.float32))
+    write_layout(tmp_path / "data", layout, [sequence], **split)
+    out = tmp_path / "out"
+    flags = [f"--dataset_dir={tmp_path / 'data'}", f"--output_dir={out}"]
+    flags += [f"--dataset_format={layout}", *(["--dataset_split=test"] if split else [])]
+    assert run(evaluate, *flags) == 0
+    assert "the truth is withheld" in capsys.readouterr().out
+    assert not (out / "results.json").exists()
+    if name is None:
+        assert not (out / "submission.zip").exists()
+        return
+    with zipfile.ZipFile(out / "submission.zip") as archive:
+        boxes = np.loadtxt(archive.open(name), delimiter=",")
+    np.testing.assert_allclose(boxes, TRUTH)
