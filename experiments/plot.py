@@ -9,6 +9,7 @@ The name of the folder is the name in the legend.
 
 Examples:
     python -m experiments.plot --dataset_dir=OTB100 --results_dirs=runs/dimp,raw/SiamFC,raw/ECO
+    python -m experiments.plot --results_dirs=vot/dimp,vot/siamfc --output_dir=vot/plots
     python -m experiments.plot --dataset_dir=OTB100 --results_dirs=runs/a,runs/b \
         --names="DiMP,initial values" --strips=Couple,Jogging.1 --output_dir=paper
 
@@ -18,6 +19,8 @@ Writes to the output folder, over the sequences that all trackers have boxes for
     attributes.png            area under the success curve by attribute, if the data set has any
     strips/<sequence>.png     frames with the boxes of all trackers and the true ones
     scores.json               the numbers of the legends
+Of folders that experiments.vot wrote it draws, and needs no data set for it:
+    accuracy_robustness.png, expected_overlap.png
 """
 
 import json
@@ -27,7 +30,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from absl import flags
 
-from experiments import cli, common
+from experiments import cli, common, vot_plots
 from experiments.published_results import find_boxes, read_published
 from tracking_tasks import evaluation
 from tracking_tasks.data import sequences as sequences_lib
@@ -66,6 +69,11 @@ def main(_: Sequence[str]) -> None:
     cli.require_folder(output)
     folders = [pathlib.Path(folder) for folder in _RESULTS_DIRS.value]
     names = label(folders, _NAMES.value)
+    found = {name: vot_plots.read(folder) for name, folder in zip(names, folders, strict=True)}
+    if all(found.values()):
+        vot_plots.save(output, found)
+        print(f"written to {output}")
+        return
     sequences = common_to(folders, _DATASET.read(_SEQUENCES.value))
     boxes = {name: _read(folder, sequences) for name, folder in zip(names, folders, strict=True)}
     shown = choose(sequences, _STRIPS.value)

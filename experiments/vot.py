@@ -11,9 +11,12 @@ Examples:
 Writes to the output folder:
     results.json      accuracy, robustness and expected average overlap (eao), over all sequences;
                       the first two of each. Robustness is failures a sequence until 2019, the share
-                      of frames before a failure since
+                      of frames before a failure since. And the expected overlap curve
+    accuracy_robustness.png, expected_overlap.png
     results/<tracker>/baseline/<sequence>/     the runs of each sequence as soon as they end, in the
                       files of vot-toolkit, whose `vot analysis` and `vot report` work on them
+
+experiments.plot draws several such folders into the same two plots.
 
 The overlap is that of the toolkit: with the outline of the target where the data set has one, of
 regions rounded to pixels.
@@ -25,7 +28,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from experiments import cli, common
+from experiments import cli, common, vot_plots
 from tracking_tasks.evaluation import vot_anchor, vot_files, vot_supervised
 from tracking_tasks.evaluation.reports import Report
 from tracking_tasks.files import write_atomic
@@ -59,6 +62,7 @@ def main(_: Sequence[str]) -> None:
     sequences = _DATASET.read(_SEQUENCES.value)
     tracker = _TRACKER.load()
     runs = path / "results" / tracker.name / "baseline"
+    interval = vot_supervised.EAO_INTERVALS.get(challenge, vot_anchor.VOT2022.interval)
     if challenge in _ANCHORED:
         report = vot_anchor.evaluate_anchored(
             tracker,
@@ -69,7 +73,7 @@ def main(_: Sequence[str]) -> None:
         report = vot_supervised.evaluate_supervised(
             tracker,
             sequences,
-            vot_supervised.EAO_INTERVALS[challenge],
+            interval,
             lambda sequence, each: vot_files.write_supervised(runs, sequence.name, each),
         )
     heading = {
@@ -77,7 +81,9 @@ def main(_: Sequence[str]) -> None:
         "inner_optimizer": tracker.inner_optimizer,
         "challenge": challenge,
     }
-    document = heading | report["scores"] | {"sequences": report["sequences"]}
+    curve = {"interval": interval, "expected_overlap": report["expected_overlap"]}
+    document = heading | report["scores"] | {"sequences": report["sequences"]} | curve
+    vot_plots.save(path, {f"{tracker.name}, {tracker.inner_optimizer}": document})
     write_atomic(path / "results.json", json.dumps(document, indent=2) + "\n")
     print(table(report))
     print(f"written to {path}")

@@ -2,9 +2,10 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import tracking_tasks
-from experiments import vot
+from experiments import plot, vot
 from tests.experiments.programs import Follower, error_line, run
 from tests.tracking_tasks.layouts import write_layout
 from tracking_tasks.data.sequences import Sequence
@@ -61,6 +62,24 @@ def test_anchored(flags, tmp_path):
     folder = tmp_path / "out/results/dimp/baseline/a"
     assert len((folder / "a_00000010.txt").read_text().splitlines()) == 120
     assert len((folder / "a_00000010_time.value").read_text().splitlines()) == 120
+    assert results["interval"] == [115, 755]
+    assert np.mean(results["expected_overlap"][115:755]) == pytest.approx(results["eao"])
+    out, plots = tmp_path / "out", tmp_path / "plots"
+    both = f"--results_dirs={out},{out}", "--names=a,b", f"--output_dir={plots}"
+    assert run(plot, *both) == 0
+    for name in ("accuracy_robustness.png", "expected_overlap.png"):
+        assert Image.open(out / name).size[0] > 500
+        assert Image.open(plots / name).size[0] > 500
+
+
+def test_results_of_two_challenges_do_not_compare(tmp_path, capsys):
+    for name in ("vot2018", "vot2022"):
+        (tmp_path / name).mkdir()
+        found = {"challenge": name, "expected_overlap": [], "sequences": {}}
+        (tmp_path / name / "results.json").write_text(json.dumps(found))
+    folders = f"--results_dirs={tmp_path / 'vot2018'},{tmp_path / 'vot2022'}"
+    assert run(plot, folders, f"--output_dir={tmp_path / 'plots'}") == 1
+    assert "do not compare: they are of vot2018, vot2022" in error_line(capsys)
 
 
 def test_the_challenge_has_to_be_named(flags, capsys):

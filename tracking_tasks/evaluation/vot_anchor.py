@@ -87,7 +87,8 @@ def evaluate_anchored(
         keep: Called with the runs of each sequence as soon as they end.
 
     Returns:
-        `scores`: `accuracy`, `robustness` and `eao`; `sequences`: the former two of each.
+        `scores`: `accuracy`, `robustness` and `eao`; `sequences`: the former two of each;
+        `expected_overlap`: the curve that the EAO is a mean of.
 
     Raises:
         InputError: As `run_anchored`.
@@ -101,6 +102,7 @@ def evaluate_anchored(
         "scores": accuracy_robustness(runs) | {"eao": expected_average_overlap(runs)},
         "sequences": {sequence.name: accuracy_robustness([each]) for sequence, each in pairs},
         "attributes": {},
+        "expected_overlap": expected_overlap_curve(runs).tolist(),
     }
 
 

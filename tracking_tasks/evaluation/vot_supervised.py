@@ -100,7 +100,8 @@ def evaluate_supervised(
 
     Returns:
         `scores`: those of `accuracy_robustness`, and `eao`, unless all fragments are shorter than
-        the interval; `sequences`: the former of each.
+        the interval; `sequences`: the former of each; `expected_overlap`:
+        the curve that the EAO is a mean of.
 
     Raises:
         InputError: As `run_supervised`.
@@ -115,6 +116,7 @@ def evaluate_supervised(
         "scores": accuracy_robustness(runs) | ({} if math.isnan(eao) else {"eao": eao}),
         "sequences": {sequence.name: accuracy_robustness([each]) for sequence, each in pairs},
         "attributes": {},
+        "expected_overlap": expected_overlap_curve(runs).tolist(),
     }
 
 
