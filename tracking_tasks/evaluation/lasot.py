@@ -1,6 +1,7 @@
 """The one-pass protocol of LaSOT (Fan et al., CVPR 2019), as its MATLAB toolkit computes it."""
 
 import numpy as np
+from jaxtyping import Bool
 
 from tracking_tasks.data import sequences as sequences_lib
 from tracking_tasks.evaluation import metrics
@@ -16,7 +17,7 @@ from tracking_tasks.evaluation.reports import (
     start_and_repeat,
 )
 
-_Flags = np.ndarray | None
+_KEYS = ("auc", "precision20", "normalized_precision", "normalized_precision_area")
 
 
 def lasot(results: Results, sequences: Sequences) -> Report:
@@ -24,7 +25,9 @@ def lasot(results: Results, sequences: Sequences) -> Report:
     return mean_report(_score, results, sequences)
 
 
-def scores(predicted: Boxes, truth: Boxes, absent: _Flags = None) -> Scores:
+def scores(
+    predicted: Boxes, truth: Boxes, absent: Bool[np.ndarray, "frames"] | None = None
+) -> Scores:
     """Returns the scores of one sequence.
 
     The first prediction is replaced by the truth, and an unusable one by that before it. Frames in
@@ -32,8 +35,8 @@ def scores(predicted: Boxes, truth: Boxes, absent: _Flags = None) -> Scores:
     the lower the best score there is. A frame that is not annotated though not absent is a miss in
     success and a hit in precision.
 
-    pytracking counts absent frames as misses too, but does not replace them by nothing, which comes
-    to the same; got10k's LaSOT experiment does not know them.
+    pytracking keeps absent frames and counts them as misses, which comes to the same; the LaSOT
+    experiment of got10k scores them like any other.
 
     Args:
         predicted: (N, 4) boxes.
@@ -57,9 +60,6 @@ def scores(predicted: Boxes, truth: Boxes, absent: _Flags = None) -> Scores:
         metrics.normalized_precision(boxes, target, "area"),
     )
     return {key: value * float(kept.mean()) for key, value in zip(_KEYS, values, strict=True)}
-
-
-_KEYS = ("auc", "precision20", "normalized_precision", "normalized_precision_area")
 
 
 def _score(result: Result, sequence: sequences_lib.Sequence) -> Scores:
