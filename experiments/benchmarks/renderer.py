@@ -70,9 +70,7 @@ PRESETS = {
         (
             Case(8, 6, 4, 4),  # as in meta-training: few frames of many videos
             Case(1, 48, 4, 4),
-            Case(2, 24, 4, 4),
             Case(8, 6, 1, 4),
-            Case(8, 6, 2, 4),
             Case(8, 6, 8, 4),
             Case(8, 6, 4, 1),
         ),

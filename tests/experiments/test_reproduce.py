@@ -167,7 +167,7 @@ def test_list_names_every_table(capsys):
 
 def test_known_tables_are_whole():
     tables = load_tables()
-    assert {"dimp1", "dimp2", "dimp3"} <= tables.keys()
+    assert {"dimp1", "dimp2", "dimp3", "renderer"} <= tables.keys()
     for table in tables.values():
         files = {cells._path(pathlib.Path(), row.name, 0) for row in table.rows}
         assert len(files) == len(table.rows)  # no two rows share a cell
