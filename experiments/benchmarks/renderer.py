@@ -57,16 +57,24 @@ class Case:
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """The problems: frames of `side` pixels; the first case is taken apart."""
+    """The problems; the first case is taken apart.
+
+    Attributes:
+        side: of the frames in pixels.
+        photo_side: of the photographs.
+        cases: how much is rendered.
+    """
 
     side: int
+    photo_side: int
     cases: tuple[Case, ...]
 
 
 PRESETS = {
-    "smoke": Preset(64, (Case(2, 2, 1, 1),)),
+    "smoke": Preset(64, 96, (Case(2, 2, 1, 1),)),
     "full": Preset(
         192,
+        320,
         (
             Case(8, 6, 4, 4),  # as in meta-training: few frames of many videos
             Case(1, 48, 4, 4),
@@ -81,7 +89,7 @@ PRESETS = {
 def run(preset: str, repeats: int) -> Report:
     """Times every case of a preset in both ways, and the parts of the first."""
     sizes = PRESETS[preset]
-    bank = load_bank(side=320)
+    bank = load_bank(side=sizes.photo_side)
     calls: dict[Hashable, Callable[[], Any]] = {"bytes": read(_LARGE), "operations": _product()}
     for case in sizes.cases:
         keys = jax.random.split(jax.random.key(0), case.videos)
@@ -171,14 +179,14 @@ def _parts(bank: PhotoBank, config: RendererConfig) -> dict[str, Callable[[], An
     points = raster.pixel_centres(config.side)
 
     @jax.jit
-    def cast(key: Any) -> Any:
+    def cast(key: Any, bank: PhotoBank) -> Any:
         dice = Dice(key)
         scene = random_scene(dice, bank, config)
         shining = light.random_light(dice, scene, config)
         sensor = finish.random_sensor(dice, key, scene.photo, config)
         return scene, shining, sensor, textures(scene)
 
-    scene, shining, sensor, (photo, atlases) = cast(jax.random.key(1))
+    scene, shining, sensor, (photo, atlases) = cast(jax.random.key(1), bank)
     place = jax.jit(subframe_poses, static_argnums=2)
     poses, spots = place(scene, sensor.shutter, config.subframes, time)
     drawn = jax.jit(layers.draw_layers)(scene, photo, atlases, poses, spots, points)
@@ -186,7 +194,7 @@ def _parts(bank: PhotoBank, config: RendererConfig) -> dict[str, Callable[[], An
     measure = jax.jit(layers.extent, static_argnums=3)
     shine = jax.jit(light.illumination, static_argnums=2)
     return {
-        "scene (once a video)": functools.partial(cast, jax.random.key(1)),
+        "scene (once a video)": functools.partial(cast, jax.random.key(1), bank),
         "poses": functools.partial(place, scene, sensor.shutter, config.subframes, time),
         "recolour": functools.partial(jax.jit(light.recolour), shining, atlases, time),
         "draw layers": functools.partial(

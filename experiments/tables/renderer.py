@@ -8,6 +8,7 @@ import dataclasses
 
 from experiments.lab import TRAININGS, Lab, Recipe, Videos
 from experiments.paper_table import AUC, PRECISION, Measurement, Ordering, Row, Table
+from tracking_tasks.trackers import Tracker
 from tracking_tasks.trackers.dimp import DiMP, DiMPConfig
 
 _STEPS = {"smoke": 2, "small": 80, "full": 3000}  # outer steps
@@ -20,7 +21,7 @@ def _measure(lab: Lab, row: Row, seed: int) -> Measurement:
     config = DiMPConfig(crop_size=outer_loop.episode.crop_size)
     rule = DiMP.default_rule
     if row.setting is None:
-        tracker = DiMP.create(rule, config)
+        tracker: Tracker = DiMP.create(rule, config)
     else:
         looks = dataclasses.replace(outer_loop.renderer, **row.setting)
         recipe = Recipe(DiMP.name, rule, config, dataclasses.replace(outer_loop, renderer=looks))
