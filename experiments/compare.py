@@ -107,7 +107,11 @@ def main(_: Sequence[str]) -> None:
     done = _finished(folder, rules, seeds) if _RESUME.value else {}
 
     cls = TRACKERS[_TRACKER.value]
-    config = dataclasses.replace(cls.config_type(), crop_size=preset.training.episode.crop_size)
+    changes: dict[str, Any] = {"crop_size": preset.training.episode.crop_size}
+    if hasattr(cls.config_type, "box_estimation"):
+        # The size follows the filter alone, as minutes do not teach a predictor of overlap.
+        changes["box_estimation"] = "scale_search"
+    config = dataclasses.replace(cls.config_type(), **changes)
     initial = {rule: cls.create(rule, config) for rule in rules}
     judge = _Judge(preset, real, load_bank(_PHOTOS_DIR.value, "test"))
     bank = load_bank(_PHOTOS_DIR.value, "train")

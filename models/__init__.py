@@ -6,7 +6,8 @@ from models.correlation import correlate, correlate_plain
 from models.efficientnet import EfficientNetLite0
 from models.errors import WeightsError
 from models.few_shot import FewShotClassifier
-from models.filter_head import FilterHead, to_cells
+from models.filter_head import FilterHead, to_cells, to_pixels
+from models.iou_predictor import IoUPredictor, Modulation
 from models.layers import depthwise_conv
 from models.prroi import precise_roi_pool
 from models.resnet import ResNet18, ResNet50
@@ -24,6 +25,8 @@ __all__ = [
     "FewShotClassifier",
     "FilterHead",
     "Grid",
+    "IoUPredictor",
+    "Modulation",
     "ResNet18",
     "ResNet50",
     "WeightsError",
@@ -34,4 +37,5 @@ __all__ = [
     "load_state_dict",
     "precise_roi_pool",
     "to_cells",
+    "to_pixels",
 ]

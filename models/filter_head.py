@@ -19,12 +19,17 @@ def to_cells(pixels: Float[Array, "..."]) -> Float[Array, "..."]:
     return (pixels - CELL_ORIGIN) / STRIDE
 
 
+def to_pixels(cells: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Undoes `to_cells`."""
+    return cells * STRIDE + CELL_ORIGIN
+
+
 def fuse(features: Features) -> Float[Array, "n h w c"]:
     """Both levels at stride 8, each scaled to a mean square of one, concatenated.
 
     Stride-16 cell j lies on stride-8 cell 2 j + 1, hence the interleaving.
     """
-    shallow, deep = (_normalize(level) for level in features)
+    shallow, deep = (normalize(level) for level in features)
     for axis in (1, 2):
         before = jnp.concatenate(
             [
@@ -39,7 +44,7 @@ def fuse(features: Features) -> Float[Array, "n h w c"]:
     return jnp.concatenate([shallow, deep], -1)
 
 
-def _normalize(features: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
+def normalize(features: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
     """Scales each map of the batch to a mean square of one."""
     mean_square = jnp.mean(features**2, axis=(1, 2, 3), keepdims=True)
     return features * jax.lax.rsqrt(mean_square + 1e-5)
@@ -67,7 +72,7 @@ class FilterHead(nnx.Module):
         1 / (channels * filter_size^2).
         """
         projected = fuse(features) @ self.projection[...]
-        return _normalize(projected) / (projected.shape[-1] ** 0.5 * self.filter_size)
+        return normalize(projected) / (projected.shape[-1] ** 0.5 * self.filter_size)
 
     def initial_filter(
         self,

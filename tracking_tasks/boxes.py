@@ -27,6 +27,25 @@ def from_center(
     return jnp.concatenate([center - 0.5 * size, size], axis=-1)
 
 
+def scale(box: Float[Array, "4"], factor: Float[Array, ""]) -> Float[Array, "4"]:
+    """Returns the box whose sides are `factor` times as long, around the same centre."""
+    return from_center(center(box), box[2:] * factor)
+
+
+def overlap(
+    one: Float[Array, "*batch 4"], other: Float[Array, "*#batch 4"]
+) -> Float[Array, "*batch"]:
+    """Returns the intersection over union of boxes, in [0, 1]; differentiable, and for training.
+
+    Scores are taken by `tracking_tasks.evaluation.overlap`.
+    """
+    start = jnp.maximum(one[..., :2], other[..., :2])
+    end = jnp.minimum(one[..., :2] + one[..., 2:], other[..., :2] + other[..., 2:])
+    intersection = jnp.prod(jnp.maximum(end - start, 0.0), -1)
+    union = jnp.prod(one[..., 2:], -1) + jnp.prod(other[..., 2:], -1) - intersection
+    return intersection / jnp.maximum(union, 1e-9)
+
+
 def validate_box(box: ArrayLike, image_shape: tuple[int, ...]) -> Float[np.ndarray, "4"]:
     """Checks that a box given by a user can start a tracker, and returns it as float32.
 

@@ -43,7 +43,7 @@ class Preset:
 
 
 def _small() -> tracking_tasks.OnlineTracker:
-    config = DiMPConfig(crop_size=96, memory_size=18, init_steps=2)
+    config = DiMPConfig(crop_size=96, memory_size=18, init_steps=2, box_estimation="scale_search")
     return tracking_tasks.OnlineTracker(DiMP.create(config=config), DiMP.default_rule)
 
 

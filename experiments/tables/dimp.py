@@ -33,7 +33,8 @@ _SIZES = {
 
 
 def _config(outer_loop: TrainingConfig) -> DiMPConfig:
-    return DiMPConfig(crop_size=outer_loop.episode.crop_size)
+    # The size follows the filter alone, as minutes do not teach a predictor of overlap.
+    return DiMPConfig(crop_size=outer_loop.episode.crop_size, box_estimation="scale_search")
 
 
 def _short_videos(lab: Lab) -> Videos:

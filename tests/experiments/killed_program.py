@@ -37,7 +37,8 @@ class Linear(Tracker):
 def batch(index):
     boxes = jax.random.uniform(jax.random.fold_in(jax.random.key(0), index), (4, 1, 4), minval=0.5)
     images, weights = jnp.zeros((4, 1, 2, 2, 3)), jnp.ones((4, 1))
-    return Episode(images, boxes, weights, images, boxes[::-1], weights)
+    keys = jax.random.split(jax.random.key(index), len(boxes))
+    return Episode(images, boxes, weights, images, boxes[::-1], weights, keys)
 
 
 def kill():

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tracking_tasks import boxes
+from tracking_tasks import boxes, evaluation
 from tracking_tasks.errors import InputError
 
 
@@ -55,3 +55,20 @@ def test_usable_boxes_are_returned_as_float32(box):
     result = boxes.validate_box(box, (60, 80, 3))
     assert result.dtype == np.float32
     np.testing.assert_array_equal(result, np.asarray(box, np.float32))
+
+
+def test_overlap_is_that_of_the_scores():
+    random = np.random.default_rng(1)
+    one, other = random.uniform(1, 40, (2, 50, 4)).astype(np.float32)
+    other[:5], one[5, 2:] = one[:5], 0
+    expected = evaluation.overlap(one, other)
+    np.testing.assert_allclose(
+        boxes.overlap(jnp.asarray(one), jnp.asarray(other)), expected, rtol=1e-5, atol=1e-6
+    )
+    assert np.allclose(expected[:5], 1) and 0.05 < expected.mean() < 0.9
+
+
+def test_scale_keeps_the_centre():
+    np.testing.assert_allclose(
+        boxes.scale(jnp.array([10.0, 20, 8, 4]), jnp.array(1.5)), [8, 19, 12, 6]
+    )

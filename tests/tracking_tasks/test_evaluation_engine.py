@@ -62,7 +62,9 @@ class Counting(OnlineTracker):
 
 @pytest.fixture(scope="module")
 def tracker():
-    config = DiMPConfig(crop_size=96, memory_size=18, init_steps=2, train_steps=2)
+    config = DiMPConfig(
+        crop_size=96, memory_size=18, init_steps=2, train_steps=2, box_estimation="scale_search"
+    )
     dimp = DiMP.create(config=config, backbone=EfficientNetLite0.pretrained())
     return OnlineTracker(dimp, "steepest_descent")
 

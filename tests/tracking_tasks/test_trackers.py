@@ -16,7 +16,12 @@ from tracking_tasks.errors import InputError
 from tracking_tasks.trackers import TRACKERS, Episode, Frame
 from tracking_tasks.trackers.dimp import DiMPConfig
 
-SMALL = {"dimp": DiMPConfig(crop_size=96, memory_size=18, init_steps=2, train_steps=2)}
+# The box of the largest predicted overlap takes a trained predictor: see test_dimp.py.
+SMALL = {
+    "dimp": DiMPConfig(
+        crop_size=96, memory_size=18, init_steps=2, train_steps=2, box_estimation="scale_search"
+    )
+}
 RULES = metaopt.optimizers.names()
 SIZE = 128
 
@@ -63,7 +68,7 @@ def episode(name):
     half = jnp.full(2, 0.5)
     return Episode(
         jnp.asarray(cut[:2]), jnp.asarray(local[:2]), half,
-        jnp.asarray(cut[2:]), jnp.asarray(local[2:]), half,
+        jnp.asarray(cut[2:]), jnp.asarray(local[2:]), half, jax.random.key(0),
     )  # fmt: skip
 
 
@@ -234,7 +239,7 @@ def test_a_checkpoint_of_another_tracker_is_named(tmp_path, monkeypatch):
 def test_a_checkpoint_of_another_size_is_named(tmp_path):
     path = tmp_path / "weights.safetensors"
     tracker = make("dimp", "none").replace(backbone=None)
-    wrong = tracker.replace(config=dataclasses.replace(tracker.config, channels=8))
+    wrong = tracker.replace(config=dataclasses.replace(tracker.config, filter_size=3))
     checkpoints.save(path, wrong, "none")
     with pytest.raises(InputError, match="does not fit"):
         checkpoints.load(path, "dimp", backbone=backbone())

@@ -124,6 +124,7 @@ def _cut(key: Key[Array, ""], clip: Clip, config: EpisodeConfig) -> Episode:
         query_images=images[n:],
         query_boxes=cropped[n:],
         query_weights=seen[n:] / jnp.maximum(seen[n:].sum(), 1.0),
+        key=jax.random.fold_in(key, len(keys)),
     )
 
 

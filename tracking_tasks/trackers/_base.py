@@ -5,7 +5,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from flax import struct
-from jaxtyping import Array, Float, Int, PyTree, UInt8
+from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 
 import metaopt
 
@@ -46,6 +46,7 @@ class Episode(struct.PyTreeNode):
         query_images: (m, s, s, 3), of later frames.
         query_boxes: (m, 4).
         query_weights: (m,), as the support's.
+        key: for what an outer loss draws at random, such as proposals of boxes.
     """
 
     support_images: Float[Array, "*batch n s s 3"]
@@ -54,6 +55,7 @@ class Episode(struct.PyTreeNode):
     query_images: Float[Array, "*batch m s s 3"]
     query_boxes: Float[Array, "*batch m 4"]
     query_weights: Float[Array, "*batch m"]
+    key: Key[Array, "*batch"]
 
 
 class Adaptation(NamedTuple):

@@ -1,11 +1,11 @@
 """DiMP: a target filter fitted by steepest descent on a learned discriminative loss.
 
 Bhat, Danelljan, Van Gool, Timofte, "Learning Discriminative Model Prediction for Tracking", ICCV
-2019. The box size comes from a search over scales.
+2019. The box is the one of the largest predicted overlap with the target (section 3.5), or, without
+a trained predictor, it keeps its shape and its size comes from a search over scales.
 """
 
-import dataclasses
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -13,87 +13,24 @@ from flax import struct
 from jaxtyping import Array, Float, Int, PyTree
 
 import metaopt
-from models import EfficientNetLite0, FilterHead, correlate, to_cells
+from models import (
+    Backbone,
+    EfficientNetLite0,
+    Features,
+    FilterHead,
+    Modulation,
+    correlate,
+    to_cells,
+    to_pixels,
+)
 from models.filter_head import STRIDE
 from tracking_tasks import augmentation, boxes, crops, labels
-from tracking_tasks.localization import LocalizationConfig, Trust, locate
-from tracking_tasks.losses import (
-    DiscriminativeLoss,
-    DiscriminativeLossConfig,
-    FilterSamples,
-    hinge_error,
-)
+from tracking_tasks.localization import Trust, locate
+from tracking_tasks.losses import DiscriminativeLoss, FilterSamples, hinge_error
 from tracking_tasks.memory import SampleMemory
+from tracking_tasks.overlap_maximization import OverlapMaximizer
 from tracking_tasks.trackers._base import Adaptation, Episode, Frame, Prediction, Tracker
-
-
-@dataclasses.dataclass(frozen=True)
-class DiMPConfig:
-    """Every constant of the tracker.
-
-    "paper" is Bhat et al. 2019, "code" the published one (parameter/dimp/dimp50.py), "here" a value
-    that this project chose for its backbone.
-
-    Attributes:
-        crop_size: side of the search region in pixels, a multiple of 16 (here; code 288).
-        search_factor: side of the search region in square roots of the target's area (code).
-        filter_size: side of the filter in cells (here, about one target; paper 4 of stride 16).
-        channels: of the backbone's two levels together.
-        loss: the learned loss.
-        label_sigma: of the outer label, in target sizes (paper, section 3.6).
-        hinge_threshold: T of eq. 8 (paper).
-        initializer: start the fit from the initializer's filter, else from zero.
-        train_steps: steps of the fit in meta-training, N_iter (paper).
-        initial_rate: step length from which rules with learned rates start (here).
-        first_frame: augmentation of the first frame.
-        init_steps: steps on the first frame (paper).
-        update: how the filter follows the target: "fit" to the sample memory (paper, section 3.7),
-            "average" with the filter predicted from each frame alone, at `learning_rate`, or "none"
-            (both paper, Table 3).
-        update_steps: steps of a regular update (paper).
-        update_interval: frames between regular updates (paper).
-        hard_negative_steps: steps when a look-alike shows up (paper).
-        memory_size: slots of the sample memory (paper).
-        learning_rate: by which the weight of a sample exceeds the one before (code).
-        hard_negative_rate: the same for a frame with a look-alike (code).
-        initial_share: least weight of all first-frame samples together (code).
-        localization: thresholds of the peaks.
-        scales: factors of the search region that are tried (here).
-        scale_penalty: factor on the score of a changed scale (here).
-        scale_rate: share of a scale change that is followed (here).
-        least_inside: share of the box that is kept inside the frame (code).
-    """
-
-    crop_size: int = 192
-    search_factor: float = 5.0
-    filter_size: int = 5
-    channels: int = 152
-    loss: DiscriminativeLossConfig = DiscriminativeLossConfig(label_sigma=1.2, mask_radius=2.7)
-    label_sigma: float = 0.25
-    hinge_threshold: float = 0.05
-    initializer: bool = True
-    train_steps: int = 5
-    initial_rate: float = 0.03
-    first_frame: augmentation.AugmentationConfig = augmentation.AugmentationConfig()
-    init_steps: int = 10
-    update: Literal["fit", "average", "none"] = "fit"
-    update_steps: int = 2
-    update_interval: int = 20
-    hard_negative_steps: int = 1
-    memory_size: int = 50
-    learning_rate: float = 0.01
-    hard_negative_rate: float = 0.02
-    initial_share: float = 0.25
-    localization: LocalizationConfig = LocalizationConfig()
-    scales: tuple[float, ...] = (1 / 1.04, 1.0, 1.04)
-    scale_penalty: float = 0.985
-    scale_rate: float = 0.6
-    least_inside: float = 0.2
-
-    @property
-    def target_cells(self) -> float:
-        """Square root of the target's area on the grid, in cells."""
-        return self.crop_size / self.search_factor / STRIDE
+from tracking_tasks.trackers._dimp_config import DiMPConfig as DiMPConfig
 
 
 class DiMPState(struct.PyTreeNode):
@@ -105,6 +42,7 @@ class DiMPState(struct.PyTreeNode):
         smallest: lower bound of the size, in frame pixels.
         target_filter: the inner parameters.
         rule_state: the state of the inner optimizer.
+        modulation: what the overlap predictor looks for; None in a search over scales.
         memory: samples with `features` and `centers` (in cells).
         frames: number of frames since the first.
     """
@@ -114,12 +52,19 @@ class DiMPState(struct.PyTreeNode):
     smallest: Float[Array, "2"]
     target_filter: Float[Array, "k k c"]
     rule_state: PyTree
+    modulation: Modulation | None
     memory: SampleMemory
     frames: Int[Array, ""]
 
 
 class DiMP(Tracker):
-    """See the module; `head` and `loss` are meta-trained together with the inner optimizer."""
+    """See the module; all but the backbone is meta-trained together.
+
+    Attributes:
+        head: classification features and initial filter.
+        loss: the learned loss.
+        maximizer: finds the box; None in a tracker made for a search over scales.
+    """
 
     name: ClassVar[str] = "dimp"
     config_type: ClassVar[type] = DiMPConfig
@@ -127,30 +72,32 @@ class DiMP(Tracker):
 
     head: FilterHead
     loss: DiscriminativeLoss
+    maximizer: OverlapMaximizer | None
 
     @classmethod
     def create(
         cls,
         rule: str = default_rule,
         config: DiMPConfig | None = None,
-        backbone: EfficientNetLite0 | None = None,
+        backbone: Backbone | None = None,
     ) -> "DiMP":
         config = config or DiMPConfig()
-        size = config.filter_size
-        target_filter = jax.ShapeDtypeStruct((size, size, config.channels), jnp.float32)
+        backbone = backbone or EfficientNetLite0.pretrained()
+        size, channels = config.filter_size, sum(backbone.channels)
+        target_filter = jax.ShapeDtypeStruct((size, size, channels), jnp.float32)
+        maximizer = None
+        if config.box_estimation == "overlap":
+            maximizer = OverlapMaximizer.create(backbone, config.overlap)
         return cls(
             config=config,
-            backbone=backbone or EfficientNetLite0.pretrained(),
+            backbone=backbone,
             optimizer=metaopt.optimizers.make(
                 rule, target_filter, steps=config.train_steps, rate=config.initial_rate
             ),
-            head=FilterHead(config.channels, size),
+            head=FilterHead(channels, size),
             loss=DiscriminativeLoss(config.loss),
+            maximizer=maximizer,
         )
-
-    def features(self, images: Float[Array, "n s s 3"]) -> Float[Array, "n h w c"]:
-        """Classification features of square crops."""
-        return self.head(self.backbone(images))
 
     def initial_filter(
         self,
@@ -172,10 +119,38 @@ class DiMP(Tracker):
 
     def adapt(self, episode: Episode, steps: int) -> Adaptation:
         """The query losses are the hinge errors of eq. 8, averaged over cells and frames."""
-        config = self.config
+        return self._adapt(*self._features(episode), episode, steps)
+
+    def outer_loss(self, episode: Episode) -> tuple[Float[Array, ""], dict[str, Array]]:
+        """The classification loss plus that of the predicted overlap over beta.
+
+        The former is the query loss averaged over all iterates, the initial one included (paper,
+        eq. 9). This is the paper's L_tot divided by beta.
+        """
+        support, query = self._features(episode)
+        adaptation = self._adapt(support, query, episode, self.config.train_steps)
+        loss = adaptation.query_losses.mean()
+        metrics = {
+            "query_loss_initial": adaptation.query_losses[0],
+            "query_loss_final": adaptation.query_losses[-1],
+            "inner_loss_final": adaptation.inner_losses[-1],
+        }
+        if self.maximizer is not None:
+            metrics["overlap_loss"] = _overlap_loss(self.maximizer, support, query, episode)
+            loss += metrics["overlap_loss"] / self.config.classification_weight
+        return loss, metrics
+
+    def _features(self, episode: Episode) -> tuple[Features, Features]:
+        """What the backbone sees in the support and in the query."""
         n = len(episode.support_images)
-        features = self.features(jnp.concatenate([episode.support_images, episode.query_images]))
-        support, query = features[:n], features[n:]
+        levels = self.backbone(jnp.concatenate([episode.support_images, episode.query_images]))
+        return Features(*(x[:n] for x in levels)), Features(*(x[n:] for x in levels))
+
+    def _adapt(
+        self, support_levels: Features, query_levels: Features, episode: Episode, steps: int
+    ) -> Adaptation:
+        config = self.config
+        support, query = self.head(support_levels), self.head(query_levels)
         target_boxes = _boxes_to_cells(episode.support_boxes)
         weights = episode.support_weights
         result = self.fit(
@@ -190,16 +165,6 @@ class DiMP(Tracker):
         error = hinge_error(result.observed, label, config.hinge_threshold)
         query_losses = jnp.mean(error**2, axis=(2, 3)) @ episode.query_weights
         return Adaptation(result.losses, query_losses)
-
-    def outer_loss(self, episode: Episode) -> tuple[Float[Array, ""], dict[str, Array]]:
-        """The query loss averaged over all iterates, the initial one included (paper, eq. 9)."""
-        adaptation = self.adapt(episode, self.config.train_steps)
-        metrics = {
-            "query_loss_initial": adaptation.query_losses[0],
-            "query_loss_final": adaptation.query_losses[-1],
-            "inner_loss_final": adaptation.inner_losses[-1],
-        }
-        return adaptation.query_losses.mean(), metrics
 
     def learned_functions(self) -> dict[str, tuple[Array, Array]]:
         """Label, target mask and spatial weight by the distance in cells (paper, Figure 3)."""
@@ -217,7 +182,8 @@ class DiMP(Tracker):
         images, offsets = augmentation.first_frame_samples(
             frame.pixels, frame.extent, center, side, config.crop_size, config.first_frame
         )
-        features = augmentation.drop_channels(self.features(images), config.first_frame)
+        levels = self.backbone(images)
+        features = augmentation.drop_channels(self.head(levels), config.first_frame)
         copies = len(features) - len(images)
         offsets = jnp.concatenate([offsets, jnp.broadcast_to(offsets[:1], (copies, 2))])
         in_crop = config.crop_size / 2 + offsets
@@ -230,6 +196,12 @@ class DiMP(Tracker):
             samples,
             config.init_steps,
         )
+        modulation = None
+        if self.maximizer is not None:
+            modulation = self.maximizer.predictor.modulation(
+                Features(*(level[0] for level in levels)),
+                boxes.from_center(in_crop[0], crop_size),
+            )
         stored = {"features": features, "centers": samples.centers}
         return DiMPState(
             center=center,
@@ -237,13 +209,14 @@ class DiMP(Tracker):
             smallest=size / 10,
             target_filter=result.params,
             rule_state=result.state,
+            modulation=modulation,
             memory=SampleMemory.create(stored, n, config.memory_size),
             frames=jnp.zeros((), jnp.int32),
         )
 
     def step(self, state: DiMPState, frame: Frame) -> tuple[DiMPState, Prediction]:
         config = self.config
-        scales = jnp.asarray(config.scales)
+        scales = jnp.asarray(config.scales if self.maximizer is None else (1.0,))
         sides = self._search_side(state.size) * scales
         # A stack of crops, not a vmap: batched gathers are several times slower on the CPU.
         images = jnp.stack(
@@ -252,24 +225,32 @@ class DiMP(Tracker):
                 for side in sides
             ]
         )
-        features = self.features(images)
+        levels = self.backbone(images)
+        features = self.head(levels)
         scores = correlate(features, state.target_filter)
         penalty = jnp.where(scales == 1.0, 1.0, config.scale_penalty)
         best = jnp.argmax(scores.max((1, 2)) * penalty)
 
-        pixels_per_crop_pixel = sides[best] / config.crop_size
-        middle = jnp.full(2, to_cells(jnp.asarray(config.crop_size / 2)))
-        size_in_cells = state.size / pixels_per_crop_pixel / STRIDE
-        location = locate(scores[best], middle, size_in_cells, config.localization)
+        zoom = config.crop_size / sides[best]  # crop pixels per frame pixel
+        middle = jnp.full(2, config.crop_size / 2)
+        location = locate(
+            scores[best], to_cells(middle), state.size * zoom / STRIDE, config.localization
+        )
+        box = boxes.from_center(to_pixels(location.position), state.size * zoom)
+        if self.maximizer is None or state.modulation is None:
+            box = boxes.scale(box, 1 + config.scale_rate * (scales[best] - 1))
+        else:
+            key = jax.random.fold_in(jax.random.key(config.overlap.seed), state.frames)
+            only = Features(*(level[0] for level in levels))
+            box = self.maximizer.estimate(state.modulation, only, box, key).box
+
         found = location.trust != Trust.NOT_FOUND
-        shift = (location.position - middle) * STRIDE * pixels_per_crop_pixel
-        center = state.center + jnp.where(found, shift, 0.0)
-        factor = 1 + config.scale_rate * (scales[best] - 1)
-        size = jnp.where(found, jnp.maximum(state.size * factor, state.smallest), state.size)
+        center = state.center + jnp.where(found, (boxes.center(box) - middle) / zoom, 0.0)
+        size = jnp.where(found, jnp.maximum(box[2:] / zoom, state.smallest), state.size)
         size = jnp.minimum(size, frame.extent.astype(jnp.float32))
         center = boxes.keep_inside(center, size, frame.extent, config.least_inside)
 
-        sample = {"features": features[best], "centers": location.position}
+        sample = {"features": features[best], "centers": to_cells(boxes.center(box))}
         state = state.replace(center=center, size=size, frames=state.frames + 1)
         state = self._learn(state, sample, location.trust)
         return state, Prediction(boxes.from_center(center, size), location.score)
@@ -301,7 +282,7 @@ class DiMP(Tracker):
 
             return run
 
-        regular = state.frames % config.update_interval == 0
+        regular = trusted & (state.frames % config.update_interval == 0)
         branches = [update(0), update(config.update_steps), update(config.hard_negative_steps)]
         branch = jnp.where(hard_negative, 2, jnp.where(regular, 1, 0))
         target_filter, rule_state = jax.lax.switch(
@@ -325,3 +306,22 @@ class DiMP(Tracker):
 
 def _boxes_to_cells(pixels: Float[Array, "n 4"]) -> Float[Array, "n 4"]:
     return jnp.concatenate([to_cells(pixels[:, :2]), pixels[:, 2:] / STRIDE], -1)
+
+
+def _overlap_loss(
+    maximizer: OverlapMaximizer, support: Features, query: Features, episode: Episode
+) -> Float[Array, ""]:
+    """The loss of the boxes, given the first support frame that shows the target (section 3.6).
+
+    Judged on all frames, support and query equally (paper: on the query); zero if there is no
+    reference.
+    """
+    seen = episode.support_weights > 0
+    first = jnp.argmax(seen)
+    reference = Features(*(level[first] for level in support))
+    modulation = maximizer.predictor.modulation(reference, episode.support_boxes[first])
+    frames = Features(*map(jnp.concatenate, zip(support, query, strict=True)))
+    true_boxes = jnp.concatenate([episode.support_boxes, episode.query_boxes])
+    weights = jnp.concatenate([episode.support_weights, episode.query_weights]) / 2
+    losses = maximizer.loss(modulation, frames, true_boxes, episode.key)
+    return jnp.where(seen[first], losses @ weights, 0.0)
