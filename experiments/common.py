@@ -9,6 +9,7 @@ from absl import flags
 
 import metaopt
 import tracking_tasks
+from models import BACKBONES, Backbone, EfficientNetLite0
 from tracking_tasks.data.formats import FORMATS, read_dataset
 from tracking_tasks.data.sequences import Sequence
 from tracking_tasks.errors import InputError
@@ -110,12 +111,53 @@ class Dataset:
         return read_dataset(folder, self._format.value, split=split, names=names)
 
 
+class BackboneFlags:
+    """--backbone and --backbone_weights."""
+
+    def __init__(self, registry: flags.FlagValues) -> None:
+        self._name = flags.DEFINE_enum(
+            "backbone",
+            None,
+            list(BACKBONES),
+            "The pretrained network under the tracker; by default the tracker's own.",
+            flag_values=registry,
+        )
+        self._weights = flags.DEFINE_string(
+            "backbone_weights",
+            None,
+            "Its weights, a PyTorch state dict such as torchvision publishes; those of "
+            f"{EfficientNetLite0.name} come with the installation.",
+            flag_values=registry,
+        )
+
+    @property
+    def identity(self) -> dict[str, str | None]:
+        """What was asked for, to tell runs apart."""
+        return {"backbone": self._name.value, "backbone_weights": self._weights.value}
+
+    def load(self) -> Backbone | None:
+        """The backbone that the flags ask for; None for the tracker's own.
+
+        Raises:
+            InputError: Weights without the name of their network.
+            WeightsError: The weights are missing, damaged, or of another network.
+        """
+        if self._name.value is None:
+            if self._weights.value is not None:
+                raise InputError(
+                    "--backbone_weights needs the name of the network: pass --backbone too"
+                )
+            return None
+        return BACKBONES[self._name.value].pretrained(self._weights.value)
+
+
 class LoadedTracker:
-    """--tracker, --inner_optimizer and --checkpoint: a tracker ready for use."""
+    """--tracker, --inner_optimizer, --checkpoint and --backbone: a tracker ready for use."""
 
     def __init__(self, registry: flags.FlagValues) -> None:
         self._name = tracker_flag(registry)
         self._inner_optimizer = inner_optimizer_flag(registry)
+        self._backbone = BackboneFlags(registry)
         self._checkpoint = flags.DEFINE_string(
             "checkpoint",
             None,
@@ -133,5 +175,6 @@ class LoadedTracker:
         return tracking_tasks.load(
             self._name.value,
             inner_optimizer=self._inner_optimizer.value,
+            backbone=self._backbone.load(),
             checkpoint=self._checkpoint.value,
         )

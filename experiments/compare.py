@@ -86,6 +86,7 @@ _PRESET = flags.DEFINE_enum(
 _SEEDS = flags.DEFINE_integer(
     "seeds", None, "Seeds per rule; by default the preset's.", 1, flag_values=FLAGS
 )
+_BACKBONE = common.BackboneFlags(FLAGS)
 _PHOTOS_DIR = common.photos_dir_flag(FLAGS)
 _DATASET = common.Dataset(FLAGS)
 _RESUME = flags.DEFINE_bool(
@@ -112,7 +113,8 @@ def main(_: Sequence[str]) -> None:
         # The size follows the filter alone, as minutes do not teach a predictor of overlap.
         changes["box_estimation"] = "scale_search"
     config = dataclasses.replace(cls.config_type(), **changes)
-    initial = {rule: cls.create(rule, config) for rule in rules}
+    backbone = _BACKBONE.load()
+    initial = {rule: cls.create(rule, config, backbone) for rule in rules}
     judge = _Judge(preset, real, load_bank(_PHOTOS_DIR.value, "test"))
     bank = load_bank(_PHOTOS_DIR.value, "train")
     finished = []

@@ -11,6 +11,7 @@ import jax
 
 import tracking_tasks
 from experiments import training
+from models import Backbone
 from tracking_tasks import checkpoints, evaluation
 from tracking_tasks.data import sequences as sequences_lib
 from tracking_tasks.data.episodes import EpisodeConfig
@@ -94,6 +95,7 @@ class Lab:
         folder: for the trained trackers, `<folder>/trained/`.
         photos_dir: a folder of photographs to render from, or None for those of scikit-image.
         real: annotated sequences to judge on as well; may be empty.
+        backbone: of all trackers; each its own if not given.
         resume: use what an earlier lab trained in the same folder.
     """
 
@@ -103,12 +105,13 @@ class Lab:
         folder: pathlib.Path,
         photos_dir: str | None = None,
         real: Sequence[sequences_lib.Sequence] = (),
+        backbone: Backbone | None = None,
         resume: bool = False,
     ) -> None:
         self.scale = scale
         self._folder = folder / "trained"
-        self._photos_dir = photos_dir
         self._real = list(real)
+        self._backbone = backbone
         self._resume = resume
         self._trained: set[pathlib.Path] = set()
         # One setting and seed at a time: rows with the same seed come one after the other.
@@ -124,10 +127,10 @@ class Lab:
         key = hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]
         path = self._folder / f"{recipe.tracker}-{recipe.rule}-{key}-{seed}.safetensors"
         if path in self._trained or (self._resume and path.is_file()):
-            return checkpoints.load(path, recipe.tracker)[0]
+            return checkpoints.load(path, recipe.tracker, backbone=self._backbone)[0]
         cls = TRACKERS[recipe.tracker]
         tracker = training.train(
-            cls.create(recipe.rule, recipe.config),
+            cls.create(recipe.rule, recipe.config, self._backbone),
             self.batches(dataclasses.replace(recipe.training, frozen=())),
             recipe.training,
             label=f"{recipe.tracker}, {recipe.rule}, seed {seed}",

@@ -52,6 +52,7 @@ _SCALE = flags.DEFINE_enum(
 _SEEDS = flags.DEFINE_integer(
     "seeds", None, "Seeds per row; by default the table's.", 1, flag_values=FLAGS
 )
+_BACKBONE = common.BackboneFlags(FLAGS)
 _PHOTOS_DIR = common.photos_dir_flag(FLAGS)
 _DATASET = common.Dataset(FLAGS)
 _RESUME = flags.DEFINE_bool(
@@ -73,7 +74,7 @@ def main(_: Sequence[str]) -> None:
     chosen = _choose(tables, _TABLE.value or [])
     folder = pathlib.Path(_OUTPUT_DIR.value)
     real = _DATASET.read() if _DATASET.given else []
-    lab = Lab(_SCALE.value, folder, _PHOTOS_DIR.value, real, _RESUME.value)
+    lab = Lab(_SCALE.value, folder, _PHOTOS_DIR.value, real, _BACKBONE.load(), _RESUME.value)
     lab.bank("train")  # a folder without photographs is found out now
     _claim(folder, chosen)
     seeds = {table.name: _SEEDS.value or table.seeds[_SCALE.value] for table in chosen}
@@ -135,6 +136,7 @@ def _claim(folder: pathlib.Path, tables: Sequence[Table]) -> None:
             )
     setup = {
         "scale": _SCALE.value,
+        **_BACKBONE.identity,
         "photos_dir": _PHOTOS_DIR.value,
         "dataset_dir": str(_DATASET.folder()) if _DATASET.given else None,
     }

@@ -37,6 +37,13 @@ _DEFAULTS = training.TrainingConfig()
 _TRACKER = common.tracker_flag(FLAGS)
 _INNER_OPTIMIZER = common.inner_optimizer_flag(FLAGS)
 _DATA = training_data.TrainingData(FLAGS)
+_BACKBONE = common.BackboneFlags(FLAGS)
+_FINE_TUNE = flags.DEFINE_bool(
+    "fine_tune",
+    False,
+    f"Meta-train the backbone too, at {_DEFAULTS.backbone_rate:g} of the rate; many times slower.",
+    flag_values=FLAGS,
+)
 _OUTER_STEPS = flags.DEFINE_integer(
     "outer_steps", _DEFAULTS.outer_steps, "Number of outer steps.", 1, flag_values=FLAGS
 )
@@ -79,15 +86,19 @@ def main(_: Sequence[str]) -> None:
         learning_rate=_LEARNING_RATE.value,
         seed=_SEED.value,
         save_every=_SAVE_EVERY.value,
+        frozen=() if _FINE_TUNE.value else _DEFAULTS.frozen,
     )
+    backbone = _BACKBONE.load()
     batches, origin = _DATA.batches(config)
     start = time.monotonic()
-    tracker = training.train(cls.create(rule), batches, config, folder, _RESUME.value)
+    initial = cls.create(rule, backbone=backbone)
+    tracker = training.train(initial, batches, config, folder, _RESUME.value)
     path = folder / f"{cls.name}.safetensors"
     checkpoints.save(
         path,
         tracker,
         rule,
+        fine_tuned=_FINE_TUNE.value,
         command=shlex.join(["python", "-m", "experiments.train", *sys.argv[1:]]),
         training=dataclasses.asdict(config),
         **origin,

@@ -43,6 +43,7 @@ def save(
         "format": _FORMAT,
         "tracker": tracker.name,
         "inner_optimizer": rule,
+        "backbone": getattr(tracker.backbone, "name", ""),  # one of a user's own may have none
         "config": json.dumps(dataclasses.asdict(tracker.config)),
         "provenance": json.dumps(provenance),
     }
@@ -50,7 +51,7 @@ def save(
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """The strings beside the tensors: tracker, inner_optimizer, config, provenance.
+    """The strings beside the tensors: tracker, inner_optimizer, backbone, config, provenance.
 
     Raises:
         InputError: if the file is missing, damaged, or not a checkpoint of this project.
@@ -85,7 +86,7 @@ def load(
         backbone: as for `Tracker.create`.
 
     Raises:
-        InputError: if the file is missing, damaged, or of another tracker.
+        InputError: if the file is missing, damaged, or of another tracker or backbone.
     """
     metadata = read_metadata(path)
     if metadata["tracker"] != name:
@@ -101,6 +102,12 @@ def load(
     except (TypeError, ValueError) as error:
         raise InputError(f"checkpoint {path}: its config is unreadable ({error}).") from error
     tracker = cls.create(rule, config, backbone)
+    trained_on, given = metadata.get("backbone"), getattr(tracker.backbone, "name", "")
+    if trained_on and given and given != trained_on:
+        raise InputError(
+            f"checkpoint {path}: was trained on the backbone {trained_on!r}, not {given!r}; pass "
+            f"--backbone={trained_on} or another checkpoint."
+        )
     tensors = safetensors.numpy.load_file(path)
     fine_tuned = any(is_part(key, _BACKBONE) for key in tensors)
     expected = _expected(tracker, fine_tuned)
