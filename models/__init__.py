@@ -6,7 +6,7 @@ from models.correlation import correlate, correlate_plain
 from models.efficientnet import EfficientNetLite0
 from models.errors import WeightsError
 from models.few_shot import FewShotClassifier
-from models.filter_head import FilterHead, to_cells, to_pixels
+from models.filter_head import FilterHead
 from models.iou_predictor import IoUPredictor, Modulation
 from models.layers import depthwise_conv
 from models.prroi import precise_roi_pool
@@ -36,6 +36,4 @@ __all__ = [
     "depthwise_conv",
     "load_state_dict",
     "precise_roi_pool",
-    "to_cells",
-    "to_pixels",
 ]

@@ -5,6 +5,7 @@ import dataclasses
 import os
 from typing import ClassVar, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, UInt8
@@ -41,6 +42,10 @@ class Grid:
     def to_pixels(self, cells: Float[Array, "..."]) -> Float[Array, "..."]:
         """Undoes `to_cells`."""
         return cells * STRIDE + self.origin
+
+    def boxes_to_cells(self, boxes: Float[Array, "n 4"]) -> Float[Array, "n 4"]:
+        """Boxes x, y, w, h in pixels as such in cells."""
+        return jnp.concatenate([self.to_cells(boxes[:, :2]), boxes[:, 2:] / STRIDE], -1)
 
 
 # Three strided convolutions with TensorFlow's "SAME" padding, which puts the odd zero at the end,

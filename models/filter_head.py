@@ -5,43 +5,34 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from models.backbone import Features
+from models.backbone import Features, Grid
 from models.prroi import precise_roi_pool
 
-# Where cell 0 of the fused grid lies: three strided convolutions with TensorFlow's "SAME" padding
-# centre cell i on pixel index 8 i + 7, that is on the continuous coordinate 8 i + 7.5.
-STRIDE = 8
-CELL_ORIGIN = 7.5
 
-
-def to_cells(pixels: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Image coordinates (continuous pixels) as coordinates on the fused grid (cells)."""
-    return (pixels - CELL_ORIGIN) / STRIDE
-
-
-def to_pixels(cells: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Undoes `to_cells`."""
-    return cells * STRIDE + CELL_ORIGIN
-
-
-def fuse(features: Features) -> Float[Array, "n h w c"]:
+def fuse(features: Features, grid: Grid) -> Float[Array, "n h w c"]:
     """Both levels at stride 8, each scaled to a mean square of one, concatenated.
 
-    Stride-16 cell j lies on stride-8 cell 2 j + 1, hence the interleaving.
+    The coarse cells fill every second cell, and their means those between; the border repeats.
     """
-    shallow, deep = (normalize(level) for level in features)
+    fine, coarse = (normalize(level) for level in features)
     for axis in (1, 2):
-        before = jnp.concatenate(
-            [
-                jax.lax.slice_in_dim(deep, 0, 1, axis=axis),
-                jax.lax.slice_in_dim(deep, 0, -1, axis=axis),
-            ],
-            axis,
-        )
-        shape = list(deep.shape)
-        shape[axis] *= 2
-        deep = jnp.stack([(before + deep) / 2, deep], axis + 1).reshape(shape)
-    return jnp.concatenate([shallow, deep], -1)
+        coarse = _upsample(coarse, axis, grid.coarse_origin)
+    return jnp.concatenate([fine, coarse], -1)
+
+
+def _upsample(x: Float[Array, "n h w c"], axis: int, origin: int) -> Float[Array, "n oh ow c"]:
+    """Doubles an axis: entry j goes to 2 j + `origin`, for an origin of 0 or 1."""
+    part = lambda start, stop: jax.lax.slice_in_dim(x, start, stop, axis=axis)
+    last = x.shape[axis]
+    if origin == 1:
+        neighbor = jnp.concatenate([part(0, 1), part(0, -1)], axis)
+        pair = [(neighbor + x) / 2, x]
+    else:
+        neighbor = jnp.concatenate([part(1, last), part(last - 1, last)], axis)
+        pair = [x, (x + neighbor) / 2]
+    shape = list(x.shape)
+    shape[axis] *= 2
+    return jnp.stack(pair, axis + 1).reshape(shape)
 
 
 def normalize(features: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
@@ -58,12 +49,14 @@ class FilterHead(nnx.Module):
     Args:
         channels: channels of the fused features, and of the result.
         filter_size: side of the target filter in cells.
+        grid: where the backbone's cells lie.
     """
 
-    def __init__(self, channels: int, filter_size: int) -> None:
+    def __init__(self, channels: int, filter_size: int, grid: Grid) -> None:
         self.projection = nnx.Param(jnp.eye(channels))
         self.initializer = nnx.Param(jnp.eye(channels))
         self.filter_size = filter_size
+        self.grid = grid
 
     def __call__(self, features: Features) -> Float[Array, "n h w c"]:
         """Fused features whose product with a filter like themselves has mean one.
@@ -71,7 +64,7 @@ class FilterHead(nnx.Module):
         The normalization is that of the published code: each map's mean square is
         1 / (channels * filter_size^2).
         """
-        projected = fuse(features) @ self.projection[...]
+        projected = fuse(features, self.grid) @ self.projection[...]
         return normalize(projected) / (projected.shape[-1] ** 0.5 * self.filter_size)
 
     def initial_filter(

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from models.filter_head import STRIDE
+from models.backbone import STRIDE
 from tracking_tasks import augmentation
 from tracking_tasks.localization import LocalizationConfig
 from tracking_tasks.losses import DiscriminativeLossConfig

@@ -20,10 +20,8 @@ from models import (
     FilterHead,
     Modulation,
     correlate,
-    to_cells,
-    to_pixels,
 )
-from models.filter_head import STRIDE
+from models.backbone import STRIDE
 from tracking_tasks import augmentation, boxes, crops, labels
 from tracking_tasks.localization import Trust, locate
 from tracking_tasks.losses import DiscriminativeLoss, FilterSamples, hinge_error
@@ -94,7 +92,7 @@ class DiMP(Tracker):
             optimizer=metaopt.optimizers.make(
                 rule, target_filter, steps=config.train_steps, rate=config.initial_rate
             ),
-            head=FilterHead(channels, size),
+            head=FilterHead(channels, size, backbone.grid),
             loss=DiscriminativeLoss(config.loss),
             maximizer=maximizer,
         )
@@ -151,7 +149,7 @@ class DiMP(Tracker):
     ) -> Adaptation:
         config = self.config
         support, query = self.head(support_levels), self.head(query_levels)
-        target_boxes = _boxes_to_cells(episode.support_boxes)
+        target_boxes = self.backbone.grid.boxes_to_cells(episode.support_boxes)
         weights = episode.support_weights
         result = self.fit(
             self.initial_filter(support, target_boxes, weights),
@@ -159,7 +157,7 @@ class DiMP(Tracker):
             steps,
             observe=lambda target_filter: correlate(query, target_filter),
         )
-        centers = boxes.center(_boxes_to_cells(episode.query_boxes))
+        centers = boxes.center(self.backbone.grid.boxes_to_cells(episode.query_boxes))
         distance = jax.vmap(labels.distances, (0, None, None))(centers, *query.shape[1:3])
         label = labels.gaussian(distance, config.label_sigma * config.target_cells)
         error = hinge_error(result.observed, label, config.hinge_threshold)
@@ -189,8 +187,12 @@ class DiMP(Tracker):
         in_crop = config.crop_size / 2 + offsets
         crop_size = size * config.crop_size / side
         n = len(features)
-        samples = FilterSamples(features, to_cells(in_crop), jnp.full(n, 1.0 / n))
-        target_boxes = _boxes_to_cells(boxes.from_center(in_crop, jnp.tile(crop_size, (n, 1))))
+        samples = FilterSamples(
+            features, self.backbone.grid.to_cells(in_crop), jnp.full(n, 1.0 / n)
+        )
+        target_boxes = self.backbone.grid.boxes_to_cells(
+            boxes.from_center(in_crop, jnp.tile(crop_size, (n, 1)))
+        )
         result = self.fit(
             self.initial_filter(features, target_boxes, samples.weights),
             samples,
@@ -234,9 +236,12 @@ class DiMP(Tracker):
         zoom = config.crop_size / sides[best]  # crop pixels per frame pixel
         middle = jnp.full(2, config.crop_size / 2)
         location = locate(
-            scores[best], to_cells(middle), state.size * zoom / STRIDE, config.localization
+            scores[best],
+            self.backbone.grid.to_cells(middle),
+            state.size * zoom / STRIDE,
+            config.localization,
         )
-        box = boxes.from_center(to_pixels(location.position), state.size * zoom)
+        box = boxes.from_center(self.backbone.grid.to_pixels(location.position), state.size * zoom)
         if self.maximizer is None or state.modulation is None:
             box = boxes.scale(box, 1 + config.scale_rate * (scales[best] - 1))
         else:
@@ -250,7 +255,10 @@ class DiMP(Tracker):
         size = jnp.minimum(size, frame.extent.astype(jnp.float32))
         center = boxes.keep_inside(center, size, frame.extent, config.least_inside)
 
-        sample = {"features": features[best], "centers": to_cells(boxes.center(box))}
+        sample = {
+            "features": features[best],
+            "centers": self.backbone.grid.to_cells(boxes.center(box)),
+        }
         state = state.replace(center=center, size=size, frames=state.frames + 1)
         state = self._learn(state, sample, location.trust)
         return state, Prediction(boxes.from_center(center, size), location.score)
@@ -302,10 +310,6 @@ class DiMP(Tracker):
 
     def _search_side(self, size: Float[Array, "2"]) -> Float[Array, ""]:
         return self.config.search_factor * jnp.sqrt(size[0] * size[1])
-
-
-def _boxes_to_cells(pixels: Float[Array, "n 4"]) -> Float[Array, "n 4"]:
-    return jnp.concatenate([to_cells(pixels[:, :2]), pixels[:, 2:] / STRIDE], -1)
 
 
 def _overlap_loss(
