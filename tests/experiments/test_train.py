@@ -120,6 +120,9 @@ def test_packed_data_take_the_place_of_rendered_videos_or_join_them(
         ("--datasets=absent:-1", "positive weight"),
         ("--datasets=absent:heavy", "positive weight"),
         ("--rendered_weight=0", "give --datasets"),
+        ("--backbone=resnet18", "resnet18-f37072fd.pth"),
+        ("--backbone=vgg", "vgg"),
+        ("--backbone_weights=x.pth", "--backbone too"),
     ],
 )
 def test_bad_input_is_one_line(tmp_path, capsys, flag, message):

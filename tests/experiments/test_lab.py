@@ -1,0 +1,73 @@
+"""What rows of tables share is trained and rendered once, also across runs."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import lab as lab_lib
+from experiments import training
+from experiments.lab import Lab, Recipe, Videos
+from tests.tracking_tasks.test_dimp_variants import batches
+from tests.tracking_tasks.test_trackers import video
+from tests.tracking_tasks.tiny import CONFIG, Tiny
+from tracking_tasks.data.renderer import RendererConfig
+from tracking_tasks.data.sequences import Sequence
+from tracking_tasks.leaves import named_leaves
+
+RECIPE = Recipe("dimp", "steepest_descent", CONFIG, training.TrainingConfig(outer_steps=2))
+VIDEOS = Videos(RendererConfig(), 1, 3)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Counts trainings and renderings, which use the other tests' episode and video."""
+    counts = {"train": 0, "render": []}
+    train = training.train
+
+    def counted(*arguments, **options):
+        counts["train"] += 1
+        return train(*arguments, **options)
+
+    def rendered(key, bank, config, count, frames):
+        counts["render"].append(tuple(jax.random.key_data(key).tolist()))
+        images, boxes = video(frames)
+        return [Sequence(name="one", frames=tuple(images), boxes=boxes)]
+
+    monkeypatch.setattr(training, "train", counted)
+    monkeypatch.setattr(training, "rendered_once", lambda bank, config: batches)
+    monkeypatch.setattr(lab_lib, "load_bank", lambda folder, split: None)
+    monkeypatch.setattr(lab_lib, "rendered_sequences", rendered)
+    return counts
+
+
+def test_a_recipe_is_trained_once_a_seed_and_found_again(calls, tmp_path):
+    lab = Lab("smoke", tmp_path, backbone=Tiny())
+    first, again = lab.train(RECIPE, 0), lab.train(RECIPE, 0)
+    assert calls["train"] == 1
+    for name, leaf in named_leaves(first).items():
+        np.testing.assert_array_equal(leaf, named_leaves(again)[name])
+    lab.train(RECIPE, 1)
+    frozen = dataclasses.replace(RECIPE.training, frozen=("backbone", "head"))
+    kept = lab.train(dataclasses.replace(RECIPE, training=frozen), 0)
+    assert calls["train"] == 3
+    np.testing.assert_array_equal(kept.head.projection[...], np.eye(10))
+
+    Lab("smoke", tmp_path, backbone=Tiny(), resume=True).train(RECIPE, 0)
+    assert calls["train"] == 3
+    Lab("smoke", tmp_path, backbone=Tiny()).train(RECIPE, 0)
+    assert calls["train"] == 4
+
+
+def test_rows_of_a_seed_are_judged_on_the_same_videos(calls, tmp_path):
+    images, boxes = video(3)
+    real = [Sequence(name="real", frames=tuple(images), boxes=boxes)]
+    lab = Lab("smoke", tmp_path, real=real, backbone=Tiny())
+    tracker = lab_lib.TRACKERS["dimp"].create("none", CONFIG, Tiny())
+    scores = lab.judge(tracker, "none", VIDEOS, 0)
+    lab.judge(tracker, "none", VIDEOS, 0)
+    assert len(calls["render"]) == 1
+    assert scores["auc"] == scores["real_auc"] and 0 < scores["auc"] <= 1
+    lab.judge(tracker, "none", VIDEOS, 1)
+    assert len(set(calls["render"])) == 2
