@@ -7,7 +7,7 @@ import pytest
 
 import tracking_tasks
 from experiments import training
-from models import Features
+from models import Features, IoUPredictor, Modulation
 from models.backbone import CENTERED_GRID, SAME_GRID
 from models.filter_head import fuse
 from tests.tracking_tasks.test_trackers import episode, frame, video
@@ -86,6 +86,42 @@ def test_both_levels_of_the_fused_grid_see_the_same_place(grid):
     fine, upsampled = (fused[inner, inner, part] for part in (slice(2), slice(2, 4)))
     ratio = upsampled / fine  # both were scaled as a whole
     np.testing.assert_allclose(ratio, ratio[0, 0, 0], rtol=1e-5)
+
+
+class Twice(IoUPredictor):
+    """A predictor that likes boxes twice as wide as high, wherever they are."""
+
+    def __init__(self):
+        pass
+
+    def modulation(self, reference, box):
+        return Modulation(jnp.zeros(1), jnp.zeros(1))
+
+    def query(self, features, modulation):
+        return features
+
+    def __call__(self, maps, box):
+        return -((jnp.log(box[2] / box[3]) - jnp.log(2.0)) ** 2)
+
+
+def test_the_box_takes_the_shape_of_largest_predicted_overlap_little_by_little():
+    tracker = make(box_estimation="overlap")
+    tracker = tracker.replace(maximizer=tracker.maximizer.replace(predictor=Twice()))
+    sizes = np.stack([state.size for state in states(tracker, 6)])
+    assert sizes[0, 0] == pytest.approx(sizes[0, 1])
+    assert np.abs(np.log(sizes[1:] / sizes[:-1])).max() < np.log(1.2501)
+    assert sizes[-1, 0] / sizes[-1, 1] == pytest.approx(2.0, rel=0.1)
+
+
+def test_the_loss_of_the_overlap_joins_that_of_the_classification():
+    tracker, small = make(box_estimation="overlap"), small_episode()
+    loss = jax.jit(lambda tracker, episode: tracker.outer_loss(episode))
+    joint, metrics = loss(tracker, small)
+    alone, without = loss(tracker.replace(maximizer=None), small)
+    assert "overlap_loss" not in without and metrics["overlap_loss"] > 0.01
+    assert joint - alone == pytest.approx(float(metrics["overlap_loss"]) / 100, rel=1e-3)
+    unseen = small.replace(support_weights=jnp.zeros(2))
+    assert loss(tracker, unseen)[1]["overlap_loss"] == 0.0
 
 
 def batches(index):

@@ -16,7 +16,7 @@ from tracking_tasks.errors import InputError
 from tracking_tasks.trackers import TRACKERS, Episode, Frame
 from tracking_tasks.trackers.dimp import DiMPConfig
 
-# The box of the largest predicted overlap takes a trained predictor: see test_dimp.py.
+# The box of the largest predicted overlap takes a trained predictor: see test_dimp_variants.py.
 SMALL = {
     "dimp": DiMPConfig(
         crop_size=96, memory_size=18, init_steps=2, train_steps=2, box_estimation="scale_search"
@@ -239,7 +239,8 @@ def test_a_checkpoint_of_another_tracker_is_named(tmp_path, monkeypatch):
 def test_a_checkpoint_of_another_size_is_named(tmp_path):
     path = tmp_path / "weights.safetensors"
     tracker = make("dimp", "none").replace(backbone=None)
-    wrong = tracker.replace(config=dataclasses.replace(tracker.config, filter_size=3))
+    loss = dataclasses.replace(tracker.config.loss, bins=9)
+    wrong = tracker.replace(config=dataclasses.replace(tracker.config, loss=loss))
     checkpoints.save(path, wrong, "none")
     with pytest.raises(InputError, match="does not fit"):
         checkpoints.load(path, "dimp", backbone=backbone())
