@@ -22,10 +22,10 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
+from basics.figures import save_figure
 from experiments import cli
 from experiments.benchmarks import evaluation, inner_loop, meta_gradient, renderer
 from experiments.benchmarks.report import Report, document, machine, plot, table
-from tracking_tasks.evaluation.plots import save_figure
 from tracking_tasks.files import write_atomic
 
 # A suite takes the preset and the number of repeats.

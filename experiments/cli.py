@@ -7,9 +7,8 @@ from typing import NoReturn
 
 from absl import app, flags, logging
 
-from models.errors import WeightsError
-from tracking_tasks.compilation import keep_compiled_programs
-from tracking_tasks.errors import InputError
+from basics.compilation import keep_compiled_programs
+from basics.errors import InputError
 
 Main = Callable[[Sequence[str]], None]
 
@@ -19,8 +18,8 @@ _HELP = ("--help", "-help", "--helpfull", "--helpshort", "-h")
 def run(main: Main, flag_values: flags.FlagValues, argv: Sequence[str] | None = None) -> NoReturn:
     """Parses the flags, calls `main([program])`, and exits.
 
-    What a user can put right (an InputError, a WeightsError, a file the system refuses) ends as one
-    line on standard error and exit status 1; a wrong flag as one line and status 2. Anything else
+    What a user can put right (an InputError, a file the system refuses) ends as one line on
+    standard error and exit status 1; a wrong flag as one line and status 2. Anything else
     is a defect of ours and keeps its traceback.
 
     Args:
@@ -36,7 +35,7 @@ def run(main: Main, flag_values: flags.FlagValues, argv: Sequence[str] | None = 
     def guarded(remaining: Sequence[str]) -> None:
         try:
             main(remaining)
-        except (InputError, WeightsError, OSError) as error:
+        except (InputError, OSError) as error:
             _fail(error, status=1)
 
     logging.set_verbosity(logging.WARNING)  # the libraries' notes would bury ours

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from basics.figures import line_style, save_figure
 from experiments.statistics import show, summarize
 from tracking_tasks.evaluation import plots
 from tracking_tasks.files import write_atomic
@@ -92,7 +93,7 @@ def _save_losses(
         for index, (rule, cells) in enumerate(by_rule.items()):
             curves = np.array([cell[name] for cell in cells])
             steps = np.arange(curves.shape[1])
-            style = plots.line_style(index)
+            style = line_style(index)
             axes.plot(steps, curves.mean(0), marker=".", label=rule, **style)
             axes.fill_between(
                 steps, curves.min(0), curves.max(0), color=style["color"], alpha=0.2, linewidth=0
@@ -102,7 +103,7 @@ def _save_losses(
         axes.grid(color="0.9", which="both")
     axes.legend(fontsize="small")
     figure.suptitle("Held-out episodes: mean and range over seeds")
-    plots.save_figure(path, figure)
+    save_figure(path, figure)
 
 
 def _save_learned_functions(
@@ -116,9 +117,9 @@ def _save_learned_functions(
     for axes, (name, (x, y)) in zip(rows, initial.items(), strict=True):
         for index, (rule, cells) in enumerate(by_rule.items()):
             learned = np.mean([cell["learned_functions"][name] for cell in cells], axis=0)
-            axes.plot(x, learned, label=rule, **plots.line_style(index))
+            axes.plot(x, learned, label=rule, **line_style(index))
         axes.plot(x, y, "k:", label="initial")
         axes.set(title=name, xlabel="distance to the target's centre (cells)")
         axes.grid(color="0.9")
     rows[0].legend(fontsize="small")
-    plots.save_figure(path, figure)
+    save_figure(path, figure)

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from basics.figures import line_style, save_figure
 from experiments.paper_table import Curve, Ordering, Score, Table
 from experiments.statistics import mean_and_interval, show, summarize
-from tracking_tasks.evaluation import plots
 from tracking_tasks.files import write_atomic
 
 Cells = Mapping[str, Sequence[Mapping[str, Any]]]  # by row, in the order of the seeds
@@ -141,7 +141,7 @@ def _save_bars(
         intervals = [one["interval"] or 0.0 for one in ours]
         axes.bar(
             places + 0.2, [one["mean"] for one in ours], 0.38, yerr=intervals, capsize=3,
-            color=plots.line_style(0)["color"], label="ours",
+            color=line_style(0)["color"], label="ours",
         )  # fmt: skip
         axes.set_xticks(places, [row.name for row in rows])
         axes.set(ylabel=score.label)
@@ -149,7 +149,7 @@ def _save_bars(
         axes.set_axisbelow(True)
         axes.legend(fontsize="small")
     figure.suptitle(f"{table.title}\n{table.source}", fontsize="medium")
-    plots.save_figure(path, figure)
+    save_figure(path, figure)
 
 
 def _save_curves(path: pathlib.Path, table: Table, curve: Curve, cells: Cells) -> None:
@@ -159,12 +159,12 @@ def _save_curves(path: pathlib.Path, table: Table, curve: Curve, cells: Cells) -
     for index, (row, of_row) in enumerate(cells.items()):
         measured = [cell["curves"][curve.name] for cell in of_row if curve.name in cell["curves"]]
         if measured:
-            _draw(axes, curve, row, measured, plots.line_style(index))
+            _draw(axes, curve, row, measured, line_style(index))
     axes.set(xlabel=curve.xlabel, ylabel=curve.ylabel, yscale=curve.yscale)
     axes.grid(color="0.9", which="both")
     axes.legend(fontsize="small")
     figure.suptitle(f"{table.title}\n{table.source}", fontsize="medium")
-    plots.save_figure(path, figure)
+    save_figure(path, figure)
 
 
 def _draw(axes: Axes, curve: Curve, row: str, measured: list[Any], style: dict[str, Any]) -> None:

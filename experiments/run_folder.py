@@ -11,8 +11,8 @@ import orbax.checkpoint as ocp
 from tensorboardX import SummaryWriter
 
 import metaopt
-from tracking_tasks.errors import InputError
-from tracking_tasks.files import write_atomic
+from basics.errors import InputError
+from basics.files import write_atomic
 
 
 class RunFolder:

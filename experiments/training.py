@@ -8,24 +8,23 @@ from collections.abc import Callable
 import jax
 import optax
 from jax.sharding import Mesh, PartitionSpec
-from tqdm import tqdm
 
 import metaopt
-from experiments.run_folder import RunFolder
+from basics.leaves import is_part, named_leaves, with_leaves
+from experiments import outer_loop
+from experiments.outer_loop import LoopConfig
 from tracking_tasks.data.episodes import EpisodeConfig, sample_episodes
 from tracking_tasks.data.photos import PhotoBank
 from tracking_tasks.data.renderer import RendererConfig
 from tracking_tasks.errors import InputError
-from tracking_tasks.leaves import is_part, named_leaves, with_leaves
 from tracking_tasks.trackers import Episode, Tracker
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingConfig:
-    """The outer loop's constants.
+class TrainingConfig(LoopConfig):
+    """The constants of a tracker's meta-training, beside those of any outer loop.
 
     Attributes:
-        outer_steps: number of outer steps.
         episodes: episodes a step.
         learning_rate: peak of Adam's rate; linear warm-up over a twentieth of the steps, then
             half a cosine down to a hundredth.
@@ -34,26 +33,19 @@ class TrainingConfig:
         clip: largest global norm of the outer gradient.
         accumulate: outer steps whose mean gradient makes one update of the parameters.
         seed: of the episodes.
-        save_every: steps between checkpoints.
-        log_every: steps between logged metrics.
         frozen: parts of the tracker that stay as they are, by name: a leaf such as
             "loss.label", or all in a part such as "head".
-        patience: number of skipped (non-finite) steps in a row that ends the run.
         episode: how episodes are cut.
         renderer: how videos look.
     """
 
-    outer_steps: int = 1000
     episodes: int = 8
     learning_rate: float = 1e-3
     backbone_rate: float = 0.01
     clip: float = 1.0
     accumulate: int = 1
     seed: int = 0
-    save_every: int = 100
-    log_every: int = 10
     frozen: tuple[str, ...] = ("backbone",)
-    patience: int = 20
     episode: EpisodeConfig = EpisodeConfig()
     renderer: RendererConfig = RendererConfig(side=288, target_size=(0.12, 0.22))
 
@@ -147,28 +139,8 @@ def train(
         if not is_part(name, config.frozen)
     }
     state = metaopt.OuterState.create(learned, transformation)
-    run = RunFolder(folder) if folder else None
-    if run and resume:
-        state = run.restore(state)
-    first = int(state.step)
-    bar = tqdm(range(first, config.outer_steps), label, initial=first, total=config.outer_steps)
-    for index in bar:
-        state, metrics = _step(transformation, state, tracker, batches(index))
-        done = index + 1
-        if done % config.log_every == 0 or done == config.outer_steps:
-            values = {name: float(value) for name, value in metrics.items()}
-            bar.set_postfix(loss=f"{values['outer_loss']:.5f}", refresh=False)
-            if run:
-                run.log(done, values | {"skipped": int(state.skipped)})
-            if int(state.skipped_in_a_row) >= config.patience:
-                raise InputError(
-                    f"the outer loss was not finite for {config.patience} steps up to step {done}: "
-                    "lower --learning_rate or start from another checkpoint"
-                )
-        if run and (done % config.save_every == 0 or done == config.outer_steps):
-            run.save(state)
-    if run:
-        run.close()
+    advance = lambda state, index: _step(transformation, state, tracker, batches(index))
+    state = outer_loop.run(advance, state, config, folder, resume=resume, label=label)
     return with_leaves(tracker, state.params)
 
 

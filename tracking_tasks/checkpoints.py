@@ -3,17 +3,13 @@
 import dataclasses
 import json
 import os
-import pathlib
 from typing import Any
 
 import jax
-import numpy as np
-import safetensors
-import safetensors.numpy
 
+from basics import tensors
+from basics.leaves import is_part, named_leaves, with_leaves
 from tracking_tasks.errors import InputError
-from tracking_tasks.files import write_atomic
-from tracking_tasks.leaves import is_part, named_leaves, with_leaves
 from tracking_tasks.trackers import TRACKERS, Tracker
 
 _FORMAT = "metaopt tracker 1"
@@ -37,8 +33,6 @@ def save(
         fine_tuned: write the backbone's leaves too, because they were meta-trained.
         **provenance: what to keep beside them (command, seed, data, time), JSON-serializable.
     """
-    leaves = _expected(tracker, with_backbone=fine_tuned)
-    tensors = {name: np.asarray(leaf) for name, leaf in leaves.items()}
     metadata = {
         "format": _FORMAT,
         "tracker": tracker.name,
@@ -47,7 +41,7 @@ def save(
         "config": json.dumps(dataclasses.asdict(tracker.config)),
         "provenance": json.dumps(provenance),
     }
-    write_atomic(path, safetensors.numpy.save(tensors, metadata))
+    tensors.write(path, _expected(tracker, with_backbone=fine_tuned), metadata)
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -56,18 +50,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     Raises:
         InputError: if the file is missing, damaged, or not a checkpoint of this project.
     """
-    if not pathlib.Path(path).is_file():
-        raise InputError(f"checkpoint {path}: no such file; `experiments.train` writes one.")
-    try:
-        with safetensors.safe_open(path, "numpy") as file:
-            metadata = file.metadata() or {}
-    except (safetensors.SafetensorError, OSError) as error:
-        raise InputError(
-            f"checkpoint {path}: truncated or not a safetensors file ({error}); copy it again."
-        ) from error
-    if metadata.get("format") != _FORMAT:
-        raise InputError(f"checkpoint {path}: not written by `experiments.train`; use one that is.")
-    return metadata
+    return tensors.read_metadata(path, _FORMAT, "experiments.train")
 
 
 def load(
@@ -108,26 +91,15 @@ def load(
             f"checkpoint {path}: was trained on the backbone {trained_on!r}, not {given!r}; pass "
             f"--backbone={trained_on} or another checkpoint."
         )
-    tensors = safetensors.numpy.load_file(path)
-    fine_tuned = any(is_part(key, _BACKBONE) for key in tensors)
+    leaves: dict[str, Any] = {**tensors.read(path)}
+    fine_tuned = any(is_part(key, _BACKBONE) for key in leaves)
     expected = _expected(tracker, fine_tuned)
     if rule != saved_rule:
         kept = {key for key in expected if not key.startswith("optimizer.")}
-        tensors = {key: tensors[key] for key in kept & tensors.keys()}
-        tensors |= {key: np.asarray(expected[key]) for key in expected.keys() - kept}
-    mismatched = {
-        key
-        for key in expected.keys() | tensors.keys()
-        if key not in expected
-        or key not in tensors
-        or np.shape(expected[key]) != tensors[key].shape
-    }
-    if mismatched:
-        raise InputError(
-            f"checkpoint {path}: does not fit this version of {name!r} "
-            f"(differs in {', '.join(sorted(mismatched)[:3])}); train it again."
-        )
-    return with_leaves(tracker, tensors), rule
+        leaves = {key: leaves[key] for key in kept & leaves.keys()}
+        leaves |= {key: expected[key] for key in expected.keys() - kept}
+    tensors.require_same_shapes(path, leaves, expected, name)
+    return with_leaves(tracker, leaves), rule
 
 
 def _expected(tracker: Tracker, with_backbone: bool) -> dict[str, jax.Array]:

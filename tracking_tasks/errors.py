@@ -1,9 +1,3 @@
-"""The one exception type for what a user can put right."""
+"""The exception for what a user can put right, under the name that callers of this package know."""
 
-
-class InputError(ValueError):
-    """A file, a flag or a value that the user gave cannot be used.
-
-    The message is one sentence that names the culprit and the remedy; programs print it alone,
-    without a traceback, and exit with a non-zero status.
-    """
+from basics.errors import InputError as InputError

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from basics.leaves import named_leaves
 from experiments import lab as lab_lib
 from experiments import training
 from experiments.lab import Lab, Recipe, Videos
@@ -14,7 +15,6 @@ from tests.tracking_tasks.test_trackers import video
 from tests.tracking_tasks.tiny import CONFIG, Tiny
 from tracking_tasks.data.renderer import RendererConfig
 from tracking_tasks.data.sequences import Sequence
-from tracking_tasks.leaves import named_leaves
 
 RECIPE = Recipe("dimp", "steepest_descent", CONFIG, training.TrainingConfig(outer_steps=2))
 VIDEOS = Videos(RendererConfig(), 1, 3)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tracking_tasks
+from basics.leaves import named_leaves
 from experiments import training
 from models import Features, IoUPredictor, Modulation
 from models.backbone import CENTERED_GRID, SAME_GRID
@@ -14,7 +15,6 @@ from tests.tracking_tasks.test_trackers import episode, frame, video
 from tests.tracking_tasks.tiny import Tiny, make
 from tracking_tasks import checkpoints
 from tracking_tasks.errors import InputError
-from tracking_tasks.leaves import named_leaves
 from tracking_tasks.losses import FilterSamples
 
 init = jax.jit(lambda tracker, frame, box: tracker.init(frame, box))

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 import tracking_tasks
-from tracking_tasks.compilation import keep_compiled_programs
+from basics.compilation import keep_compiled_programs
 from tracking_tasks.data.sequences import read_image
 from tracking_tasks.errors import InputError
 from tracking_tasks.files import write_atomic

@@ -1,6 +1,5 @@
 """The plots that papers print, with legends that rank: one tracker or several, in one style."""
 
-import io
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -10,8 +9,8 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from basics.figures import line_style, save_figure
 from tracking_tasks.evaluation.metrics import NORMALIZED_LIMIT, PRECISION_THRESHOLD
-from tracking_tasks.files import write_atomic
 
 Curve = Float[np.ndarray, "thresholds"]
 
@@ -197,11 +196,6 @@ def _draw(axes: Axes, curves: Mapping[str, Curve], scores: Mapping[str, float], 
         axes.plot(thresholds, curves[name], **style, label=f"{name} [{scores[name]:.3f}]")
 
 
-def line_style(index: int) -> dict[str, Any]:
-    """The colour of the curve of that index, the same in every plot; dashed from the tenth on."""
-    return {"color": f"C{index % 10}", "linestyle": ("-", "--", ":")[index // 10 % 3]}
-
-
 def _ranked(scores: Mapping[str, float]) -> list[tuple[str, dict[str, Any]]]:
     """Returns the names, best first, each with the style that its place in `scores` gives it.
 
@@ -222,10 +216,3 @@ def _save(path: pathlib.Path, figure: Figure, axes: Axes, legend_title: str | No
         alignment="left",
     )
     save_figure(path, figure)
-
-
-def save_figure(path: pathlib.Path, figure: Figure) -> None:
-    """Saves a figure as a PNG that appears when it is complete."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150)
-    write_atomic(path, buffer.getvalue())

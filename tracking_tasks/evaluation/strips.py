@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
 
+from basics.figures import line_style, save_figure
 from tracking_tasks.data.sequences import Sequence
-from tracking_tasks.evaluation.plots import line_style, save_figure
 
 _COLUMNS = 4
 _INCHES = 3.2  # the width of a frame
