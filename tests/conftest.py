@@ -4,6 +4,10 @@ import os
 import pathlib
 import tempfile
 
+# What the tests spend is compilation; small shapes do not need fast programs. Read by XLA when jax
+# is imported.
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
+
 import jax
 import jaxtyping
 import pytest

@@ -170,7 +170,8 @@ def test_meta_training_a_direct_update_beats_its_start(cell):
         objective = metaopt.LeastSquares(lambda p, _: matrix @ p - target)
         return metaopt.fit(rule, objective, jnp.zeros(5), (), steps=8).losses.mean()
 
-    transformation = optax.adam(0.01)
+    # Without the clipping, one divergent inner loop undoes the training.
+    transformation = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(0.01))
     rule = metaopt.CoordinatewiseRNN(cell, output="update", scale=0.1)
     mean = lambda rule, keys: jax.vmap(outer, (None, 0))(rule, keys).mean()
 
@@ -184,7 +185,7 @@ def test_meta_training_a_direct_update_beats_its_start(cell):
     run = jax.jit(functools.partial(jax.lax.scan, train))
     (trained, _), _ = run((rule, transformation.init(rule)), keys)
     held_out = jax.random.split(jax.random.key(2), 64)
-    assert mean(trained, held_out) < 0.9 * mean(rule, held_out)
+    assert mean(trained, held_out) < 0.5 * mean(rule, held_out)
 
 
 @pytest.mark.parametrize("bad", [{"cell": "rnn"}, {"output": "step"}])
