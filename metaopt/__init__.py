@@ -18,6 +18,8 @@ from metaopt._evolution import evolution_gradient as evolution_gradient
 from metaopt._evolution import persistent_evolution_gradient as persistent_evolution_gradient
 from metaopt._fit import FitResult as FitResult
 from metaopt._fit import fit as fit
+from metaopt._fit_until import ConvergedFit as ConvergedFit
+from metaopt._fit_until import fit_until as fit_until
 from metaopt._objectives import CompositeLoss as CompositeLoss
 from metaopt._objectives import CurvedObjective as CurvedObjective
 from metaopt._objectives import LeastSquares as LeastSquares
