@@ -2,7 +2,7 @@
 
 A convolution with a single output channel. XLA's CPU backend runs that shape far below the speed
 of the arithmetic, forward and backward, so `correlate` computes it as one matrix product (every
-position with every filter tap) followed by one shifted addition per tap.
+position with every filter tap) followed by shifted additions, along rows and then columns.
 """
 
 import functools
@@ -24,15 +24,19 @@ def correlate(
     """
     n, h, w, channels = features.shape
     kh, kw, _ = filter.shape
+    height, width = h + 2 * (kh // 2) - kh + 1, w + 2 * (kw // 2) - kw + 1
     # The product first, padding after: it is channels / (kh * kw) times smaller than the map.
     products = features.reshape(n * h * w, channels) @ filter.reshape(kh * kw, channels).T
-    products = products.reshape(n, h, w, kh * kw)
-    products = jnp.pad(products, ((0, 0), (kh // 2, kh // 2), (kw // 2, kw // 2), (0, 0)))
-    height, width = h + 2 * (kh // 2) - kh + 1, w + 2 * (kw // 2) - kw + 1
-    taps = [
-        products[:, i : i + height, j : j + width, i * kw + j] for i in range(kh) for j in range(kw)
-    ]
-    return functools.reduce(operator.add, taps)
+    # One axis after the other: the derivative of a sum of k shifts takes k reads an element.
+    x = _pad(products.reshape(n, h, w, kh, kw), 2, kw // 2)
+    x = functools.reduce(operator.add, [x[:, :, j : j + width, :, j] for j in range(kw)])
+    x = _pad(x, 1, kh // 2)
+    return functools.reduce(operator.add, [x[:, i : i + height, :, i] for i in range(kh)])
+
+
+def _pad(x: Float[Array, "..."], axis: int, size: int) -> Float[Array, "..."]:
+    """Puts zeros at both ends of an axis."""
+    return jnp.pad(x, [(size, size) if i == axis else (0, 0) for i in range(x.ndim)])
 
 
 def correlate_plain(
