@@ -12,13 +12,15 @@ from models.layers import depthwise_conv
 from models.prroi import precise_roi_pool
 from models.resnet import ResNet18, ResNet50
 from models.torch_weights import load_state_dict
+from models.vgg import VGG16
 
 BACKBONES: dict[str, type[Backbone]] = {
-    backbone.name: backbone for backbone in (EfficientNetLite0, ResNet18, ResNet50)
+    backbone.name: backbone for backbone in (EfficientNetLite0, ResNet18, ResNet50, VGG16)
 }
 
 __all__ = [
     "BACKBONES",
+    "VGG16",
     "Backbone",
     "EfficientNetLite0",
     "Features",

@@ -29,11 +29,11 @@ class Grid:
     Attributes:
         origin: the continuous coordinate, in pixels, that cell 0 of the finer level is centred on.
         coarse_origin: the cell of the finer level that cell 0 of the coarser level is centred on:
-            0 or 1. Cell j lies on 2 j + `coarse_origin`.
+            in 0..1. Cell j lies on 2 j + `coarse_origin`.
     """
 
     origin: float
-    coarse_origin: int
+    coarse_origin: float
 
     def to_cells(self, pixels: Float[Array, "..."]) -> Float[Array, "..."]:
         """Image coordinates (continuous pixels) as coordinates on the finer level (cells)."""
@@ -50,9 +50,11 @@ class Grid:
 
 # Three strided convolutions with TensorFlow's "SAME" padding, which puts the odd zero at the end,
 # centre cell i on pixel index 8 i + 7, that is on the continuous coordinate 8 i + 7.5.
-SAME_GRID = Grid(origin=7.5, coarse_origin=1)
+SAME_GRID = Grid(origin=7.5, coarse_origin=1.0)
 # PyTorch's padding by half the kernel centres cell i on pixel index 8 i.
-CENTERED_GRID = Grid(origin=0.5, coarse_origin=0)
+CENTERED_GRID = Grid(origin=0.5, coarse_origin=0.0)
+# Where only 2x2 pooling strides, a cell is in the middle of the 8 x 8 pixels that are pooled.
+POOLED_GRID = Grid(origin=4.0, coarse_origin=0.5)
 
 
 class Backbone(nnx.Module):

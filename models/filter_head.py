@@ -10,26 +10,34 @@ from models.prroi import precise_roi_pool
 
 
 def fuse(features: Features, grid: Grid) -> Float[Array, "n h w c"]:
-    """Both levels at stride 8, each scaled to a mean square of one, concatenated.
+    """Both levels as `align` makes them, concatenated."""
+    return jnp.concatenate(align(features, grid), -1)
 
-    The coarse cells fill every second cell, and their means those between; the border repeats.
+
+def align(
+    features: Features, grid: Grid
+) -> tuple[Float[Array, "n h w fine"], Float[Array, "n h w coarse"]]:
+    """Both levels at stride 8, each scaled to a mean square of one.
+
+    The coarse level is linear between its cells; the border repeats.
     """
     fine, coarse = (normalize(level) for level in features)
     for axis in (1, 2):
         coarse = _upsample(coarse, axis, grid.coarse_origin)
-    return jnp.concatenate([fine, coarse], -1)
+    return fine, coarse
 
 
-def _upsample(x: Float[Array, "n h w c"], axis: int, origin: int) -> Float[Array, "n oh ow c"]:
-    """Doubles an axis: entry j goes to 2 j + `origin`, for an origin of 0 or 1."""
+def _upsample(x: Float[Array, "n h w c"], axis: int, origin: float) -> Float[Array, "n oh ow c"]:
+    """Doubles an axis, linear between entries: entry j is at 2 j + `origin`, an origin of 0..1."""
     part = lambda start, stop: jax.lax.slice_in_dim(x, start, stop, axis=axis)
     last = x.shape[axis]
-    if origin == 1:
-        neighbor = jnp.concatenate([part(0, 1), part(0, -1)], axis)
-        pair = [(neighbor + x) / 2, x]
-    else:
-        neighbor = jnp.concatenate([part(1, last), part(last - 1, last)], axis)
-        pair = [x, (x + neighbor) / 2]
+    before = jnp.concatenate([part(0, 1), part(0, -1)], axis)
+    after = jnp.concatenate([part(1, last), part(last - 1, last)], axis)
+    pair = []
+    for index in range(2):  # entry 2 j + index lies at j + offset
+        offset = (index - origin) / 2
+        neighbor = after if offset > 0 else before
+        pair.append((1 - abs(offset)) * x + abs(offset) * neighbor if offset else x)
     shape = list(x.shape)
     shape[axis] *= 2
     return jnp.stack(pair, axis + 1).reshape(shape)

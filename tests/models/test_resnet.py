@@ -157,11 +157,13 @@ def test_the_checkpoint_of_another_network_is_refused(monkeypatch, tmp_path):
         (state_dict("resnet50"), "layer1.0.conv3"),
         ({"features.0.weight": np.zeros(3)}, "no 'conv1.weight'"),
     ):
-        monkeypatch.setattr("models.resnet.load_state_dict", lambda path, weights=weights: weights)
+        monkeypatch.setattr(
+            "models.torchvision.load_state_dict", lambda path, weights=weights: weights
+        )
         with pytest.raises(WeightsError, match=reason):
             ResNet18.pretrained(path)
 
 
 def test_every_backbone_is_known_by_its_name():
-    assert list(BACKBONES) == ["efficientnet_lite0", "resnet18", "resnet50"]
+    assert list(BACKBONES) == ["efficientnet_lite0", "resnet18", "resnet50", "vgg16"]
     assert all(BACKBONES[name].name == name for name in BACKBONES)

@@ -1,0 +1,51 @@
+"""VGG-16, the backbone of DSLT's and ROAM's papers, with torchvision's published weights.
+
+Simonyan, Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015
+(configuration D). The last pooling and the classifier are left out.
+"""
+
+from typing import ClassVar
+
+import jax
+import numpy as np
+from flax import nnx
+
+from models.backbone import POOLED_GRID, Features, Grid, Images
+from models.layers import Conv
+from models.torchvision import TorchvisionBackbone, max_pool, normalize_colors
+
+
+class VGG16(TorchvisionBackbone):
+    """13 convolutions of 3x3 in five stages, pooling between them; conv4_3 and conv5_3 come out."""
+
+    name: ClassVar[str] = "vgg16"
+    channels: ClassVar[tuple[int, int]] = (512, 512)
+    grid: ClassVar[Grid] = POOLED_GRID
+    file: ClassVar[str] = "vgg16-397923af.pth"
+    convolutions: ClassVar[tuple[int, ...]] = (2, 2, 3, 3, 3)
+
+    def _take(self, state_dict: dict[str, np.ndarray]) -> None:
+        stages, index = [], 0
+        for count in self.convolutions:
+            stage = []
+            for _ in range(count):
+                kernel = state_dict.pop(f"features.{index}.weight").transpose(2, 3, 1, 0)
+                stage.append(Conv(kernel, state_dict.pop(f"features.{index}.bias"), stride=1))
+                index += 2  # a ReLU follows
+            stages.append(nnx.List(stage))
+            index += 1  # and pooling
+        self.stages = nnx.List(stages)
+        for name in list(state_dict):
+            if name.startswith("classifier."):
+                del state_dict[name]
+
+    def __call__(self, images: Images) -> Features:
+        x = normalize_colors(images, self.stages[0][0].kernel.dtype)
+        levels = []
+        for number, stage in enumerate(self.stages):
+            if number:
+                x = max_pool(x, size=2, padding=0)
+            for convolution in stage:
+                x = jax.nn.relu(convolution(x))
+            levels.append(x)
+        return Features(*levels[3:])
