@@ -17,6 +17,27 @@ def gaussian(distance: Float[Array, "..."], sigma: float) -> Float[Array, "..."]
     return jnp.exp(-0.5 * (distance / sigma) ** 2)
 
 
+def elliptic(
+    center: Float[Array, "2"],
+    size: Float[Array, "2"],
+    height: int,
+    width: int,
+    sharpness: float,
+) -> Float[Array, "h w"]:
+    """A Gaussian with the shape of a target, exp(-sharpness (dx^2 / w^2 + dy^2 / h^2)).
+
+    Args:
+        center: x, y in cells; cell i is at i.
+        size: w, h in cells.
+        height: of the grid.
+        width: of the grid.
+        sharpness: 1 / (2 sigma^2), with sigma in target sizes.
+    """
+    dx = (jnp.arange(width) - center[0]) / size[0]
+    dy = (jnp.arange(height) - center[1]) / size[1]
+    return jnp.exp(-sharpness * (dy[:, None] ** 2 + dx[None, :] ** 2))
+
+
 def radial(
     coefficients: Float[Array, " n"], distance: Float[Array, "..."], spacing: float
 ) -> Float[Array, "..."]:

@@ -79,7 +79,7 @@ def locate(
     trust = jnp.where(undecided, Trust.UNCERTAIN, trust)
     trust = jnp.where(score < config.not_found, Trust.NOT_FOUND, trust)
     peak = jnp.where(switch, second, first)
-    return Location(peak + _sub_cell(scores, peak), jnp.where(switch, rival, score), trust)
+    return Location(peak + sub_cell(scores, peak), jnp.where(switch, rival, score), trust)
 
 
 def _highest(scores: Float[Array, "h w"]) -> tuple[Int[Array, "2"], Float[Array, ""]]:
@@ -87,7 +87,7 @@ def _highest(scores: Float[Array, "h w"]) -> tuple[Int[Array, "2"], Float[Array,
     return jnp.stack([x, y]), scores[y, x]
 
 
-def _sub_cell(scores: Float[Array, "h w"], peak: Int[Array, "2"]) -> Float[Array, "2"]:
+def sub_cell(scores: Float[Array, "h w"], peak: Int[Array, "2"]) -> Float[Array, "2"]:
     """The offset (x, y) in [-1/2, 1/2] of the parabola's vertex through a peak's neighbours."""
     padded = jnp.pad(scores, 1, mode="edge")
     patch = jax.lax.dynamic_slice(padded, (peak[1], peak[0]), (3, 3))

@@ -6,5 +6,6 @@ from tracking_tasks.trackers._base import Frame as Frame
 from tracking_tasks.trackers._base import Prediction as Prediction
 from tracking_tasks.trackers._base import Tracker as Tracker
 from tracking_tasks.trackers.dimp import DiMP
+from tracking_tasks.trackers.dslt import DSLT
 
-TRACKERS: dict[str, type[Tracker]] = {tracker.name: tracker for tracker in (DiMP,)}
+TRACKERS: dict[str, type[Tracker]] = {tracker.name: tracker for tracker in (DiMP, DSLT)}
