@@ -128,9 +128,8 @@ class Lab:
         path = self._folder / f"{recipe.tracker}-{recipe.rule}-{key}-{seed}.safetensors"
         if path in self._trained or (self._resume and path.is_file()):
             return checkpoints.load(path, recipe.tracker, backbone=self._backbone)[0]
-        cls = TRACKERS[recipe.tracker]
         tracker = training.train(
-            cls.create(recipe.rule, recipe.config, self._backbone),
+            self.untrained(recipe.tracker, recipe.rule, recipe.config),
             self.batches(dataclasses.replace(recipe.training, frozen=())),
             recipe.training,
             label=f"{recipe.tracker}, {recipe.rule}, seed {seed}",
@@ -145,6 +144,10 @@ class Lab:
         )
         self._trained.add(path)
         return tracker
+
+    def untrained(self, tracker: str, rule: str, config: Any) -> Tracker:
+        """A tracker as it is before meta-training, on the lab's backbone."""
+        return TRACKERS[tracker].create(rule, config, self._backbone)
 
     def judge(self, tracker: Tracker, rule: str, videos: Videos, seed: int) -> dict[str, float]:
         """`auc`, `precision20`, `mean_overlap` and `fps` on held-out videos of that seed.
