@@ -9,6 +9,8 @@ from models.few_shot import FewShotClassifier
 from models.filter_head import FilterHead
 from models.iou_predictor import IoUPredictor, Modulation
 from models.layers import depthwise_conv
+from models.least_squares_head import LeastSquaresHead
+from models.mlp import MLP
 from models.prroi import precise_roi_pool
 from models.resnet import ResNet18, ResNet50
 from models.torch_weights import load_state_dict
@@ -20,6 +22,7 @@ BACKBONES: dict[str, type[Backbone]] = {
 
 __all__ = [
     "BACKBONES",
+    "MLP",
     "VGG16",
     "Backbone",
     "EfficientNetLite0",
@@ -28,6 +31,7 @@ __all__ = [
     "FilterHead",
     "Grid",
     "IoUPredictor",
+    "LeastSquaresHead",
     "Modulation",
     "ResNet18",
     "ResNet50",

@@ -68,11 +68,15 @@ class FewShotClassifier(nnx.Module):
 
     def __call__(self, images: Float[Array, "n h w c"]) -> Float[Array, "n ways"]:
         """The logits of a batch, whose images share the statistics of batch norm."""
+        return self.features(images) @ self.kernel[...] + self.bias[...]
+
+    def features(self, images: Float[Array, "n h w c"]) -> Float[Array, "n inputs"]:
+        """What the linear layer sees."""
         first, *others = self.blocks
         x = first.of_images(images)
         for block in others:
             x = block(x)
-        return x.reshape(len(x), -1) @ self.kernel[...] + self.bias[...]
+        return x.reshape(len(x), -1)
 
 
 class _Block(nnx.Module):

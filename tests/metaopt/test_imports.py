@@ -50,3 +50,14 @@ def test_importing_metaopt_loads_none_of_the_others():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert output.stdout.strip() == "[]"
+
+
+def test_few_shot_learning_knows_nothing_of_tracking():
+    code = (
+        "import sys, experiments.few_shot.__main__; "
+        "print('metaopt' in sys.modules, 'tracking_tasks' in sys.modules)"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert output.stdout.split() == ["True", "False"]

@@ -1,0 +1,133 @@
+"""Handwritten characters of many alphabets, twenty drawings of each."""
+
+import pathlib
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+from tqdm import tqdm
+
+from basics.errors import InputError
+from experiments.few_shot.tasks.classes import ImageClasses
+from experiments.few_shot.tasks.images import DAMAGED, read_image, to_square
+
+_SIDE = 28  # Vinyals et al. 2016, section 4.1.1
+_DRAWING = (105, 105)
+_MOST_BYTES = 100_000  # of a drawing's file; they have some hundred
+_EVALUATION = "images_evaluation"
+
+Drawings = dict[str, UInt8[np.ndarray, "n h w 1"]]  # by "alphabet/character"
+
+
+class Omniglot(ImageClasses):
+    """Omniglot (Lake et al., "Human-level concept learning", Science 2015), characters rotated.
+
+    The network, the inner step and its rate are those of Finn et al., "Model-Agnostic
+    Meta-Learning", ICML 2017, section A.1, for 5 ways; there are fewer tasks in an outer step.
+    """
+
+    name = "omniglot"
+    inner_steps = 1
+    rate = 0.4
+    episodes = 4
+    outer_steps = 4000
+
+    @classmethod
+    def create(
+        cls, *, data_dir: str | None = None, ways: int = 5, shots: int = 1, queries: int = 5
+    ) -> "Omniglot":
+        """From a folder of the published zip files, or through TensorFlow Datasets.
+
+        The characters of `images_evaluation.zip` are the test classes. Without that file (the
+        small sets come without one) they are those of the last quarter of the alphabets by name.
+
+        Raises:
+            InputError: if files are missing or damaged, or there are too few characters.
+        """
+        training, test = _from_folder(pathlib.Path(data_dir)) if data_dir else _from_tfds()
+        origin = data_dir or "omniglot"
+        sizes = {"ways": ways, "shots": shots, "queries": queries}
+        return cls.of(training, test, origin, **sizes, rotations=4)
+
+
+def _from_folder(folder: pathlib.Path) -> tuple[Drawings, Drawings]:
+    """Training and test characters."""
+    paths = sorted(folder.glob("images_*.zip"))
+    if not paths:
+        raise InputError(
+            f"{folder} holds no images_*.zip: give the folder of Omniglot's published zip files"
+        )
+    evaluation = [path for path in paths if path.stem == _EVALUATION]
+    background = _read([path for path in paths if path not in evaluation])
+    if evaluation:
+        return background, _read(evaluation)
+    alphabets = sorted({_alphabet(name) for name in background})
+    held_out = alphabets[len(alphabets) - len(alphabets) // 4 :]
+    test = {name: each for name, each in background.items() if _alphabet(name) in held_out}
+    return {name: each for name, each in background.items() if name not in test}, test
+
+
+def _alphabet(name: str) -> str:
+    return name.split("/")[0]
+
+
+def _read(paths: list[pathlib.Path]) -> Drawings:
+    """All drawings in some files; a character that is in two of them counts once."""
+    found: dict[str, UInt8[np.ndarray, "n h w 1"]] = {}
+    for path in paths:
+        of_file: dict[str, list[np.ndarray]] = {}
+        for name, drawing in _drawings(path):
+            of_file.setdefault(name, []).append(drawing)
+        found |= {name: np.stack(drawings) for name, drawings in of_file.items()}
+    return found
+
+
+def _drawings(path: pathlib.Path) -> Iterator[tuple[str, UInt8[np.ndarray, "h w 1"]]]:
+    """The character and the pixels of each drawing; read in memory, nothing is extracted."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in tqdm(archive.infolist(), f"reading {path.name}", leave=False):
+                parts = pathlib.PurePosixPath(member.filename).parts
+                if len(parts) != 4 or not member.filename.endswith(".png"):
+                    continue
+                if member.file_size > _MOST_BYTES:
+                    raise InputError(f"{path}: {member.filename} is too large for a drawing")
+                name = f"{path}: {member.filename}"
+                pixels = read_image(archive.read(member), name, mode="L", side=_SIDE, size=_DRAWING)
+                yield f"{parts[1]}/{parts[2]}", 255 - pixels
+    except InputError:
+        raise
+    # RuntimeError and NotImplementedError: encrypted, or compressed in an unknown way.
+    except (*DAMAGED, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+        raise InputError(f"{path} is no zip file or is damaged: get it again") from error
+
+
+def _from_tfds() -> tuple[Drawings, Drawings]:
+    """Training and test characters, downloaded once."""
+    import tensorflow_datasets as tfds  # takes seconds, which other tasks are spared
+
+    try:
+        builder = tfds.builder("omniglot", file_format="array_record")
+        builder.download_and_prepare()
+        sources = builder.as_data_source(split=["train", "test"])
+    except Exception as error:  # whatever a network, a proxy or a full disk makes of it
+        raise InputError(
+            "Omniglot could not be downloaded; without a network give --data_dir, a folder of its "
+            "published zip files"
+        ) from error
+    training, test = map(_group, sources)
+    return training, test
+
+
+def _group(examples: Iterable[dict[str, Any]]) -> Drawings:
+    """The drawings of each character."""
+    found: dict[str, list[np.ndarray]] = {}
+    for example in tqdm(examples, "reading omniglot", leave=False):
+        name = f"{int(example['alphabet'])}/{int(example['alphabet_char_id'])}"
+        pixels = to_square(Image.fromarray(example["image"]), mode="L", side=_SIDE)
+        found.setdefault(name, []).append(255 - pixels)
+    return {name: np.stack(drawings) for name, drawings in found.items()}
