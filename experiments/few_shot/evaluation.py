@@ -52,7 +52,7 @@ def evaluate(
 def _curves(
     learner: Learner, task: Task, keys: Array, steps: int
 ) -> tuple[Float[Array, "episodes steps_plus_1"], Float[Array, "episodes steps_plus_1"]]:
-    """Losses and scores; one episode after the other, which is no slower and needs less memory."""
+    """Losses and scores; one episode after the other, to spare memory."""
 
     def one(key: Array) -> tuple[Array, Array]:
         support, query = task.sample(key, training=False)

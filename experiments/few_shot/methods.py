@@ -35,7 +35,7 @@ class Method:
     rule: MakeRule
     learns_rule: bool = True
     fits_head: bool = False
-    adjoint: metaopt.Adjoint = metaopt.Unrolled(remat=False)
+    adjoint: metaopt.Adjoint = metaopt.Unrolled(remat=False)  # a few steps fit into memory
     proximity: float = 0.0
     steps: int | None = None
     rate: float | None = None

@@ -54,7 +54,7 @@ def test_importing_metaopt_loads_none_of_the_others():
 
 def test_few_shot_learning_knows_nothing_of_tracking():
     code = (
-        "import sys, experiments.few_shot.__main__; "
+        "import sys, experiments.few_shot.__main__, experiments.few_shot.transfer; "
         "print('metaopt' in sys.modules, 'tracking_tasks' in sys.modules)"
     )
     output = subprocess.run(

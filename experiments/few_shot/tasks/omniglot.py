@@ -1,6 +1,7 @@
 """Handwritten characters of many alphabets, twenty drawings of each."""
 
 import pathlib
+import urllib.request
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,7 @@ _SIDE = 28  # Vinyals et al. 2016, section 4.1.1
 _DRAWING = (105, 105)
 _MOST_BYTES = 100_000  # of a drawing's file; they have some hundred
 _EVALUATION = "images_evaluation"
+_SOURCE = "https://github.com/brendenlake/omniglot"
 
 Drawings = dict[str, UInt8[np.ndarray, "n h w 1"]]  # by "alphabet/character"
 
@@ -112,7 +114,10 @@ def _from_tfds() -> tuple[Drawings, Drawings]:
 
     try:
         builder = tfds.builder("omniglot", file_format="array_record")
-        builder.download_and_prepare()
+        if not builder.is_prepared():
+            # TFDS would try for minutes before it said that there is no network.
+            urllib.request.urlopen(_SOURCE, timeout=10).close()
+            builder.download_and_prepare()
         sources = builder.as_data_source(split=["train", "test"])
     except Exception as error:  # whatever a network, a proxy or a full disk makes of it
         raise InputError(
