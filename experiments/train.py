@@ -14,6 +14,7 @@ Examples:
 
 Writes to the output folder:
     <tracker>.safetensors     the meta-parameters, for --checkpoint of the other programs
+    pool/                     features of the episodes that --pool keeps
     state/                    the newest outer states, from which --resume goes on
     metrics.jsonl, events/    the losses, as JSON lines and for TensorBoard
 """
@@ -27,7 +28,9 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from basics.leaves import is_part, named_leaves
 from experiments import cli, common, training, training_data
+from experiments.feature_pool import pooled_batches
 from tracking_tasks import checkpoints
 from tracking_tasks.errors import InputError
 from tracking_tasks.trackers import TRACKERS
@@ -42,6 +45,26 @@ _FINE_TUNE = flags.DEFINE_bool(
     "fine_tune",
     False,
     f"Meta-train the backbone too, at {_DEFAULTS.backbone_rate:g} of the rate; many times slower.",
+    flag_values=FLAGS,
+)
+_FROZEN = flags.DEFINE_list(
+    "frozen",
+    [],
+    "Parts of the tracker that stay as they are, such as head or loss.label.",
+    flag_values=FLAGS,
+)
+_START_FROM = flags.DEFINE_string(
+    "start_from",
+    None,
+    "A checkpoint to go on from; of another shape or missing there, a part starts untrained.",
+    flag_values=FLAGS,
+)
+_POOL = flags.DEFINE_integer(
+    "pool",
+    0,
+    "Draw all batches from so many first ones, whose features are kept in the output folder; 0 "
+    "keeps none. Steps are many times faster, but episodes are met again. Only for dimp.",
+    0,
     flag_values=FLAGS,
 )
 _OUTER_STEPS = flags.DEFINE_integer(
@@ -76,6 +99,8 @@ def main(_: Sequence[str]) -> None:
         raise InputError(
             f"{folder} holds a run already: pass --resume to go on with it, or another folder"
         )
+    if _POOL.value and (_FINE_TUNE.value or _TRACKER.value != "dimp"):
+        raise InputError("--pool is for --tracker=dimp on a backbone that is not fine-tuned")
     cls = TRACKERS[_TRACKER.value]
     rule = _INNER_OPTIMIZER.value or cls.default_rule
     config = dataclasses.replace(
@@ -86,12 +111,19 @@ def main(_: Sequence[str]) -> None:
         learning_rate=_LEARNING_RATE.value,
         seed=_SEED.value,
         save_every=_SAVE_EVERY.value,
-        frozen=() if _FINE_TUNE.value else _DEFAULTS.frozen,
+        frozen=(*(() if _FINE_TUNE.value else _DEFAULTS.frozen), *_FROZEN.value),
     )
-    backbone = _BACKBONE.load()
+    initial = cls.create(rule, backbone=_BACKBONE.load())
+    if _START_FROM.value:
+        initial = checkpoints.start_from(_START_FROM.value, initial)
+    for part in _FROZEN.value:
+        if not any(is_part(name, (part,)) for name in named_leaves(initial)):
+            raise InputError(f"--frozen={part}: {cls.name} has no such part")
     batches, origin = _DATA.batches(config)
     start = time.monotonic()
-    initial = cls.create(rule, backbone=backbone)
+    if _POOL.value:
+        pool = folder / "pool"
+        batches = pooled_batches(batches, initial.backbone, config, _POOL.value, pool)
     tracker = training.train(initial, batches, config, folder, _RESUME.value)
     path = folder / f"{cls.name}.safetensors"
     checkpoints.save(

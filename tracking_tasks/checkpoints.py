@@ -102,6 +102,29 @@ def load(
     return with_leaves(tracker, leaves), rule
 
 
+def start_from(path: str | os.PathLike[str], tracker: Tracker) -> Tracker:
+    """The tracker with every leaf that a checkpoint holds too, in the same shape.
+
+    Its other leaves stay: a checkpoint may lack a part, or be of another inner optimizer.
+
+    Raises:
+        InputError: if the file is missing, damaged, or of another tracker or backbone.
+    """
+    metadata = read_metadata(path)
+    for name, own in (("tracker", tracker.name), ("backbone", tracker.backbone.name)):
+        if metadata.get(name, own) != own:
+            raise InputError(f"checkpoint {path}: is of the {name} {metadata[name]!r}, not {own!r}")
+    own_leaves = named_leaves(tracker)
+    return with_leaves(
+        tracker,
+        {
+            name: tensor
+            for name, tensor in tensors.read(path).items()
+            if name in own_leaves and own_leaves[name].shape == tensor.shape
+        },
+    )
+
+
 def _expected(tracker: Tracker, with_backbone: bool) -> dict[str, jax.Array]:
     """What a checkpoint of the tracker holds."""
     leaves = named_leaves(tracker)

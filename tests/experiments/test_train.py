@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import jax
+import numpy as np
 import pytest
 
 import tracking_tasks
@@ -67,6 +68,21 @@ def test_a_folder_with_a_run_is_not_overwritten_unasked(on_small_episodes, tmp_p
     assert run(tmp_path, "--resume") == 0
 
 
+def test_a_pooled_run_goes_on_from_a_checkpoint_and_leaves_frozen_parts(
+    on_small_episodes, tmp_path
+):
+    assert run(tmp_path / "first", "--seed=7") == 0
+    first = tmp_path / "first" / "dimp.safetensors"
+    more = (f"--start_from={first}", "--frozen=head,loss.label", "--pool=1")
+    assert run(tmp_path / "second", *more) == 0
+    assert len(list((tmp_path / "second" / "pool").iterdir())) == 1
+    paths = (first, tmp_path / "second" / "dimp.safetensors")
+    before, after = (checkpoints.load(path, "dimp")[0] for path in paths)
+    np.testing.assert_array_equal(after.head.projection[...], before.head.projection[...])
+    np.testing.assert_array_equal(after.loss.label[...], before.loss.label[...])
+    assert abs(after.loss.weight[...] - before.loss.weight[...]).max() > 0
+
+
 @pytest.fixture(scope="module")
 def packed_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("packed") / "striped"
@@ -120,6 +136,9 @@ def test_packed_data_take_the_place_of_rendered_videos_or_join_them(
         ("--datasets=absent:-1", "positive weight"),
         ("--datasets=absent:heavy", "positive weight"),
         ("--rendered_weight=0", "give --datasets"),
+        ("--pool=2 --fine_tune", "not fine-tuned"),
+        ("--frozen=head,haed", "haed: dimp has no such part"),
+        ("--start_from=absent", "absent: no such file"),
         ("--backbone=resnet18", "resnet18-f37072fd.pth"),
         ("--backbone=vgg", "vgg"),
         ("--backbone_weights=x.pth", "--backbone too"),
@@ -127,6 +146,6 @@ def test_packed_data_take_the_place_of_rendered_videos_or_join_them(
 )
 def test_bad_input_is_one_line(tmp_path, capsys, flag, message):
     folder = tmp_path / "out"
-    assert programs.run(train, f"--output_dir={folder}", flag) != 0
+    assert programs.run(train, f"--output_dir={folder}", *flag.split()) != 0
     assert message in programs.error_line(capsys)
     assert not folder.exists()

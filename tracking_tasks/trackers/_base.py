@@ -40,19 +40,20 @@ class Episode(struct.PyTreeNode):
     A batch of episodes is an Episode whose leaves have a leading axis.
 
     Attributes:
-        support_images: (n, s, s, 3), RGB in 0..255, square crops around the target.
+        support_images: (n, s, s, 3), RGB in 0..255, square crops around the target; or, for a
+            tracker that takes them, the features that its backbone sees there.
         support_boxes: (n, 4), x, y, w, h in pixels of the crop.
         support_weights: (n,), how much each counts: their sum is 1, or 0 if none shows the target.
-        query_images: (m, s, s, 3), of later frames.
+        query_images: (m, s, s, 3), of later frames; or likewise.
         query_boxes: (m, 4).
         query_weights: (m,), as the support's.
         key: for what an outer loss draws at random, such as proposals of boxes.
     """
 
-    support_images: Float[Array, "*batch n s s 3"]
+    support_images: PyTree[Float[Array, "..."]]
     support_boxes: Float[Array, "*batch n 4"]
     support_weights: Float[Array, "*batch n"]
-    query_images: Float[Array, "*batch m s s 3"]
+    query_images: PyTree[Float[Array, "..."]]
     query_boxes: Float[Array, "*batch m 4"]
     query_weights: Float[Array, "*batch m"]
     key: Key[Array, "*batch"]
