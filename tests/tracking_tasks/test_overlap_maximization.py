@@ -7,15 +7,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from models import Features, IoUPredictor, Modulation
 from tracking_tasks import boxes, evaluation
 from tracking_tasks.overlap_maximization import (
     OverlapConfig,
+    OverlapMaximizer,
+    Reference,
     maximize_overlap,
     proposals,
     start_boxes,
 )
 
-CONFIG = OverlapConfig()
+CONFIG = OverlapConfig(starts=10, center_jitter=0.1, size_jitter=0.5)  # the published code's
 TRUTH = jnp.array([50.0, 40.0, 30.0, 45.0])
 KEY = jax.random.key(0)
 
@@ -94,3 +97,58 @@ def test_proposals_overlap_enough_and_cover_the_range():
     assert found.min() < 0.2 and found.max() > 0.99
     small = proposals(KEY, jnp.array([0.0, 0.0, 2.0, 2.0]), config)
     assert np.isfinite(small).all() and small[:, 2:].min() >= 1.99
+
+
+class Known(IoUPredictor):
+    """Knows where the target is."""
+
+    def __init__(self):
+        pass
+
+    def modulation(self, reference, box):
+        return NOWHERE
+
+    def query(self, features, modulation):
+        return features.stride8, features.stride16
+
+    def __call__(self, maps, box):
+        return quadratic(box)
+
+
+NOTHING = Features(jnp.zeros((2, 2, 1)), jnp.zeros((1, 1, 1)))
+NOWHERE = Modulation(jnp.zeros(1), jnp.zeros(1))
+
+
+def test_the_box_follows_the_search_at_its_rates_and_changes_but_so_much():
+    start = jnp.array([52.0, 41.0, 28.0, 50.0])
+    unbiased = Reference(NOWHERE, jnp.zeros(2), jnp.ones(2))
+
+    def estimate(**changes):
+        config = dataclasses.replace(CONFIG, starts=4, averaged=1, step_length=0.5, **changes)
+        maximizer = OverlapMaximizer(config, Known())
+        return maximizer.estimate(unbiased, NOTHING, start, KEY).box
+
+    far = estimate(center_rate=1.0, size_rate=1.0)
+    half = estimate(center_rate=0.5, size_rate=0.25)
+    way = boxes.center(far) - boxes.center(start)
+    assert jnp.abs(way).min() > 0.1
+    np.testing.assert_allclose(boxes.center(half) - boxes.center(start), way / 2, atol=1e-4)
+    log_change = jnp.log(far[2:] / start[2:])
+    assert jnp.abs(log_change).min() > 0.05
+    np.testing.assert_allclose(jnp.log(half[2:] / start[2:]), log_change / 4, atol=1e-5)
+    bound = estimate(center_rate=1.0, size_rate=1.0, largest_change=1.01)
+    np.testing.assert_allclose(jnp.abs(jnp.log(bound[2:] / start[2:])), np.log(1.01), rtol=1e-3)
+
+
+def test_what_the_search_errs_by_on_the_first_frame_is_taken_off():
+    """The first frame says that the target is not where the predictor finds it."""
+    config = dataclasses.replace(CONFIG, center_rate=1.0, size_rate=1.0, largest_change=2.0)
+    maximizer = OverlapMaximizer(config, Known())
+    target = TRUTH + jnp.array([3.0, -2.0, 4.0, 5.0])
+    frames = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), NOTHING)
+    reference = maximizer.reference(frames, jnp.stack([target, target]), KEY)
+    found = maximize_overlap(quadratic, target, KEY, config).box
+    np.testing.assert_allclose(reference.factor, found[2:] / target[2:], rtol=1e-4)
+    assert jnp.abs(found - target).max() > 1.0
+    again = maximizer.estimate(reference, NOTHING, target, KEY).box
+    np.testing.assert_allclose(again, target, atol=1e-3)

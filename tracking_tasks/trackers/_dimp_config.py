@@ -41,7 +41,7 @@ class DiMPConfig:
         hard_negative_rate: the same for a frame with a look-alike (code).
         initial_share: least weight of all first-frame samples together (code).
         localization: thresholds of the peaks.
-        box_estimation: a search over scales, or the box of the largest predicted overlap (paper).
+        box_estimation: the box of the largest predicted overlap (paper), or a search over scales.
         overlap: prediction of the overlap, and its maximization.
         scales: factors of the search region that the search over scales tries (here).
         scale_penalty: factor on the score of a changed scale (here).
@@ -70,7 +70,7 @@ class DiMPConfig:
     hard_negative_rate: float = 0.02
     initial_share: float = 0.25
     localization: LocalizationConfig = LocalizationConfig()
-    box_estimation: Literal["overlap", "scale_search"] = "scale_search"
+    box_estimation: Literal["overlap", "scale_search"] = "overlap"
     overlap: OverlapConfig = OverlapConfig()
     scales: tuple[float, ...] = (1 / 1.04, 1.0, 1.04)
     scale_penalty: float = 0.985

@@ -9,7 +9,6 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 from jaxtyping import Array, Float, Int, PyTree
 
 import metaopt
@@ -18,7 +17,6 @@ from models import (
     EfficientNetLite0,
     Features,
     FilterHead,
-    Modulation,
     correlate,
 )
 from models.backbone import STRIDE
@@ -29,30 +27,7 @@ from tracking_tasks.memory import SampleMemory
 from tracking_tasks.overlap_maximization import OverlapMaximizer
 from tracking_tasks.trackers._base import Adaptation, Episode, Frame, Prediction, Tracker
 from tracking_tasks.trackers._dimp_config import DiMPConfig as DiMPConfig
-
-
-class DiMPState(struct.PyTreeNode):
-    """The online state.
-
-    Attributes:
-        center: x, y of the target in frame pixels.
-        size: its width and height in frame pixels.
-        smallest: lower bound of the size, in frame pixels.
-        target_filter: the inner parameters.
-        rule_state: the state of the inner optimizer.
-        modulation: what the overlap predictor looks for; None in a search over scales.
-        memory: samples with `features` and `centers` (in cells).
-        frames: number of frames since the first.
-    """
-
-    center: Float[Array, "2"]
-    size: Float[Array, "2"]
-    smallest: Float[Array, "2"]
-    target_filter: Float[Array, "k k c"]
-    rule_state: PyTree
-    modulation: Modulation | None
-    memory: SampleMemory
-    frames: Int[Array, ""]
+from tracking_tasks.trackers._dimp_state import DiMPState as DiMPState
 
 
 class DiMP(Tracker):
@@ -134,14 +109,21 @@ class DiMP(Tracker):
             "inner_loss_final": adaptation.inner_losses[-1],
         }
         if self.maximizer is not None:
-            metrics["overlap_loss"] = _overlap_loss(self.maximizer, support, query, episode)
+            frames = Features(*map(jnp.concatenate, zip(support, query, strict=True)))
+            true_boxes = jnp.concatenate([episode.support_boxes, episode.query_boxes])
+            weights = jnp.concatenate([episode.support_weights, episode.query_weights])
+            seen = (weights > 0).astype(weights.dtype)
+            metrics["overlap_loss"] = self.maximizer.loss(frames, true_boxes, seen, episode.key)
             loss += metrics["overlap_loss"] / self.config.classification_weight
         return loss, metrics
 
     def _features(self, episode: Episode) -> tuple[Features, Features]:
         """What the backbone sees in the support and in the query."""
-        n = len(episode.support_images)
-        levels = self.backbone(jnp.concatenate([episode.support_images, episode.query_images]))
+        support, query = episode.support_images, episode.query_images
+        if isinstance(support, Features):
+            return support, query
+        n = len(support)
+        levels = self.backbone(jnp.concatenate([support, query]))
         return Features(*(x[:n] for x in levels)), Features(*(x[n:] for x in levels))
 
     def _adapt(
@@ -190,19 +172,20 @@ class DiMP(Tracker):
         samples = FilterSamples(
             features, self.backbone.grid.to_cells(in_crop), jnp.full(n, 1.0 / n)
         )
-        target_boxes = self.backbone.grid.boxes_to_cells(
-            boxes.from_center(in_crop, jnp.tile(crop_size, (n, 1)))
-        )
+        in_pixels = boxes.from_center(in_crop, jnp.tile(crop_size, (n, 1)))
+        target_boxes = self.backbone.grid.boxes_to_cells(in_pixels)
         result = self.fit(
             self.initial_filter(features, target_boxes, samples.weights),
             samples,
             config.init_steps,
         )
-        modulation = None
+        reference = None
         if self.maximizer is not None:
-            modulation = self.maximizer.predictor.modulation(
-                Features(*(level[0] for level in levels)),
-                boxes.from_center(in_crop[0], crop_size),
+            few = slice(config.overlap.calibrations)  # the untouched sample and the shifted ones
+            reference = self.maximizer.reference(
+                Features(*(level[few] for level in levels)),
+                in_pixels[few],
+                jax.random.key(config.overlap.seed),
             )
         stored = {"features": features, "centers": samples.centers}
         return DiMPState(
@@ -211,7 +194,7 @@ class DiMP(Tracker):
             smallest=size / 10,
             target_filter=result.params,
             rule_state=result.state,
-            modulation=modulation,
+            reference=reference,
             memory=SampleMemory.create(stored, n, config.memory_size),
             frames=jnp.zeros((), jnp.int32),
         )
@@ -242,12 +225,12 @@ class DiMP(Tracker):
             config.localization,
         )
         box = boxes.from_center(self.backbone.grid.to_pixels(location.position), state.size * zoom)
-        if self.maximizer is None or state.modulation is None:
+        if self.maximizer is None or state.reference is None:
             box = boxes.scale(box, 1 + config.scale_rate * (scales[best] - 1))
         else:
             key = jax.random.fold_in(jax.random.key(config.overlap.seed), state.frames)
             only = Features(*(level[0] for level in levels))
-            box = self.maximizer.estimate(state.modulation, only, box, key).box
+            box = self.maximizer.estimate(state.reference, only, box, key).box
 
         found = location.trust != Trust.NOT_FOUND
         center = state.center + jnp.where(found, (boxes.center(box) - middle) / zoom, 0.0)
@@ -310,22 +293,3 @@ class DiMP(Tracker):
 
     def _search_side(self, size: Float[Array, "2"]) -> Float[Array, ""]:
         return self.config.search_factor * jnp.sqrt(size[0] * size[1])
-
-
-def _overlap_loss(
-    maximizer: OverlapMaximizer, support: Features, query: Features, episode: Episode
-) -> Float[Array, ""]:
-    """The loss of the boxes, given the first support frame that shows the target (section 3.6).
-
-    Judged on all frames, support and query equally (paper: on the query); zero if there is no
-    reference.
-    """
-    seen = episode.support_weights > 0
-    first = jnp.argmax(seen)
-    reference = Features(*(level[first] for level in support))
-    modulation = maximizer.predictor.modulation(reference, episode.support_boxes[first])
-    frames = Features(*map(jnp.concatenate, zip(support, query, strict=True)))
-    true_boxes = jnp.concatenate([episode.support_boxes, episode.query_boxes])
-    weights = jnp.concatenate([episode.support_weights, episode.query_weights]) / 2
-    losses = maximizer.loss(modulation, frames, true_boxes, episode.key)
-    return jnp.where(seen[first], losses @ weights, 0.0)
