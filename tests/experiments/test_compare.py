@@ -2,12 +2,16 @@
 
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
+import metaopt
 from experiments import compare
 from experiments.statistics import mean_and_interval
 from tests.experiments import programs
+from tests.tracking_tasks.tiny import Tiny
+from tracking_tasks.trackers import TRACKERS
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +88,16 @@ def test_mean_and_interval_by_students_t():
     mean, half = mean_and_interval([1.0, 2.0, 3.0])
     assert mean == 2.0 and half == pytest.approx(4.302652730 / 3**0.5)
     assert mean_and_interval([1.0])[1] == float("inf")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tracker", TRACKERS)
+def test_every_rule_finishes_in_every_tracker(tracker, tmp_path, monkeypatch):
+    monkeypatch.setattr(compare.common.BackboneFlags, "load", lambda _: Tiny())
+    flags = "--preset=smoke", "--inner_optimizers=all", f"--output_dir={tmp_path}"
+    assert not programs.run(compare, f"--tracker={tracker}", *flags)
+    cells = json.loads((tmp_path / "results.json").read_text())["cells"]
+    assert {cell["inner_optimizer"] for cell in cells} == set(metaopt.optimizers.names())
+    for cell in cells:
+        assert 0 <= cell["auc"] <= 1
+        assert np.isfinite(cell["inner_losses"] + cell["query_losses"]).all()
