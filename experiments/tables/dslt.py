@@ -22,7 +22,7 @@ from tracking_tasks.trackers.dslt import DSLT
 
 _SOURCE = "Lu et al. 2018"
 _SEEDS = {"smoke": 2, "small": 5, "full": 5}
-_VIDEOS = {"smoke": (1, 6), "small": (12, 60), "full": (100, 300)}
+_VIDEOS = {"smoke": (1, 6), "small": (8, 40), "full": (100, 300)}
 _LOSSES = (
     Row("shrinkage", setting="shrinkage"),
     Row("L2", {"auc": 64.2, "precision20": 87.0}, "squared"),

@@ -29,8 +29,9 @@ class DSLTConfig:
         train_steps: steps of the fit in meta-training, and on the first frame of a learned rule
             (here).
         learned_update_steps: steps of a learned rule on a later frame (here).
-        initial_rate: step length from which rules start (here: for features of mean square 1; the
-            paper's 8e-7 and 2e-8 are for those of its trunk).
+        initial_rate: step length from which other rules than the paper's start (here).
+        paper_rate: that of the paper's rule, Adam (here: for features of mean square 1; the paper's
+            8e-7 and 2e-8 are for those of its trunk).
         online_rate: share of the rate of a hand-designed rule after the first frame (paper).
         init_steps: most steps of a hand-designed rule on the first frame (code).
         update_steps: most steps of a hand-designed rule on a later frame (here; code 14).
@@ -41,13 +42,17 @@ class DSLTConfig:
         memory_size: samples of an update, T (paper): the first, and the latest others (code).
         first_share: how much the first of them counts, as a share of all (here; paper 1 / T).
         motion_sigma: of the Gaussian by which the response is multiplied, in target sizes (here;
-            code 0.65).
+            code 0.65). After a frame that was not trusted the target may be anywhere.
         scale_above: response from which the scale is followed (code).
         scales: factors of the search region that are tried (paper).
         scale_penalty: factor on the score of a changed scale (here).
         scale_rate: share of a scale change that is followed (code).
-        least_score: response below which the target counts as lost: the tracker stays and does not
-            learn (here; 0 is the paper's, which learns from every frame).
+        least_score: response below which the target counts as lost: the tracker stays (here; the
+            paper's always moves).
+        least_trusted: share of the usual response below which the tracker does not learn (here; the
+            paper's learns from every frame, also from what hides its target).
+        usual_rate: share of the latest response in the usual one, which starts at what the first
+            fit aims at, 1 - `converged_error`, and follows so that what lasts is learned (here).
         least_inside: share of the box that is kept inside the frame (here).
     """
 
@@ -59,7 +64,8 @@ class DSLTConfig:
     regression: RegressionConfig = RegressionConfig()
     train_steps: int = 5
     learned_update_steps: int = 1
-    initial_rate: float = 4e-3
+    initial_rate: float = 0.04
+    paper_rate: float = 4e-3
     online_rate: float = 0.25
     init_steps: int = 100
     update_steps: int = 5
@@ -75,6 +81,8 @@ class DSLTConfig:
     scale_penalty: float = 0.985
     scale_rate: float = 0.6
     least_score: float = 0.2
+    least_trusted: float = 0.7
+    usual_rate: float = 0.03
     least_inside: float = 0.2
 
     def target_cells(self, size: Float[Array, "2"]) -> Float[Array, "2"]:

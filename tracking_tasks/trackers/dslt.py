@@ -35,6 +35,8 @@ class DSLTState(struct.PyTreeNode):
         rule_state: the state of the inner optimizer.
         memory: samples of the first frame, in slot 0, and of the latest ones: the maps that the
             filters work on, and where the target is in them.
+        usual: moving average of the scores.
+        trusted: whether the latest score was not far below it.
         frames: number of frames since the first.
         init_steps: steps taken on the first frame.
         update_steps: steps taken since, together.
@@ -46,6 +48,8 @@ class DSLTState(struct.PyTreeNode):
     head: RegressionHead
     rule_state: PyTree
     memory: RegressionSamples
+    usual: Float[Array, ""]
+    trusted: Bool[Array, ""]
     frames: Int[Array, ""]
     init_steps: Int[Array, ""]
     update_steps: Int[Array, ""]
@@ -76,12 +80,11 @@ class DSLT(Tracker):
         initial = RegressionHead.create(
             jax.random.key(0), backbone.channels, config.channels, config.filter_size, config.fusion
         )
+        rate = config.paper_rate if rule == cls.default_rule else config.initial_rate
         return cls(
             config=config,
             backbone=backbone,
-            optimizer=metaopt.optimizers.make(
-                rule, initial, steps=config.train_steps, rate=config.initial_rate
-            ),
+            optimizer=metaopt.optimizers.make(rule, initial, steps=config.train_steps, rate=rate),
             initial=initial,
         )
 
@@ -171,6 +174,8 @@ class DSLT(Tracker):
                 .set(config.first_share),
                 samples.target,
             ),
+            usual=jnp.asarray(1 - config.converged_error),
+            trusted=jnp.array(True),
             frames=jnp.zeros((), jnp.int32),
             init_steps=fitted.steps,
             update_steps=jnp.zeros((), jnp.int32),
@@ -192,9 +197,10 @@ class DSLT(Tracker):
 
         middle = jnp.full(2, self.backbone.grid.to_cells(jnp.asarray(config.crop_size / 2)))
         _, height, width = responses.shape
-        likely = responses * labels.elliptic(
+        near = labels.elliptic(
             middle, state.memory.target, height, width, 0.5 / config.motion_sigma**2
         )
+        likely = responses * jnp.where(state.trusted, near, 1.0)
         penalty = jnp.where(scales == 1.0, 1.0, config.scale_penalty)
         best = jnp.argmax(likely.max((1, 2)) * penalty)
         y, x = jnp.unravel_index(jnp.argmax(likely[best]), likely.shape[1:])
@@ -208,8 +214,10 @@ class DSLT(Tracker):
         size = jnp.where(score > config.scale_above, state.size * factor, state.size)
         size = jnp.clip(size, state.smallest, frame.extent.astype(jnp.float32))
         center = boxes.keep_inside(center, size, frame.extent, config.least_inside)
-        state = state.replace(center=center, size=size, frames=state.frames + 1)
-        state = self._learn(state, maps[best], position, found)
+        trusted = found & (score >= config.least_trusted * state.usual)
+        usual = state.usual + config.usual_rate * (score - state.usual)
+        state = state.replace(center=center, size=size, usual=usual, trusted=trusted)
+        state = self._learn(state.replace(frames=state.frames + 1), maps[best], position)
         return state, Prediction(boxes.from_center(center, size), score)
 
     def _learn(
@@ -217,20 +225,19 @@ class DSLT(Tracker):
         state: DSLTState,
         maps: Float[Array, "h w m"],
         position: Float[Array, "2"],
-        found: Bool[Array, ""],
     ) -> DSLTState:
-        """Stores the sample in the place of the oldest but the first, and updates the filters."""
+        """Stores a trusted sample for the oldest but the first, and updates the filters."""
         config, memory = self.config, state.memory
         slot = 1 + (state.frames - 1) % (config.memory_size - 1)
         # Writing the old content back keeps the update in place.
-        keep = lambda new, old: old.at[slot].set(jnp.where(found, new, old[slot]))
+        keep = lambda new, old: old.at[slot].set(jnp.where(state.trusted, new, old[slot]))
         memory = memory.replace(
             features=keep(maps, memory.features), centers=keep(position, memory.centers)
         )
         # The reducers stay as the first frame left them (code): the maps in the memory are theirs.
         given = lambda head, maps: maps
         steps = config.update_steps if self._hand_designed else config.learned_update_steps
-        most_steps = jnp.where(found, steps, 0)
+        most_steps = jnp.where(state.trusted, steps, 0)
         fitted = self._fit(
             self._online_rule(), given, state.head, memory, most_steps, state.rule_state
         )
