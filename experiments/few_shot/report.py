@@ -106,6 +106,8 @@ def _save_curves(
     """Score by number of steps, a dot where each method was trained for."""
     figure = Figure(figsize=(7.5, 4.5), layout="constrained")
     axes = figure.subplots()
+    # What diverges leaves the picture instead of flattening all others.
+    top = 3 * max(1.0, *(summary["score_before"]["mean"] or 0.0 for summary in summaries.values()))
     for index, (name, summary) in enumerate(summaries.items()):
         style = line_style(index)
         by_step = summary["scores_by_step"]
@@ -113,7 +115,10 @@ def _save_curves(
         steps = np.arange(len(means))
         axes.plot(steps, means, label=name, **style)
         color = style["color"]
-        axes.fill_between(steps, means - spread, means + spread, color=color, alpha=0.2, lw=0)
+        shown = means <= top
+        axes.fill_between(
+            steps, means - spread, means + spread, where=shown, color=color, alpha=0.2, lw=0
+        )
         trained = rows[name]["inner_steps"]
         axes.plot(trained, means[trained], "o", color=color)
     axes.set(
@@ -122,9 +127,7 @@ def _save_curves(
         title=heading["title"],
         yscale=task.score_scale,
     )
-    # What diverges leaves the picture instead of flattening all others.
-    starts = [summary["score_before"]["mean"] or 0.0 for summary in summaries.values()]
-    axes.set_ylim(top=min(axes.get_ylim()[1], 3 * max(1.0, *starts)))
+    axes.set_ylim(top=min(axes.get_ylim()[1], top))
     axes.grid(color="0.9")
     axes.set_axisbelow(True)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small", frameon=False)

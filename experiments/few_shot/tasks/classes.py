@@ -63,8 +63,8 @@ class ImageClasses(Task):
         ways: classes of an episode.
         shots: images of each class to fit to.
         queries: images of each class that the fit is judged on.
-        rotations: 4 where a training class turned by a quarter is another class (Santoro et al.
-            2016), else 1.
+        rotations: 4 where a class turned by a quarter is another class, in training and in tests
+            (Santoro et al. 2016, and Finn et al.'s published code), else 1.
         filters: of each block of the network.
     """
 
@@ -121,7 +121,7 @@ class ImageClasses(Task):
         return self.ways
 
     def sample(self, key: Array, *, training: bool) -> Episode:
-        classes, rotations = (self.training, self.rotations) if training else (self.test, 1)
+        classes, rotations = self.training if training else self.test, self.rotations
         choice_key, images_key = jax.random.split(key)
         total = len(classes.count) * rotations
         chosen = jax.random.choice(choice_key, total, (self.ways,), replace=False)

@@ -11,7 +11,7 @@ _TRAINING = range(5)
 
 
 class Digits(ImageClasses):
-    """Handwritten digits of 8x8 pixels (UCI): trained on 0 to 4, also rotated; tested on 5 to 9.
+    """Handwritten digits of 8x8 pixels (UCI), rotated: trained on 0 to 4, tested on 5 to 9.
 
     Needs no network and no files. Three blocks, since the images cannot be halved four times.
     """
