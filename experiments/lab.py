@@ -149,6 +149,11 @@ class Lab:
         """A tracker as it is before meta-training, on the lab's backbone."""
         return TRACKERS[tracker].create(rule, config, self._backbone)
 
+    def shipped(self, name: str) -> Tracker:
+        """The tracker with the weights that are shipped."""
+        path = tracking_tasks.shipped_weights(name)
+        return checkpoints.load(path, name, backbone=self._backbone)[0]
+
     def judge(self, tracker: Tracker, rule: str, videos: Videos, seed: int) -> dict[str, float]:
         """`auc`, `precision20`, `mean_overlap` and `fps` on held-out videos of that seed.
 

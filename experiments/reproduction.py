@@ -145,6 +145,7 @@ def _save_bars(
         )  # fmt: skip
         axes.set_xticks(places, [row.name for row in rows])
         axes.set(ylabel=score.label)
+        axes.margins(y=0.25)  # room for the legend
         axes.grid(color="0.9", axis="y")
         axes.set_axisbelow(True)
         axes.legend(fontsize="small")

@@ -31,7 +31,7 @@ class _Size:
 
 _SIZES = {
     "smoke": _Size((1, 6), (1, 6)),
-    "small": _Size((24, 25), (8, 120)),
+    "small": _Size((40, 25), (12, 240)),
     "full": _Size((100, 100), (50, 300)),
 }
 
@@ -99,10 +99,17 @@ def _measure_parts(lab: Lab, row: Row, seed: int) -> Measurement:
 
 
 def _measure_update(lab: Lab, row: Row, seed: int) -> Measurement:
-    """Table 3: one trained tracker, whose online update is the row."""
+    """Table 3: one tracker, whose online update is the row.
+
+    At the small scale that is the shipped one: a tracker that was trained for minutes loses its
+    target for other reasons. A seed then only draws the videos.
+    """
     outer_loop = TRAININGS[lab.scale]
-    recipe = Recipe("dimp", "steepest_descent", _config(outer_loop), outer_loop)
-    tracker = lab.train(recipe, seed)
+    if lab.scale == "small":
+        tracker = lab.shipped("dimp")
+    else:
+        recipe = Recipe("dimp", "steepest_descent", _config(outer_loop), outer_loop)
+        tracker = lab.train(recipe, seed)
     tracker = tracker.replace(config=dataclasses.replace(tracker.config, update=row.setting))
     count, frames = _SIZES[lab.scale].long
     renderer = dataclasses.replace(outer_loop.renderer, duration=float(frames), **_CHANGING)

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+import tracking_tasks
 from basics.leaves import named_leaves
 from experiments import lab as lab_lib
 from experiments import training
@@ -71,3 +72,10 @@ def test_rows_of_a_seed_are_judged_on_the_same_videos(calls, tmp_path):
     assert scores["auc"] == scores["real_auc"] and 0 < scores["auc"] <= 1
     lab.judge(tracker, "none", VIDEOS, 1)
     assert len(set(calls["render"])) == 2
+
+
+def test_the_shipped_tracker_is_that_of_load(tmp_path):
+    shipped = named_leaves(Lab("smoke", tmp_path).shipped("dimp"))
+    loaded = named_leaves(tracking_tasks.load("dimp").tracker)
+    assert shipped.keys() == loaded.keys()
+    assert all((shipped[name] == leaf).all() for name, leaf in loaded.items())
