@@ -10,6 +10,7 @@ Examples:
     python -m experiments.benchmark --suite=meta_gradient --output_dir=results
     python -m experiments.benchmark --suite=renderer
     python -m experiments.benchmark --suite=evaluation
+    python -m experiments.benchmark --suite=roam
 
 Prints a table. With an output folder it also writes:
     results.json              the table's values, with facts about the machine
@@ -24,7 +25,7 @@ from absl import flags
 
 from basics.figures import save_figure
 from experiments import cli
-from experiments.benchmarks import evaluation, inner_loop, meta_gradient, renderer
+from experiments.benchmarks import evaluation, inner_loop, meta_gradient, renderer, roam
 from experiments.benchmarks.report import Report, document, machine, plot, table
 from tracking_tasks.files import write_atomic
 
@@ -34,6 +35,7 @@ SUITES: dict[str, Callable[[str, int], Report]] = {
     "meta_gradient": meta_gradient.run,
     "renderer": renderer.run,
     "evaluation": evaluation.run,
+    "roam": roam.run,
 }
 
 FLAGS = flags.FlagValues()

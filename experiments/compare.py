@@ -115,6 +115,10 @@ def main(_: Sequence[str]) -> None:
     config = dataclasses.replace(cls.config_type(), **changes)
     backbone = _BACKBONE.load()
     initial = {rule: cls.create(rule, config, backbone) for rule in rules}
+    episode = initial[rules[0]].episode_config
+    preset = dataclasses.replace(
+        preset, training=dataclasses.replace(preset.training, episode=episode)
+    )
     judge = _Judge(preset, real, load_bank(_PHOTOS_DIR.value, "test"))
     bank = load_bank(_PHOTOS_DIR.value, "train")
     finished = []

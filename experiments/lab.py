@@ -14,11 +14,10 @@ from experiments import training
 from models import Backbone
 from tracking_tasks import checkpoints, evaluation
 from tracking_tasks.data import sequences as sequences_lib
-from tracking_tasks.data.episodes import EpisodeConfig
 from tracking_tasks.data.photos import load_bank
 from tracking_tasks.data.rendered import rendered_sequences
 from tracking_tasks.data.renderer import RendererConfig
-from tracking_tasks.trackers import TRACKERS, Tracker
+from tracking_tasks.trackers import TRACKERS, EpisodeConfig, Tracker
 
 HELD_OUT = 2**31 - 1  # no training seed
 

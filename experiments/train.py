@@ -47,6 +47,7 @@ _FINE_TUNE = flags.DEFINE_bool(
     f"Meta-train the backbone too, at {_DEFAULTS.backbone_rate:g} of the rate; many times slower.",
     flag_values=FLAGS,
 )
+_POOLED = ("dimp", "roam")  # trackers that take features in place of images
 _FROZEN = flags.DEFINE_list(
     "frozen",
     [],
@@ -63,7 +64,7 @@ _POOL = flags.DEFINE_integer(
     "pool",
     0,
     "Draw all batches from so many first ones, whose features are kept in the output folder; 0 "
-    "keeps none. Steps are many times faster, but episodes are met again. Only for dimp.",
+    "keeps none. Steps are many times faster, but episodes are met again. Only for dimp and roam.",
     0,
     flag_values=FLAGS,
 )
@@ -99,12 +100,15 @@ def main(_: Sequence[str]) -> None:
         raise InputError(
             f"{folder} holds a run already: pass --resume to go on with it, or another folder"
         )
-    if _POOL.value and (_FINE_TUNE.value or _TRACKER.value != "dimp"):
-        raise InputError("--pool is for --tracker=dimp on a backbone that is not fine-tuned")
+    if _POOL.value and (_FINE_TUNE.value or _TRACKER.value not in _POOLED):
+        names = " or ".join(_POOLED)
+        raise InputError(f"--pool is for --tracker={names} on a backbone that is not fine-tuned")
     cls = TRACKERS[_TRACKER.value]
     rule = _INNER_OPTIMIZER.value or cls.default_rule
+    initial = cls.create(rule, backbone=_BACKBONE.load())
     config = dataclasses.replace(
         _DEFAULTS,
+        episode=initial.episode_config,
         outer_steps=_OUTER_STEPS.value,
         episodes=_EPISODES.value,
         accumulate=_ACCUMULATE.value,
@@ -113,7 +117,6 @@ def main(_: Sequence[str]) -> None:
         save_every=_SAVE_EVERY.value,
         frozen=(*(() if _FINE_TUNE.value else _DEFAULTS.frozen), *_FROZEN.value),
     )
-    initial = cls.create(rule, backbone=_BACKBONE.load())
     if _START_FROM.value:
         initial = checkpoints.start_from(_START_FROM.value, initial)
     for part in _FROZEN.value:

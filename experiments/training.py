@@ -13,11 +13,11 @@ import metaopt
 from basics.leaves import is_part, named_leaves, with_leaves
 from experiments import outer_loop
 from experiments.outer_loop import LoopConfig
-from tracking_tasks.data.episodes import EpisodeConfig, sample_episodes
+from tracking_tasks.data.episodes import sample_episodes
 from tracking_tasks.data.photos import PhotoBank
 from tracking_tasks.data.renderer import RendererConfig
 from tracking_tasks.errors import InputError
-from tracking_tasks.trackers import Episode, Tracker
+from tracking_tasks.trackers import Episode, EpisodeConfig, Tracker
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class TrainingConfig(LoopConfig):
         seed: of the episodes.
         frozen: parts of the tracker that stay as they are, by name: a leaf such as
             "loss.label", or all in a part such as "head".
-        episode: how episodes are cut.
+        episode: how episodes are cut: the `episode_config` of the tracker.
         renderer: how videos look.
     """
 
@@ -131,6 +131,7 @@ def train(
         config.learning_rate,
         config.backbone_rate,
         config.clip,
+        tracker.clip_elements,
         config.accumulate,
     )
     learned = {
@@ -146,7 +147,12 @@ def train(
 
 @functools.cache
 def _transformation(
-    steps: int, rate: float, backbone_rate: float, clip: float, accumulate: int
+    steps: int,
+    rate: float,
+    backbone_rate: float,
+    clip: float,
+    clip_elements: float | None,
+    accumulate: int,
 ) -> optax.GradientTransformation:
     """The outer optimizer; one object per setting, so that `_step` compiles once per setting."""
     updates = max(steps // accumulate, 1)
@@ -154,8 +160,13 @@ def _transformation(
     decay = max(updates, warm_up + 1)
     schedule = optax.warmup_cosine_decay_schedule(0.0, rate, warm_up, decay, rate / 100)
     in_backbone = lambda leaves: {name: is_part(name, ("backbone",)) for name in leaves}
-    slower = optax.masked(optax.scale(backbone_rate), in_backbone)
-    single = optax.chain(optax.clip_by_global_norm(clip), optax.adam(schedule), slower)
+    first = optax.identity() if clip_elements is None else optax.clip(clip_elements)
+    single = optax.chain(
+        first,
+        optax.clip_by_global_norm(clip),
+        optax.adam(schedule),
+        optax.masked(optax.scale(backbone_rate), in_backbone),
+    )
     if accumulate == 1:
         return single
     return optax.MultiSteps(single, accumulate).gradient_transformation()
@@ -169,4 +180,6 @@ def _step(
     episodes: Episode,
 ) -> tuple[metaopt.OuterState, dict[str, jax.Array]]:
     loss = lambda learned, episode: with_leaves(tracker, learned).outer_loss(episode)
-    return metaopt.outer_step(loss, transformation, state, episodes)
+    alone = jax.device_count() == 1 and jax.default_backend() == "cpu"
+    at_once = tracker.episodes_at_once if alone else None
+    return metaopt.outer_step(loss, transformation, state, episodes, at_once)

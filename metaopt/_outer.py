@@ -45,6 +45,7 @@ def outer_step(
     transformation: optax.GradientTransformation,
     state: OuterState,
     episodes: PyTree,
+    at_once: int | None = None,
 ) -> tuple[OuterState, dict[str, Array]]:
     """One step on a batch of episodes; pure, to be jitted by the caller.
 
@@ -56,16 +57,26 @@ def outer_step(
         transformation: the outer optimizer.
         state: from `OuterState.create` or the step before.
         episodes: every leaf has a leading axis of episodes.
+        at_once: so many go through the loss together, by `vmap`, and their gradients are added up:
+            a divisor of the number of episodes. Fewer take less memory, and on one CPU core no more
+            time. By default all, as they must where devices share them.
 
     Returns:
         The new state and the mean metrics, with `outer_loss` and `gradient_norm` among them.
     """
 
-    def mean_loss(params: PyTree) -> tuple[Scalar, dict[str, Array]]:
+    def mean_loss(params: PyTree, episodes: PyTree) -> tuple[Scalar, dict[str, Array]]:
         losses, metrics = jax.vmap(loss, (None, 0))(params, episodes)
-        return losses.mean(), jax.tree.map(lambda metric: metric.mean(0), metrics)
+        return losses.mean(), _mean(metrics)
 
-    (value, metrics), gradient = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
+    outer_gradient = jax.value_and_grad(mean_loss, has_aux=True)
+    if at_once is None:
+        (value, metrics), gradient = outer_gradient(state.params, episodes)
+    else:
+        in_groups = lambda leaf: leaf.reshape(-1, at_once, *leaf.shape[1:])
+        groups = jax.tree.map(in_groups, episodes)
+        parts = jax.lax.map(lambda group: outer_gradient(state.params, group), groups)
+        (value, metrics), gradient = _mean(parts)
     norm = optax.tree.norm(gradient)
     usable = jnp.isfinite(value) & jnp.isfinite(norm)
     updates, optimizer_state = transformation.update(gradient, state.optimizer_state, state.params)
@@ -81,3 +92,7 @@ def outer_step(
         skipped_in_a_row=(state.skipped_in_a_row + 1) * skip,
     )
     return state, {**metrics, "outer_loss": value, "gradient_norm": norm}
+
+
+def _mean(stack: PyTree) -> PyTree:
+    return jax.tree.map(lambda leaf: leaf.mean(0), stack)

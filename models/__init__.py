@@ -2,7 +2,7 @@
 
 from models.backbone import Backbone, Features, Grid
 from models.convolution import convolve
-from models.correlation import correlate, correlate_plain
+from models.correlation import correlate, correlate_all, correlate_plain
 from models.efficientnet import EfficientNetLite0
 from models.errors import WeightsError
 from models.few_shot import FewShotClassifier
@@ -12,6 +12,7 @@ from models.layers import depthwise_conv
 from models.least_squares_head import LeastSquaresHead
 from models.mlp import MLP
 from models.prroi import precise_roi_pool
+from models.resizable_filter import ResizableHead, warp_filters
 from models.resnet import ResNet18, ResNet50
 from models.torch_weights import load_state_dict
 from models.vgg import VGG16
@@ -35,11 +36,14 @@ __all__ = [
     "Modulation",
     "ResNet18",
     "ResNet50",
+    "ResizableHead",
     "WeightsError",
     "convolve",
     "correlate",
+    "correlate_all",
     "correlate_plain",
     "depthwise_conv",
     "load_state_dict",
     "precise_roi_pool",
+    "warp_filters",
 ]

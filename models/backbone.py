@@ -43,9 +43,9 @@ class Grid:
         """Undoes `to_cells`."""
         return cells * STRIDE + self.origin
 
-    def boxes_to_cells(self, boxes: Float[Array, "n 4"]) -> Float[Array, "n 4"]:
+    def boxes_to_cells(self, boxes: Float[Array, "*batch 4"]) -> Float[Array, "*batch 4"]:
         """Boxes x, y, w, h in pixels as such in cells."""
-        return jnp.concatenate([self.to_cells(boxes[:, :2]), boxes[:, 2:] / STRIDE], -1)
+        return jnp.concatenate([self.to_cells(boxes[..., :2]), boxes[..., 2:] / STRIDE], -1)
 
 
 # Three strided convolutions with TensorFlow's "SAME" padding, which puts the odd zero at the end,

@@ -1,6 +1,7 @@
 """Samples of the first frame, seen in other ways (Bhat et al. 2019, section 3.7)."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -66,6 +67,28 @@ def first_frame_samples(
         for source, (dx, dy) in zip(sources, offsets, strict=True)
     ]
     return jnp.stack(samples), offsets.astype(jnp.float32)
+
+
+def stretched_samples(
+    frame: UInt8[Array, "h w 3"],
+    extent: Int[Array, "2"],
+    center: Float[Array, "2"],
+    side: Float[Array, ""],
+    size: int,
+    views: Sequence[tuple[float, float]],
+) -> Float[Array, "n size size 3"]:
+    """The search region with the target stretched (Yang et al., "ROAM", CVPR 2020, section 4).
+
+    Args:
+        frame: RGB.
+        extent: width and height of the picture in it.
+        center: x, y of the target in frame pixels.
+        side: of the search region in frame pixels.
+        size: side of the samples.
+        views: for each sample the factors on the target's width and height.
+    """
+    sides = [side / jnp.array(view) for view in views]
+    return jnp.stack([crops.crop(frame, extent, center, one, size) for one in sides])
 
 
 def drop_channels(

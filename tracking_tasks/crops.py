@@ -17,27 +17,30 @@ def crop(
     frame: UInt8[Array, "h w 3"],
     extent: Int[Array, "2"],
     center: Float[Array, "2"],
-    side: Float[Array, ""],
+    side: Float[Array, ""] | Float[Array, "2"],
     size: int,
 ) -> Float[Array, "size size 3"]:
     """Cuts the square of `side` frame pixels around `center`, resized to `size` x `size`.
+
+    With two sides, the rectangle of that width and height: the picture is stretched.
 
     Args:
         frame: RGB.
         extent: the width and height of the picture within the frame, in pixels.
         center: x, y in frame pixels, continuous (pixel i covers [i, i + 1)).
-        side: side of the square in frame pixels, positive.
+        side: side of the square, or width and height, in frame pixels, positive.
         size: side of the result.
 
     Returns:
         RGB in 0..255.
     """
     samples = size * _SAMPLES_PER_PIXEL
-    offsets = ((jnp.arange(samples) + 0.5) / samples - 0.5) * side
+    offsets = (jnp.arange(samples) + 0.5) / samples - 0.5
+    width, height = jnp.broadcast_to(side, (2,))
     # Rows first: they are contiguous, so this is the cheap way to discard most of the frame.
-    rows = _sample(frame, center[1] + offsets, extent[1], axis=0)
+    rows = _sample(frame, center[1] + offsets * height, extent[1], axis=0)
     rows = rows.reshape(size, _SAMPLES_PER_PIXEL, *rows.shape[1:]).mean(1)
-    columns = _sample(rows, center[0] + offsets, extent[0], axis=1)
+    columns = _sample(rows, center[0] + offsets * width, extent[0], axis=1)
     return columns.reshape(size, size, _SAMPLES_PER_PIXEL, 3).mean(2)
 
 

@@ -87,3 +87,42 @@ class SampleMemory(struct.PyTreeNode):
             weights * (1 - share) / (1 - jnp.minimum(total, share)),
         )
         return jnp.where(total < share, raised, weights)
+
+
+class RecentSamples(struct.PyTreeNode):
+    """The newest samples, equally weighted.
+
+    Attributes:
+        samples: any pytree whose leaves have a leading axis of slots, used as a ring.
+        stored: the number of samples ever stored.
+    """
+
+    samples: PyTree
+    stored: Int[Array, ""]
+
+    @classmethod
+    def create(cls, sample: PyTree, slots: int) -> "RecentSamples":
+        """An empty memory for samples like the given one."""
+        empty = jax.tree.map(lambda leaf: jnp.zeros((slots, *leaf.shape), leaf.dtype), sample)
+        return cls(empty, jnp.zeros((), jnp.int32))
+
+    def store(self, sample: PyTree, enabled: Bool[Array, ""]) -> "RecentSamples":
+        """Stores a sample in the place of the oldest, if `enabled`."""
+        slot = self.stored % self._slots
+        # Writing the old content back keeps the update in place.
+        samples = jax.tree.map(
+            lambda ring, new: ring.at[slot].set(jnp.where(enabled, new, ring[slot])),
+            self.samples,
+            sample,
+        )
+        return RecentSamples(samples, self.stored + enabled)
+
+    def newest(self, count: int) -> PyTree:
+        """`count` samples from the oldest kept on, around again if they are fewer; at least one."""
+        kept = jnp.clip(self.stored, 1, self._slots)
+        chosen = (self.stored - kept + jnp.arange(count) % kept) % self._slots
+        return jax.tree.map(lambda ring: ring[chosen], self.samples)
+
+    @property
+    def _slots(self) -> int:
+        return len(jax.tree.leaves(self.samples)[0])

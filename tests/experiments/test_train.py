@@ -1,6 +1,5 @@
 """The training program: a checkpoint that the other programs take, and its bad input."""
 
-import dataclasses
 import json
 
 import jax
@@ -14,15 +13,16 @@ from tests.experiments.test_training import CONFIG, batches
 from tests.tracking_tasks.test_trackers import SMALL, make, video
 from tracking_tasks import checkpoints
 from tracking_tasks.data import packed
-from tracking_tasks.data.episodes import EpisodeConfig
 from tracking_tasks.data.sequences import Sequence
+from tracking_tasks.trackers import EpisodeConfig
 
 
 @pytest.fixture
 def on_small_episodes(monkeypatch):
     """The program with the episodes and the tracker of the other tests, which are compiled."""
     cut_alike = EpisodeConfig(crop_size=SMALL["dimp"].crop_size, support=2, query=2)
-    monkeypatch.setattr(train, "_DEFAULTS", dataclasses.replace(CONFIG, episode=cut_alike))
+    monkeypatch.setattr(train, "_DEFAULTS", CONFIG)
+    monkeypatch.setattr(train.TRACKERS["dimp"], "episode_config", cut_alike)
     monkeypatch.setattr(training, "rendered_batches", rendered)
     monkeypatch.setattr(training_data, "load_bank", lambda folder, split: _Bank())
     monkeypatch.setattr(train, "TRACKERS", {"dimp": _Small})

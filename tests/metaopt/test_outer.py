@@ -16,10 +16,11 @@ def loss(params, episode):
     return value, {"error": params["x"] - episode["target"]}
 
 
-def test_a_step_follows_the_mean_gradient_and_reports_mean_metrics():
+@pytest.mark.parametrize("at_once", [None, 1, 2])
+def test_a_step_follows_the_mean_gradient_and_reports_mean_metrics(at_once):
     sgd = optax.sgd(0.1)
     state = metaopt.OuterState.create({"x": jnp.asarray(1.0)}, sgd)
-    state, metrics = metaopt.outer_step(loss, sgd, state, EPISODES)
+    state, metrics = metaopt.outer_step(loss, sgd, state, EPISODES, at_once)
     gradient = (1 * (1 - 2) + 3 * (1 - 4)) / 2
     np.testing.assert_allclose(state.params["x"], 1 - 0.1 * gradient, rtol=1e-6)
     np.testing.assert_allclose(metrics["outer_loss"], (0.5 * 1 + 0.5 * 3 * 9) / 2)

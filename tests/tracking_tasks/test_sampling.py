@@ -1,6 +1,7 @@
 """Clips from packed data sets: which frames are drawn, what is cut from them, in which order."""
 
 import collections
+import dataclasses
 import io
 
 import grain
@@ -10,9 +11,10 @@ import pytest
 from PIL import Image
 
 from tracking_tasks.data import packed, sampling
-from tracking_tasks.data.episodes import Clip, EpisodeConfig, cut_episodes
+from tracking_tasks.data.episodes import Clip, cut_episodes
 from tracking_tasks.data.sequences import Sequence
 from tracking_tasks.errors import InputError
+from tracking_tasks.trackers import EpisodeConfig
 
 CONFIG = EpisodeConfig(crop_size=32, support=2, query=2, segment=10.0)
 
@@ -32,6 +34,20 @@ def test_support_comes_from_the_first_half_of_a_segment_and_query_from_the_secon
         starts[int(support[0])] += 1
     # 21 segments; the first support frame is at most 3 frames into one.
     assert min(starts) == 0 and max(starts) == 23 and max(starts.values()) < 400 * 2 / 21
+
+
+def test_a_clip_is_of_frames_in_order_at_equal_distances():
+    config = dataclasses.replace(CONFIG, in_order=True, segment=12.0)
+    seen = np.arange(40) % 2 == 0
+    starts = set()
+    for seed in range(100):
+        chosen = sampling.choose_frames(generator(seed), seen, config)
+        assert seen[chosen].all()
+        np.testing.assert_array_equal(np.diff(chosen), 6)  # every third of those that show it
+        starts.add(int(chosen[0]))
+    assert starts == set(range(0, 18, 2))
+    few = sampling.choose_frames(generator(), np.arange(40) < 3, config)
+    np.testing.assert_array_equal(few, [0, 0, 1, 2])
 
 
 def test_only_frames_that_show_the_target_are_drawn():

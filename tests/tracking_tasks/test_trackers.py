@@ -15,11 +15,15 @@ from tests.tracking_tasks.tiny import Tiny
 from tracking_tasks import checkpoints
 from tracking_tasks.augmentation import AugmentationConfig
 from tracking_tasks.errors import InputError
+from tracking_tasks.resizable import ResizableConfig
+from tracking_tasks.resizable_search import SearchConfig
 from tracking_tasks.trackers import TRACKERS, Episode, Frame
 from tracking_tasks.trackers._dslt_config import DSLTConfig
+from tracking_tasks.trackers._roam_config import ROAMConfig
 from tracking_tasks.trackers.dimp import DiMPConfig
 
-# The box of the largest predicted overlap takes a trained predictor: see test_dimp_variants.py.
+# Boxes of the largest predicted overlap, or regressed, take a trained tracker: see
+# test_dimp_variants.py and test_roam.py.
 SMALL = {
     "dimp": DiMPConfig(
         crop_size=96, memory_size=18, init_steps=2, train_steps=2, box_estimation="scale_search"
@@ -30,6 +34,17 @@ SMALL = {
         filter_size=3,
         first_frame=AugmentationConfig(blurs=(), rotations=(), dropout_copies=0),
         train_steps=2,
+        memory_size=3,
+    ),
+    "roam": ROAMConfig(
+        crop_size=128,
+        model=ResizableConfig(channels=16, filter_size=5, support=5),
+        search=SearchConfig(boxes="scales"),
+        stretches=(1.0,),
+        blocks=2,
+        block=1,
+        update_interval=2,
+        step_samples=2,
         memory_size=3,
     ),
 }
@@ -68,9 +83,9 @@ def frame(image):
     return Frame(jnp.asarray(image), jnp.array(image.shape[1::-1]))
 
 
-def episode(name):
+def episode(name, queries=2):
     crop = SMALL[name].crop_size
-    images, boxes = video(4)
+    images, boxes = video(2 + queries)
     corner = boxes[0, :2].astype(int) + 12 - crop // 2
     padded = [np.pad(image, ((crop, crop), (crop, crop), (0, 0)), "edge") for image in images]
     cut = [
@@ -78,10 +93,10 @@ def episode(name):
         for image in padded
     ]
     local = boxes - np.array([*corner, 0, 0], np.float32)
-    half = jnp.full(2, 0.5)
+    even = lambda n: jnp.full(n, 1 / n)
     return Episode(
-        jnp.asarray(cut[:2]), jnp.asarray(local[:2]), half,
-        jnp.asarray(cut[2:]), jnp.asarray(local[2:]), half, jax.random.key(0),
+        jnp.asarray(cut[:2]), jnp.asarray(local[:2]), even(2),
+        jnp.asarray(cut[2:]), jnp.asarray(local[2:]), even(queries), jax.random.key(0),
     )  # fmt: skip
 
 

@@ -16,8 +16,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
 
-from tracking_tasks.data.episodes import Clip, EpisodeConfig
+from tracking_tasks.data.episodes import Clip
 from tracking_tasks.data.packed import PackedDataset, PackedSequence
+from tracking_tasks.trackers import EpisodeConfig
 
 _DEVIATIONS = 2.0  # of a crop's random scale that a window leaves room for
 _MULTIPLE = 16  # of a window's side in pixels
@@ -88,7 +89,8 @@ def choose_frames(
     Bhat et al. 2019, section 3.6: a segment is `config.segment` frames long, or as long as the
     video if that is shorter, and only frames that show the target are drawn. Where no segment shows
     it in both halves, the support comes from the first half of all frames that show it and the
-    query from the second; a still image is both.
+    query from the second; a still image is both. With `config.in_order`, of the frames that show it
+    a random segment at equal distances.
 
     Args:
         generator: what draws.
@@ -98,6 +100,11 @@ def choose_frames(
     Returns:
         Numbers of frames, in order in either part; a frame repeats only where there are too few.
     """
+    if config.in_order:
+        shown, frames = np.flatnonzero(seen), config.support + config.query
+        span = min(int(config.segment), len(shown))
+        start = generator.integers(len(shown) - span + 1)
+        return shown[start + span * np.arange(frames) // frames]
     half = min(int(config.segment), len(seen)) // 2
     total = np.concatenate([[0], np.cumsum(seen)])
     starts = np.arange(len(seen) - 2 * half + 1)

@@ -1,6 +1,7 @@
 """What every tracker is: an outer loss for meta-training, and two pure functions for tracking."""
 
 import abc
+import dataclasses
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -32,6 +33,49 @@ class Prediction(NamedTuple):
 
     box: Float[Array | np.ndarray, "4"]
     score: Float[Array, ""] | float
+
+
+@dataclasses.dataclass(frozen=True)
+class EpisodeConfig:
+    """How a tracker wants its episodes cut from videos.
+
+    The defaults are those of Bhat et al. 2019 ("paper"), section 3.6, and its published code.
+
+    Attributes:
+        crop_size: side of the crops in pixels.
+        search_factor: side of a crop in square roots of the target's area.
+        support: support frames, from the first half of a segment (paper: 3).
+        query: query frames, from its second half (paper: 3).
+        segment: length of a segment in frames (paper: 60).
+        in_order: instead, support and then query follow each other at equal distances: a clip.
+        views: each support frame is seen in these ways: factors on the target's width and height.
+        support_shift, query_shift: largest displacement of a crop from the target along an axis,
+            in halves of the square root of the target's area (code: 3 and 4.5; here less, since
+            photographs end close to their objects).
+        support_scale, query_scale: standard deviation of the natural logarithm of a random factor
+            on the side of a crop (code: 0.25 and 0.5; here less, as is met in tracking).
+        query_stretch: largest natural logarithm of a random factor on the target's width, and of
+            its inverse on the height.
+        brightness: largest relative change of a frame's brightness (code: 0.2).
+        grayscale: probability that a whole episode is grey (code: 0.05).
+        least_visible: a frame that shows less than this share of the target counts for nothing.
+    """
+
+    crop_size: int = 192
+    search_factor: float = 5.0
+    support: int = 3
+    query: int = 3
+    segment: float = 60.0
+    in_order: bool = False
+    views: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
+    support_shift: float = 2.0
+    query_shift: float = 3.0
+    support_scale: float = 0.15
+    query_scale: float = 0.25
+    query_stretch: float = 0.0
+    brightness: float = 0.2
+    grayscale: float = 0.05
+    least_visible: float = 0.3
 
 
 class Episode(struct.PyTreeNode):
@@ -81,6 +125,10 @@ class Tracker(struct.PyTreeNode):
     name: ClassVar[str]
     config_type: ClassVar[type]
     default_rule: ClassVar[str]
+    # Of the outer loop: the episodes that go through the outer loss together on a CPU, all by
+    # default; and the largest element of the outer gradient, before its norm is clipped.
+    episodes_at_once: ClassVar[int | None] = None
+    clip_elements: ClassVar[float | None] = None
 
     config: Any = struct.field(pytree_node=False)
     backbone: Any
@@ -96,6 +144,11 @@ class Tracker(struct.PyTreeNode):
             config: the tracker's constants; its defaults if not given.
             backbone: a feature extractor; the default one with pretrained weights if not given.
         """
+
+    @property
+    def episode_config(self) -> EpisodeConfig:
+        """The episodes that it is meta-trained on."""
+        return EpisodeConfig(self.config.crop_size, self.config.search_factor)
 
     @abc.abstractmethod
     def adapt(self, episode: Episode, steps: int) -> Adaptation:

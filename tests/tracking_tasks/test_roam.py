@@ -1,0 +1,84 @@
+"""What is ROAM's own: its clips, the truncation of its outer gradient, and its samples."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests.tracking_tasks.test_trackers import SMALL, episode, make
+from tracking_tasks import clips
+from tracking_tasks.data.episodes import Clip, cut_episodes
+from tracking_tasks.memory import RecentSamples
+
+
+def test_a_clip_shows_the_first_frame_stretched_and_then_the_frames_in_order():
+    config = dataclasses.replace(make("roam", "none", stand_in=True).episode_config, crop_size=32)
+    config = dataclasses.replace(
+        config, views=((1.0, 1.0), (1.2, 0.8)), query_shift=0.0, query_scale=0.0, query_stretch=0.0
+    )
+    grey = np.arange(3, dtype=np.uint8) * 50 + 10
+    frames = np.broadcast_to(grey[:, None, None, None], (3, 40, 40, 3))
+    boxes = np.tile(np.float32([10, 12, 8, 8]), (3, 1))
+    clip = Clip(frames, np.full((3, 2), 40), boxes, np.ones(3, np.float32))
+    one = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], clip)
+    cut = cut_episodes(jnp.zeros(1, jnp.uint32), one, dataclasses.replace(config, brightness=0.0))
+    side = 32 / 5  # of the target in the crop
+    sizes = np.outer([1.0, 1.0], [side, side]) * np.array(config.views)
+    np.testing.assert_allclose(cut.support_boxes[0, :, 2:], sizes, rtol=1e-5)
+    centers = cut.support_boxes[..., :2] + cut.support_boxes[..., 2:] / 2
+    np.testing.assert_allclose(centers, 16, rtol=1e-5)
+    np.testing.assert_allclose(cut.query_images.mean((2, 3, 4)), [grey[1:]], rtol=1e-4)
+
+
+def test_a_future_frame_is_shaped_by_what_was_known_before_it():
+    tracker = make("roam", "none", stand_in=True)
+    clip = tracker.clip(episode("roam"))
+    future = clips.random_frames(jax.random.key(0), clip)
+    np.testing.assert_array_equal(future.target[0], clip.first.target)
+    np.testing.assert_array_equal(future.target[1:], clip.blocks.target[:-1])
+    np.testing.assert_array_equal(future.boxes[:, 0], clip.blocks.boxes[:, 0])
+
+
+@pytest.fixture(scope="module")
+def gradients():
+    """The outer loss and its gradient by adjoint."""
+
+    @jax.jit
+    def run(tracker):
+        loss = lambda tracker: tracker.outer_loss(episode("roam"))[0]
+        return jax.value_and_grad(loss)(tracker)
+
+    tracker = make("roam", "learned_rates", stand_in=True)
+    return {
+        adjoint: run(tracker.replace(config=dataclasses.replace(SMALL["roam"], adjoint=adjoint)))
+        for adjoint in ("truncated", "unrolled")
+    }
+
+
+def test_truncation_changes_the_gradient_and_nothing_else(gradients):
+    (loss, truncated), (same, unrolled) = gradients["truncated"], gradients["unrolled"]
+    np.testing.assert_allclose(loss, same, rtol=1e-6)
+    # The first rates act on the second loss through the params alone, which truncation cuts; the
+    # last ones have no update after them.
+    first, last = (
+        jnp.abs(
+            truncated.optimizer.rates.response.filters - unrolled.optimizer.rates.response.filters
+        )[i]
+        for i in (0, 1)
+    )
+    scale = jnp.abs(unrolled.optimizer.rates.response.filters).max()
+    assert first.max() > 1e-3 * scale and last.max() < 1e-5 * scale
+
+
+def test_recent_samples_are_a_ring_read_from_the_oldest_on():
+    memory = RecentSamples.create({"x": jnp.zeros(())}, 3)
+    yes, no = jnp.array(True), jnp.array(False)
+    for value, enabled in ((1.0, yes), (9.0, no), (2.0, yes)):
+        memory = memory.store({"x": jnp.array(value)}, enabled)
+    np.testing.assert_array_equal(memory.newest(5)["x"], [1, 2, 1, 2, 1])
+    for value in (3.0, 4.0):
+        memory = memory.store({"x": jnp.array(value)}, yes)
+    np.testing.assert_array_equal(memory.newest(4)["x"], [2, 3, 4, 2])
+    assert memory.stored == 4

@@ -1,0 +1,99 @@
+"""Episodes that are clips: patches of the first frame, and later frames in blocks (ROAM)."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Float, Key
+
+from models import Features, Grid
+from tracking_tasks.resizable import ResizableModel, ResizableSamples
+from tracking_tasks.trackers._base import Episode
+
+_CROPS_AT_ONCE = 8  # bounds the backbone's memory
+
+
+class ClipSamples(struct.PyTreeNode):
+    """What the backbone saw in a clip.
+
+    Attributes:
+        first: samples of the first frame.
+        blocks: of the later ones, with a leading axis of blocks.
+        key: of the episode.
+    """
+
+    first: ResizableSamples
+    blocks: ResizableSamples
+    key: Key[Array, "*batch"]
+
+
+class Updates(NamedTuple):
+    """What the updates of a clip did.
+
+    Attributes:
+        models: after each update.
+        losses: before each, on what it is fitted to.
+        first_loss: after the first one.
+    """
+
+    models: ResizableModel
+    losses: Float[Array, " blocks"]
+    first_loss: Float[Array, ""]
+
+
+def from_episode(
+    episode: Episode,
+    grid: Grid,
+    features: Callable[[Float[Array, "n s s 3"] | Features], Float[Array, "n h w c"]],
+    shape: Callable[[Float[Array, "*batch 2"]], Float[Array, "*batch 2"]],
+    blocks: int,
+) -> ClipSamples:
+    """The samples of an episode whose query frames are in the order of time.
+
+    Args:
+        episode: its first support image shows the target as it is.
+        grid: of the backbone.
+        features: what is to be seen in crops; called once for each.
+        shape: width and height of the filters' target, in cells, by those of a box.
+        blocks: the number of equal blocks of the query frames.
+    """
+    both = episode.support_images, episode.query_images
+    images = jax.tree.map(lambda *parts: jnp.concatenate(parts), *both)
+    one = lambda image: features(jax.tree.map(lambda leaf: leaf[None], image))[0]
+    maps = jax.lax.map(one, images, batch_size=_CROPS_AT_ONCE)
+    n = len(episode.support_boxes)
+    first = ResizableSamples(
+        maps[:n],
+        grid.boxes_to_cells(episode.support_boxes),
+        episode.support_weights,
+        shape(episode.support_boxes[0, 2:]),
+    )
+    in_blocks = lambda leaf: leaf.reshape(blocks, -1, *leaf.shape[1:])
+    seen = in_blocks((episode.query_weights > 0).astype(jnp.float32))
+    boxes = in_blocks(episode.query_boxes)
+    later = ResizableSamples(
+        in_blocks(maps[n:]),
+        grid.boxes_to_cells(boxes),
+        seen / jnp.maximum(seen.sum(-1, keepdims=True), 1.0),
+        shape(boxes[:, -1, 2:]),
+    )
+    return ClipSamples(first, later, episode.key)
+
+
+def random_frames(key: Array, clip: ClipSamples) -> ResizableSamples:
+    """One frame of each block, shaped by what was known before it: the block before, or the first.
+
+    Yang et al., "ROAM", CVPR 2020, eq. 13.
+    """
+    blocks = clip.blocks
+    count, length = blocks.weights.shape
+    index = jax.random.randint(key, (count,), 0, length)
+    pick = lambda leaf: jax.vmap(lambda block, i: block[i][None])(leaf, index)
+    return ResizableSamples(
+        pick(blocks.features),
+        pick(blocks.boxes),
+        (pick(blocks.weights) > 0).astype(jnp.float32),
+        jnp.concatenate([clip.first.target[None], blocks.target[:-1]]),
+    )
