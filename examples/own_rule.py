@@ -32,7 +32,7 @@ def outer_loss(rule, key):
 
 
 rule = NormalizedMomentum(length=jnp.array(1.0), decay=jnp.array(0.9), momentum=jnp.array(0.5))
-adam = optax.adam(0.01)
+adam = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(0.01))
 state = metaopt.OuterState.create(rule, adam)
 step = jax.jit(lambda state, keys: metaopt.outer_step(outer_loss, adam, state, keys))
 for index in range(300):

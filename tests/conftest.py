@@ -12,8 +12,9 @@ import jax
 import jaxtyping
 import pytest
 
-# Every annotation of the three libraries is checked at call time, in the tests only.
-jaxtyping.install_import_hook(["metaopt", "models", "tracking_tasks"], "beartype.beartype")
+# Every annotation of the libraries is checked at call time, in the tests only.
+_LIBRARIES = ["basics", "metaopt", "models", "tracking_tasks"]
+jaxtyping.install_import_hook(_LIBRARIES, "beartype.beartype")
 
 _CACHE = pathlib.Path(tempfile.gettempdir()) / "metaopt-test-compilation-cache"
 jax.config.update("jax_compilation_cache_dir", str(_CACHE))
