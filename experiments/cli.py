@@ -15,7 +15,12 @@ Main = Callable[[Sequence[str]], None]
 _HELP = ("--help", "-help", "--helpfull", "--helpshort", "-h")
 
 
-def run(main: Main, flag_values: flags.FlagValues, argv: Sequence[str] | None = None) -> NoReturn:
+def run(
+    main: Main,
+    flag_values: flags.FlagValues,
+    argv: Sequence[str] | None = None,
+    positional: str | None = None,
+) -> NoReturn:
     """Parses the flags, calls `main([program])`, and exits.
 
     What a user can put right (an InputError, a file the system refuses) ends as one line on
@@ -23,14 +28,16 @@ def run(main: Main, flag_values: flags.FlagValues, argv: Sequence[str] | None = 
     is a defect of ours and keeps its traceback.
 
     Args:
-        main: The program. It takes no arguments beside its flags.
+        main: The program.
         flag_values: Where the program defined its flags. One registry a program lets programs that
             share names of flags be imported together.
         argv: The command line with the program's name first; sys.argv by default.
+        positional: Name of the one argument that the program takes beside its flags, which `main`
+            gets behind its own name; by default it takes none.
     """
 
     def parse(arguments: Sequence[str]) -> Sequence[str]:
-        return _parse(main, flag_values, arguments)
+        return _parse(main, flag_values, arguments, positional)
 
     def guarded(remaining: Sequence[str]) -> None:
         try:
@@ -50,7 +57,12 @@ def require_folder(path: pathlib.Path) -> None:
             raise InputError(f"{part} is a file: give a folder to write to")
 
 
-def _parse(main: Main, flag_values: flags.FlagValues, arguments: Sequence[str]) -> Sequence[str]:
+def _parse(
+    main: Main,
+    flag_values: flags.FlagValues,
+    arguments: Sequence[str],
+    positional: str | None,
+) -> Sequence[str]:
     if any(argument in _HELP for argument in arguments[1:]):
         print(sys.modules[main.__module__].__doc__)
         print(_describe(flag_values))
@@ -61,8 +73,11 @@ def _parse(main: Main, flag_values: flags.FlagValues, arguments: Sequence[str]) 
     except flags.Error as error:
         _fail(error, status=2)
     flags.FLAGS.mark_as_parsed()  # absl reads its own flags from there
-    if len(remaining) > 1:
-        _fail(f"unexpected argument {remaining[1]!r}: write values as --flag=value", status=2)
+    if positional and len(remaining) < 2:
+        _fail(f"{positional} is missing; --help shows examples", status=2)
+    unexpected = remaining[2 if positional else 1 :]
+    if unexpected:
+        _fail(f"unexpected argument {unexpected[0]!r}: write values as --flag=value", status=2)
     return remaining
 
 

@@ -20,7 +20,6 @@ def write(
     folder: pathlib.Path,
     heading: Mapping[str, Any],
     cells: Sequence[Mapping[str, Any]],
-    initial_functions: Mapping[str, tuple[Any, Any]],
 ) -> None:
     """Writes the plots and the table, and `results.json` last."""
     rules = list(dict.fromkeys(cell["inner_optimizer"] for cell in cells))
@@ -31,9 +30,9 @@ def write(
     curves = {rule: _mean(by_rule[rule], "success_curve") for rule in rules}
     title = f"{heading['tracker']} on held-out rendered videos, mean over seeds"
     plots.save_success_plot(folder / "success.png", curves, title)
-    _save_losses(folder / "inner_loss.png", by_rule, heading["config"]["tracker"]["train_steps"])
-    if initial_functions:
-        _save_learned_functions(folder / "learned_functions.png", by_rule, initial_functions)
+    _save_losses(folder / "inner_loss.png", by_rule, heading["tracker_config"]["train_steps"])
+    if cells[0]["learned_functions"]:
+        _save_learned_functions(folder / "learned_functions.png", by_rule)
     write_atomic(folder / "table.txt", table(summary, reference, len(by_rule[reference])) + "\n")
     document = {**heading, "reference": reference, "summary": summary, "cells": list(cells)}
     write_atomic(folder / "results.json", json.dumps(document, indent=1) + "\n")
@@ -73,7 +72,7 @@ def _summarize(
 def _differences(cells: Any, reference: Any, score: Callable[[Any], float]) -> list[float]:
     """Differences to the reference rule at equal seeds, where episodes are the same."""
     by_seed = {cell["seed"]: score(cell) for cell in reference}
-    return [score(cell) - by_seed[cell["seed"]] for cell in cells]
+    return [score(cell) - by_seed[cell["seed"]] for cell in cells if cell["seed"] in by_seed]
 
 
 def _mean(cells: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
@@ -107,18 +106,18 @@ def _save_losses(
 
 
 def _save_learned_functions(
-    path: pathlib.Path,
-    by_rule: Mapping[str, Sequence[Mapping[str, Any]]],
-    initial: Mapping[str, tuple[Any, Any]],
+    path: pathlib.Path, by_rule: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> None:
     """What each rule's loss became (mean over seeds), and where it started, dotted."""
+    any_cell = next(iter(by_rule.values()))[0]
+    initial = any_cell["learned_functions"]
     figure = Figure(figsize=(4 * len(initial), 3.6), layout="constrained")
     rows = figure.subplots(1, len(initial), squeeze=False)[0]
-    for axes, (name, (x, y)) in zip(rows, initial.items(), strict=True):
+    for axes, (name, function) in zip(rows, initial.items(), strict=True):
         for index, (rule, cells) in enumerate(by_rule.items()):
-            learned = np.mean([cell["learned_functions"][name] for cell in cells], axis=0)
-            axes.plot(x, learned, label=rule, **line_style(index))
-        axes.plot(x, y, "k:", label="initial")
+            learned = [cell["learned_functions"][name]["learned"] for cell in cells]
+            axes.plot(function["x"], np.mean(learned, axis=0), label=rule, **line_style(index))
+        axes.plot(function["x"], function["initial"], "k:", label="initial")
         axes.set(title=name, xlabel="distance to the target's centre (cells)")
         axes.grid(color="0.9")
     rows[0].legend(fontsize="small")

@@ -9,7 +9,6 @@ import typing
 from typing import Any, Generic, TypeVar
 
 from absl import flags
-from beartype.door import is_bearable
 
 Config = TypeVar("Config")
 _ATTRIBUTE = re.compile(r"^(\w[\w, ]*): (.*)$")
@@ -41,6 +40,12 @@ class ConfigFlags(Generic[Config]):
                 meaning = meanings.get(field.name, "")
                 holder = flags.DEFINE(parser, name, value, meaning, registry, _Repr())
                 self._leaves[field.name] = holder
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What the command line gives, by the name of the flag."""
+        given = {leaf.name: leaf.value for leaf in self._leaves.values() if leaf.present}
+        return given | {k: v for part in self._parts.values() for k, v in part.given.items()}
 
     def apply(self, config: Config) -> Config:
         """The config with the values that the command line gives."""
@@ -82,7 +87,7 @@ class _Literal(flags.ArgumentParser[Any]):
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             literal = argument
         for candidate in (literal, _with_floats(literal), argument):
-            if is_bearable(candidate, self._hint):
+            if _is(candidate, self._hint):
                 return candidate
         raise ValueError(f"must be {_describe(self._hint)}, not {argument!r}")
 
@@ -95,6 +100,22 @@ class _Repr(flags.ArgumentSerializer[Any]):
 
     def serialize(self, value: Any) -> str:
         return value if isinstance(value, str) else repr(value)
+
+
+def _is(value: Any, hint: Any) -> bool:
+    """Whether a value is of a type that configs have: plain, Literal, a union, or a tuple."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return value in arguments
+    if origin in (typing.Union, types.UnionType):
+        return any(_is(value, argument) for argument in arguments)
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        if arguments[-1] is Ellipsis:
+            return all(_is(item, arguments[0]) for item in value)
+        return len(value) == len(arguments) and all(map(_is, value, arguments))
+    return type(value) is hint
 
 
 def _with_floats(value: Any) -> Any:

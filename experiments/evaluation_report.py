@@ -42,7 +42,7 @@ def report(
 
 
 def save(
-    folder: pathlib.Path, heading: Mapping[str, str], results: Results, found: Mapping[str, Any]
+    folder: pathlib.Path, heading: Mapping[str, Any], results: Results, found: Mapping[str, Any]
 ) -> None:
     """Writes the plots and, when those are complete, `results.json`."""
     label = f"{heading['tracker']}, {heading['inner_optimizer']}"

@@ -75,13 +75,13 @@ class Ranking(NamedTuple):
             (Nemenyi's test).
         groups: largest runs of methods, in the order of `ranks`, none of which differs from
             another by as much.
-        friedman_p: of the test that all are equal; NaN for fewer than three.
+        friedman_p: of the test that all are equal; None for fewer than three.
     """
 
     ranks: dict[str, float]
     critical_difference: float
     groups: list[list[str]]
-    friedman_p: float
+    friedman_p: float | None
 
 
 def rank(scores: Mapping[str, Scores]) -> Ranking:
@@ -97,7 +97,7 @@ def rank(scores: Mapping[str, Scores]) -> Ranking:
     k, n = means.shape
     quantile = stats.studentized_range.ppf(1 - _LEVEL, k, np.inf) / np.sqrt(2)
     difference = float(quantile * np.sqrt(k * (k + 1) / (6 * n)))
-    p = float(stats.friedmanchisquare(*means).pvalue) if k > 2 else float("nan")
+    p = float(stats.friedmanchisquare(*means).pvalue) if k > 2 else None
     sorted_ranks = {names[i]: float(ranks[i]) for i in order}
     return Ranking(sorted_ranks, difference, _groups(sorted_ranks, difference), p)
 

@@ -17,6 +17,7 @@ Writes to the output folder:
     <table>/table.txt         the table that is printed at the end
     <table>/scores.png        our bars beside the paper's; other plots where a table has them
     <table>/cells/, trained/  finished cells and trained trackers, which --resume does not do again
+    summary.txt, summary.json every ordering of every table: holds, does not hold, undecided
     setup.json                what the folder was made with; --resume must be given the same
 """
 
@@ -79,10 +80,10 @@ def main(_: Sequence[str]) -> None:
     _claim(folder, chosen)
     seeds = {table.name: _SEEDS.value or table.seeds[_SCALE.value] for table in chosen}
     with tqdm(total=sum(seeds[t.name] * len(t.rows) for t in chosen), unit="cell") as bar:
-        for table in chosen:
-            run(table, lab, seeds[table.name], folder / table.name, bar)
+        documents = [run(t, lab, seeds[t.name], folder / t.name, bar) for t in chosen]
     for table in chosen:
         print((folder / table.name / "table.txt").read_text())
+    print(reproduction.write_summary(folder, documents))
     print(f"written to {folder}")
 
 

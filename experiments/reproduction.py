@@ -14,6 +14,8 @@ from experiments.paper_table import Curve, Ordering, Score, Table
 from experiments.statistics import mean_and_interval, show, summarize
 from tracking_tasks.files import write_atomic
 
+_WORDS = {True: "holds", False: "does not hold", None: "undecided"}
+
 Cells = Mapping[str, Sequence[Mapping[str, Any]]]  # by row, in the order of the seeds
 
 
@@ -49,6 +51,30 @@ def write(
     write_atomic(folder / "table.txt", text(table, scores, document) + "\n")
     write_atomic(folder / "results.json", json.dumps(document, indent=1) + "\n")
     return document
+
+
+def write_summary(folder: pathlib.Path, documents: Sequence[Mapping[str, Any]]) -> str:
+    """Writes `summary.txt` and `summary.json`: every ordering of every table; returns the text.
+
+    Args:
+        folder: where to.
+        documents: what `write` returned of each table.
+    """
+    orderings = [{"table": d["table"], **order} for d in documents for order in d["orderings"]]
+    counts = {word: 0 for word in _WORDS.values()}
+    lines = []
+    for order in orderings:
+        word = _WORDS[order["holds"]]
+        counts[word] += 1
+        lines.append(
+            f"{order['table']:16}  {word:13}  {order['better']} better than {order['worse']}, "
+            f"{order['score']}: by {show(order['difference'], 2)}"
+        )
+    total = ", ".join(f"{count} {word}" for word, count in counts.items())
+    text = "\n".join([f"The papers' orderings: {total}", *lines])
+    write_atomic(folder / "summary.json", json.dumps({"counts": counts, "orderings": orderings}))
+    write_atomic(folder / "summary.txt", text + "\n")
+    return text
 
 
 def verdict(cells: Cells, ordering: Ordering, score: Score) -> dict[str, Any]:
@@ -87,12 +113,11 @@ def text(table: Table, scores: Sequence[Score], document: Mapping[str, Any]) -> 
                 "-" if ours is None else show(ours, 2),
             ]
         lines.append("  ".join([f"{row.name:{width}}", *map(str.rjust, texts, widths)]))
-    words = {True: "holds", False: "does not hold", None: "undecided"}
     labels = {score.name: score.label for score in scores}
     for order in document["orderings"]:
         lines.append(
             f"{order['better']} better than {order['worse']}, {labels[order['score']]}: "
-            f"by {show(order['difference'], 2)}: {words[order['holds']]}"
+            f"by {show(order['difference'], 2)}: {_WORDS[order['holds']]}"
         )
     lines.append(
         f"Mean and 95 % interval over {document['seeds']} seed(s), scale {document['scale']}; "

@@ -41,6 +41,7 @@ _TRACKER = common.tracker_flag(FLAGS)
 _INNER_OPTIMIZER = common.inner_optimizer_flag(FLAGS)
 _DATA = training_data.TrainingData(FLAGS)
 _BACKBONE = common.BackboneFlags(FLAGS)
+_CONSTANTS = common.Constants(FLAGS)
 _FINE_TUNE = flags.DEFINE_bool(
     "fine_tune",
     False,
@@ -105,7 +106,9 @@ def main(_: Sequence[str]) -> None:
         raise InputError(f"--pool is for --tracker={names} on a backbone that is not fine-tuned")
     cls = TRACKERS[_TRACKER.value]
     rule = _INNER_OPTIMIZER.value or cls.default_rule
-    initial = cls.create(rule, backbone=_BACKBONE.load())
+    _CONSTANTS.require_of([cls.name])
+    constants = _CONSTANTS.apply(cls.name, cls.config_type())
+    initial = cls.create(rule, constants, _BACKBONE.load())
     config = dataclasses.replace(
         _DEFAULTS,
         episode=initial.episode_config,

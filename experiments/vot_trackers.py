@@ -26,7 +26,7 @@ from tracking_tasks.adapters import vot
 from tracking_tasks.errors import InputError
 
 FLAGS = flags.FlagValues()
-_TRACKER = common.LoadedTracker(FLAGS)
+_TRACKER = common.LoadedTracker(FLAGS, constants=False)
 _OUTPUT = flags.DEFINE_string(
     "output", None, "The file to write: trackers.ini.", required=True, flag_values=FLAGS
 )

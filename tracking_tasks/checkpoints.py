@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -58,6 +59,7 @@ def load(
     name: str,
     rule: str | None = None,
     backbone: Any = None,
+    change: Callable[[Any], Any] | None = None,
 ) -> tuple[Tracker, str]:
     """Reads a tracker and the name of its inner optimizer.
 
@@ -67,9 +69,11 @@ def load(
         rule: if this differs from the rule in the file, that rule's untrained meta-parameters are
             taken and everything else from the file.
         backbone: as for `Tracker.create`.
+        change: makes other constants of those in the file.
 
     Raises:
-        InputError: if the file is missing, damaged, or of another tracker or backbone.
+        InputError: if the file is missing, damaged, of another tracker or backbone, or does not
+            fit the changed constants.
     """
     metadata = read_metadata(path)
     if metadata["tracker"] != name:
@@ -84,7 +88,7 @@ def load(
         config = _restore(cls.config_type, json.loads(metadata["config"]))
     except (TypeError, ValueError) as error:
         raise InputError(f"checkpoint {path}: its config is unreadable ({error}).") from error
-    tracker = cls.create(rule, config, backbone)
+    tracker = cls.create(rule, change(config) if change else config, backbone)
     trained_on, given = metadata.get("backbone"), getattr(tracker.backbone, "name", "")
     if trained_on and given and given != trained_on:
         raise InputError(

@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -102,6 +102,7 @@ def load(
     *,
     backbone: Any = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    change: Callable[[Any], Any] | None = None,
 ) -> OnlineTracker:
     """Makes a tracker ready for use.
 
@@ -111,6 +112,8 @@ def load(
             checkpoint's runs with its untrained meta-parameters.
         backbone: a feature extractor; EfficientNet-Lite0 with ImageNet weights by default.
         checkpoint: a file that `experiments.train` wrote; the shipped weights by default.
+        change: makes other constants of those in the checkpoint, for example
+            `lambda config: dataclasses.replace(config, memory_size=100)`.
 
     Raises:
         InputError: if a name is unknown or the checkpoint cannot be used.
@@ -123,7 +126,7 @@ def load(
             f"unknown inner optimizer {inner_optimizer!r}; known are {', '.join(rules)}."
         )
     path = checkpoint or shipped_weights(name)
-    return OnlineTracker(*checkpoints.load(path, name, inner_optimizer, backbone))
+    return OnlineTracker(*checkpoints.load(path, name, inner_optimizer, backbone, change))
 
 
 def shipped_weights(name: str) -> pathlib.Path:

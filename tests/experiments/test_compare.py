@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 import metaopt
-from experiments import compare
+from experiments import compare, matrix
 from experiments.statistics import mean_and_interval
+from models import EfficientNetLite0
 from tests.experiments import programs
 from tests.tracking_tasks.tiny import Tiny
 from tracking_tasks.trackers import TRACKERS
@@ -32,7 +33,7 @@ def test_results_hold_every_cell_and_finite_means(finished):
             assert results["summary"][rule][score]["mean"] == pytest.approx(sum(values) / 2)
             assert results["summary"][rule][score]["interval"] is not None
     assert results["summary"]["steepest_descent"]["auc_difference"]["mean"] == 0
-    steps = results["config"]["adaptation_steps"]
+    steps = results["configuration"]["sizes"]["adaptation_steps"]
     assert all(len(cell["query_losses"]) == steps + 1 for cell in results["cells"])
 
 
@@ -59,7 +60,7 @@ def test_the_table_names_every_rule(finished):
 
 def test_resume_redoes_nothing_and_gives_the_same_results(finished, monkeypatch):
     before = (finished / "results.json").read_text()
-    monkeypatch.setattr(compare.training, "train", None)  # would fail if it were called
+    monkeypatch.setattr(matrix.training, "train", None)  # would fail if it were called
     programs.run(
         compare, "--preset=smoke", "--seeds=2", f"--output_dir={finished}", "--resume"
     )  # fmt: skip
@@ -93,7 +94,7 @@ def test_mean_and_interval_by_students_t():
 @pytest.mark.slow
 @pytest.mark.parametrize("tracker", TRACKERS)
 def test_every_rule_finishes_in_every_tracker(tracker, tmp_path, monkeypatch):
-    monkeypatch.setattr(compare.common.BackboneFlags, "load", lambda _: Tiny())
+    monkeypatch.setattr(EfficientNetLite0, "pretrained", lambda *_: Tiny())
     flags = "--preset=smoke", "--inner_optimizers=all", f"--output_dir={tmp_path}"
     assert not programs.run(compare, f"--tracker={tracker}", *flags)
     cells = json.loads((tmp_path / "results.json").read_text())["cells"]

@@ -43,7 +43,8 @@ def loaded(monkeypatch):
 def test_results_of_a_perfect_tracker(dataset, loaded, tmp_path, capsys):
     out = tmp_path / "out"
     assert run(evaluate, f"--dataset_dir={dataset}", f"--output_dir={out}") == 0
-    assert loaded == [("dimp", {"inner_optimizer": None, "checkpoint": None})]
+    ((name, options),) = loaded
+    assert (name, options["inner_optimizer"], options["checkpoint"]) == ("dimp", None, None)
     results = json.loads((out / "results.json").read_text())
     assert list(results) == [
         *("tracker", "inner_optimizer", "protocol", "auc", "precision20", "success50"),
@@ -81,7 +82,9 @@ def test_chosen_sequences_rule_and_checkpoint(dataset, loaded, tmp_path):
         f"--checkpoint={weights}",
     )
     assert status == 0
-    assert loaded == [("dimp", {"inner_optimizer": "adam", "checkpoint": str(weights)})]
+    ((name, options),) = loaded
+    given = name, options["inner_optimizer"], options["checkpoint"]
+    assert given == ("dimp", "adam", str(weights))
     assert [path.name for path in (tmp_path / "out" / "boxes").iterdir()] == ["Cup.txt"]
     ran = json.loads((tmp_path / "out" / "run.json").read_text())
     assert ran["checkpoint"] == hashlib.sha256(b"numbers").hexdigest()
@@ -121,7 +124,7 @@ def nothing(dataset):
             "--dataset_format=kcf: value should be one of <otb",
             2,
         ),
-        (nothing, ["--tracker=kcf"], "--tracker=kcf: value should be one of <dimp>", 2),
+        (nothing, ["--tracker=kcf"], "--tracker=kcf: value should be one of <dimp", 2),
         (nothing, ["--dataset_dir=missing"], "missing is not a folder", 1),
         (nothing, ["--trakcer=dimp"], "Did you mean: tracker", 2),
         (nothing, ["extra"], "unexpected argument 'extra'", 2),

@@ -76,6 +76,15 @@ def test_the_text_shows_both_columns_and_the_verdicts(finished):
     assert lines[5].endswith("by 20.00 +- 24.84: undecided")
 
 
+def test_the_summary_has_every_ordering(finished):
+    summary = json.loads((finished.parent / "summary.json").read_text())
+    assert summary["counts"] == {"holds": 0, "does not hold": 0, "undecided": 3}
+    assert [order["table"] for order in summary["orderings"]] == ["made_up"] * 3
+    lines = (finished.parent / "summary.txt").read_text().splitlines()
+    assert lines[0] == "The papers' orderings: 0 holds, 0 does not hold, 3 undecided"
+    assert lines[1].split()[:6] == ["made_up", "undecided", "+b", "better", "than", "a,"]
+
+
 @pytest.mark.parametrize("name", ["scores", "loss", "counts"])
 def test_plots_are_pictures(finished, name):
     with Image.open(finished / f"{name}.png") as picture:

@@ -1,0 +1,66 @@
+"""Short clips with the boxes of several rules on the same video, as animated WebP."""
+
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from matplotlib.colors import to_rgb
+from PIL import Image, ImageDraw
+
+_SCALE = 2  # of the rendered frames, so that thin boxes are seen
+_MILLISECONDS = 120  # a frame
+
+
+def encode(
+    frames: Sequence[UInt8[np.ndarray, "h w 3"]], milliseconds: int = _MILLISECONDS
+) -> bytes:
+    """Frames as an animated WebP that repeats."""
+    first, *others = [Image.fromarray(frame) for frame in frames]
+    buffer = io.BytesIO()
+    first.save(
+        buffer, "WEBP", save_all=True, append_images=others, duration=_MILLISECONDS, loop=0,
+        quality=70,
+    )  # fmt: skip
+    return buffer.getvalue()
+
+
+def decode(data: bytes) -> list[UInt8[np.ndarray, "h w 3"]]:
+    """The frames of an animated WebP.
+
+    Raises:
+        OSError: it is damaged.
+    """
+    image = Image.open(io.BytesIO(data))
+    frames = []
+    for index in range(getattr(image, "n_frames", 1)):
+        image.seek(index)
+        frames.append(np.asarray(image.convert("RGB")))
+    return frames
+
+
+def draw(
+    frames: Sequence[UInt8[np.ndarray, "h w 3"]],
+    boxes: Mapping[str, Float[np.ndarray, "frames 4"]],
+    colors: Mapping[str, str],
+) -> bytes:
+    """An animated WebP of the frames with a box of each rule in its colour.
+
+    Args:
+        frames: RGB.
+        boxes: x, y, width, height in pixels, by the rule; without a width where there is none.
+        colors: of matplotlib, by the rule.
+    """
+    drawn = []
+    for index, frame in enumerate(frames):
+        height, width = frame.shape[:2]
+        canvas = Image.fromarray(frame).resize((_SCALE * width, _SCALE * height))
+        drawing = ImageDraw.Draw(canvas)
+        for rule, track in boxes.items():
+            if not (track[index][2:] > 0).all():
+                continue
+            x, y, w, h = (_SCALE * float(value) for value in track[index])
+            color = tuple(round(255 * part) for part in to_rgb(colors[rule]))
+            drawing.rectangle((x, y, x + max(w, 1), y + max(h, 1)), outline=color, width=2)
+        drawn.append(np.asarray(canvas))
+    return encode(drawn)

@@ -1,0 +1,53 @@
+r"""Runs every tracker with every inner optimizer on equal terms: the whole matrix.
+
+Each cell is one tracker with one rule, meta-trained with one seed on rendered videos and judged on
+held-out ones, as in experiments.compare. Cells that fail are reported and do not stop the others.
+
+Examples:
+    python -m experiments.sweep --preset=smoke
+    python -m experiments.sweep --trackers=dimp,roam --inner_optimizers=all --seeds=3 --workers=2
+    python -m experiments.sweep --budget=inner_flops --dataset_dir=OTB100 --output_dir=runs/otb
+    python -m experiments.sweep --flagfile=runs/sweep/flags.txt --resume
+    python -m experiments.report runs/sweep
+
+Writes to the output folder:
+    results.json              every cell; for each tracker and rule the mean with its 95 % interval
+                              over seeds and sequences (bootstrap), for each tracker paired tests
+                              between its rules and their critical-difference ranking
+    table.txt                 the matrix that is printed at the end
+    matrix.png                the same as a heat map
+    <tracker>/cells/          finished cells, which --resume does not do again
+    <tracker>/checkpoints/    the trained trackers
+    <tracker>/training/       metrics as JSON lines and TensorBoard events, and states to go on from
+    run.json, flags.txt       the whole configuration; --flagfile=flags.txt runs it again
+"""
+
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+from experiments import cli, matrix, sweep_results
+from experiments.matrix_flags import MatrixFlags
+from tracking_tasks.trackers import TRACKERS
+
+FLAGS = flags.FlagValues()
+_TRACKERS = flags.DEFINE_list(
+    "trackers", "all", f"Of: {', '.join(sorted(TRACKERS))}; or all.", flag_values=FLAGS
+)
+_MATRIX = MatrixFlags(FLAGS, "all", "runs/sweep")
+
+
+def main(_: Sequence[str]) -> None:
+    """Runs the program."""
+    heading, cells, failures = _MATRIX.run(matrix.trackers(_TRACKERS.value))
+    if cells:
+        sweep_results.write(_MATRIX.folder, heading, cells, failures)
+        print((_MATRIX.folder / "table.txt").read_text())
+        print(f"written to {_MATRIX.folder}")
+    if failures:
+        sys.exit(f"error: {len(failures)} cell(s) failed, see above; --resume tries them again")
+
+
+if __name__ == "__main__":
+    cli.run(main, FLAGS)

@@ -1,0 +1,123 @@
+import base64
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+from experiments import cli, report, sweep_results
+from experiments.report_page import clips
+
+RULES = ("learned_rates", "steepest_descent")
+
+
+def cell(tracker, rule, seed):
+    random = np.random.default_rng(seed)
+    auc = 0.5 + 0.1 * RULES.index(rule) + random.random(5) / 10
+    return {
+        "tracker": tracker,
+        "inner_optimizer": rule,
+        "seed": seed,
+        "auc": auc.mean(),
+        "precision20": 0.8,
+        "query_loss": 0.1,
+        "update_ms": 2.0 + random.random(),
+        "train_steps": 3,
+        "sequences": {f"video-{i}": {"auc": value} for i, value in enumerate(auc)},
+        "boxes": [[10.0, 12.0, 20.0, 15.0]] * 3,
+        "true_boxes": [[2.0, 30.0, 8.0, 8.0], [0.0] * 4, [2.0, 30.0, 8.0, 8.0]],
+        "success_curve": np.linspace(1, 0, 21).tolist(),
+        "inner_losses": (1 / np.arange(1, 7)).tolist(),
+        "query_losses": (2 / np.arange(1, 7)).tolist(),
+        "rates": np.linspace(-0.01, 0.1, 41).tolist() if rule == "learned_rates" else None,
+        "learned_functions": {"mask": {"x": [0, 1], "initial": [1, 0], "learned": [0.9, 0.1]}}
+        if tracker == "dimp"
+        else {},
+    }
+
+
+def make(folder, seeds=2):
+    heading = {
+        "configuration": {"preset": "smoke", "trackers": {"dimp": {"crop_size": 64}}},
+        "fairness": "equal <everything>",
+        "versions": {"jax": "0.10", "platform": "cpu", "revision": None},
+    }
+    cells = [cell(t, r, s) for t in ("dimp", "roam") for s in range(seeds) for r in RULES]
+    sweep_results.write(folder, heading, cells, {"dslt, adam, seed 0": "Traceback: <boom>"})
+    frames = [np.full((48, 64, 3), 60 * index, np.uint8) for index in range(3)]
+    (folder / "video.webp").write_bytes(clips.encode(frames))
+
+
+def run(*arguments):
+    try:
+        cli.run(report.main, report.FLAGS, ["program", *arguments], positional="RESULTS_DIR")
+    except SystemExit as exit:
+        return exit.code or 0
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sweep")
+    make(folder)
+    assert run(str(folder)) == 0
+    return (folder / "report.html").read_text()
+
+
+def test_nothing_is_loaded_from_elsewhere(text):
+    assert re.findall(r'(?:src|href)="(?!data:|#)[^"]*"', text) == []
+    assert "@import" not in text and "url(http" not in text
+
+
+def test_every_figure_is_well_formed_and_follows_the_page(text):
+    drawings = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    # Of each tracker: success, ranks, speed, two losses, rates; of one a learned function.
+    assert len(drawings) == 13
+    for drawing in drawings:
+        root = ElementTree.fromstring(drawing)
+        assert root.get("width") is None and root.get("height") is None and root.get("viewBox")
+        assert "currentColor" in drawing
+    assert "steepest_descent" in drawings[0]  # text stays text
+
+
+def test_the_numbers_of_the_matrix_are_those_of_the_cells(text):
+    auc = np.mean([cell("roam", "steepest_descent", s)["auc"] for s in (0, 1)])
+    row = text[text.index("<th>roam</th>") :]
+    assert re.findall(r'class="best"[^>]*>([\d.]+)', row)[0] == f"{auc:.3f}"
+
+
+def test_what_users_wrote_is_escaped_and_failures_are_shown(text):
+    assert "Equal &lt;everything&gt;" in text
+    assert "dslt, adam, seed 0" in text and "&lt;boom&gt;" in text
+
+
+def test_clips_show_the_boxes(text):
+    data = re.search(r'src="data:image/webp;base64,([^"]*)"', text)[1]
+    frames = clips.decode(base64.b64decode(data))
+    assert len(frames) == 3 and frames[0].shape == (96, 128, 3)
+    # The last rule's box, drawn at twice the size, on black: orange (C1).
+    assert np.abs(frames[0][24, 30].astype(int) - (255, 127, 14)).max() < 60
+    assert frames[0][60:76, 4].min() > 150  # the truth in white
+
+
+def test_one_cell_is_enough(tmp_path):
+    make(tmp_path, seeds=1)
+    results = json.loads((tmp_path / "results.json").read_text())
+    results["cells"] = results["cells"][:1]
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    (tmp_path / "video.webp").unlink()
+    assert run(str(tmp_path), f"--output={tmp_path / 'page.html'}") == 0
+    assert "<svg" in (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"cells": []}', '{"cells": [{}]}'])
+def test_bad_input_is_one_line(tmp_path, capsys, content):
+    if content is not None:
+        (tmp_path / "results.json").write_text(content)
+    assert run(str(tmp_path)) == 1
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_the_folder_has_to_be_named(capsys):
+    assert run() == 2
+    assert "RESULTS_DIR is missing" in capsys.readouterr().err
