@@ -64,7 +64,7 @@ class DSLTConfig:
     regression: RegressionConfig = RegressionConfig()
     train_steps: int = 5
     learned_update_steps: int = 1
-    initial_rate: float = 0.04
+    initial_rate: float = 0.01
     paper_rate: float = 4e-3
     online_rate: float = 0.25
     init_steps: int = 100

@@ -174,7 +174,7 @@ class DSLT(Tracker):
                 .set(config.first_share),
                 samples.target,
             ),
-            usual=jnp.asarray(1 - config.converged_error),
+            usual=jnp.asarray(1 - config.converged_error, jnp.float32),
             trusted=jnp.array(True),
             frames=jnp.zeros((), jnp.int32),
             init_steps=fitted.steps,
