@@ -24,7 +24,7 @@ STEPS = 2
 def task(tmp_path_factory):
     """A task by its name, as small as it can be."""
     folder = tmp_path_factory.mktemp("data")
-    data.omniglot_zip(folder / "images_background_small1.zip", "ABCD", characters=2)
+    data.omniglot_zip(folder / "images_background_small1.zip", "ABCD", characters=4)
     data.mini_imagenet(folder, "listed")
     sizes = {"ways": 2, "shots": 1, "queries": 2}
 
