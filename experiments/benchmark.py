@@ -24,10 +24,10 @@ from collections.abc import Callable, Sequence
 from absl import flags
 
 from basics.figures import save_figure
+from basics.files import write_atomic
 from experiments import cli
 from experiments.benchmarks import evaluation, inner_loop, meta_gradient, renderer, roam
 from experiments.benchmarks.report import Report, document, machine, plot, table
-from tracking_tasks.files import write_atomic
 
 # A suite takes the preset and the number of repeats.
 SUITES: dict[str, Callable[[str, int], Report]] = {

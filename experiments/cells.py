@@ -4,8 +4,8 @@ import json
 import pathlib
 from typing import Any
 
-from tracking_tasks.errors import InputError
-from tracking_tasks.files import write_atomic
+from basics.errors import InputError
+from basics.files import write_atomic
 
 
 def save(folder: pathlib.Path, row: str, seed: int, cell: dict[str, Any]) -> None:

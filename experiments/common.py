@@ -11,11 +11,11 @@ from absl import flags
 
 import metaopt
 import tracking_tasks
+from basics.errors import InputError
 from experiments.config_flags import ConfigFlags
 from models import BACKBONES, Backbone, EfficientNetLite0
 from tracking_tasks.data.formats import FORMATS, read_dataset
 from tracking_tasks.data.sequences import Sequence
-from tracking_tasks.errors import InputError
 from tracking_tasks.trackers import TRACKERS
 
 DATASETS_VARIABLE = "METAOPT_DATASETS"

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from basics.figures import line_style, save_figure
+from basics.files import write_atomic
 from experiments.statistics import show, summarize
 from tracking_tasks.evaluation import plots
-from tracking_tasks.files import write_atomic
 
 _SCORES = ("auc", "precision20", "mean_overlap", "query_loss", "fps")
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from basics.files import write_atomic
 from experiments.drawing import draw_box
 from tracking_tasks.data.renderer import ATTRIBUTES, Video
-from tracking_tasks.files import write_atomic
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from basics.files import write_atomic
 from tracking_tasks import evaluation
 from tracking_tasks.data import sequences as sequences_lib
 from tracking_tasks.evaluation import plots
-from tracking_tasks.files import write_atomic
 
 _MOST_CURVES = 12  # single sequences are plotted beside their mean up to so many
 

@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 import metaopt
 from basics import tensors
+from basics.errors import InputError
 from experiments.training import Batches, TrainingConfig
 from models import Backbone, Features
-from tracking_tasks.errors import InputError
 from tracking_tasks.trackers import Episode
 
 _Leaves = dict[str, np.ndarray]

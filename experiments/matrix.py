@@ -148,20 +148,27 @@ class Workshop:
         # One tracker and seed at a time: cells that share them come one after the other.
         self._batches = functools.lru_cache(maxsize=1)(self._rendered_batches)
         self._held_out = functools.lru_cache(maxsize=1)(self._held_out_episodes)
+        # Counting operations compiles three trackers, the same for every seed.
+        self._config = functools.cache(self._config_within_budget)
         self.videos = functools.cache(self._rendered_videos)
 
     def untrained(self, tracker: str, rule: str) -> Tracker:
         """The tracker that a cell starts from."""
-        conditions = self._conditions
-        name, weights = conditions.backbone or (None, None)
+        return self._create(tracker, rule, self._config(tracker, rule))
+
+    def _create(self, tracker: str, rule: str, config: Any) -> Tracker:
+        name, weights = self._conditions.backbone or (None, None)
         backbone = name and BACKBONES[name].pretrained(weights)
-        create = functools.partial(TRACKERS[tracker].create, backbone=backbone)
-        config = conditions.configs[tracker]
-        if conditions.budget == "inner_flops":
-            episode = self._held_out(create(rule, config).episode_config)[0]
-            first = jax.tree.map(lambda leaf: leaf[0], episode)
-            config = budget.equal_flops(lambda name: create(name, config), rule, first)
-        return create(rule, config)
+        return TRACKERS[tracker].create(rule, config, backbone)
+
+    def _config_within_budget(self, tracker: str, rule: str) -> Any:
+        config = self._conditions.configs[tracker]
+        if self._conditions.budget != "inner_flops":
+            return config
+        create = lambda rule: self._create(tracker, rule, config)
+        episode = self._held_out(create(rule).episode_config)[0]
+        first = jax.tree.map(lambda leaf: leaf[0], episode)
+        return budget.equal_flops(create, rule, first)
 
     def run(self, cell: Cell, resume: bool = False) -> dict[str, Any]:
         """Trains and judges a cell; it is on disk when this returns.

@@ -31,13 +31,13 @@ from jaxtyping import Array, Float, Key
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from basics.errors import InputError
 from basics.figures import save_figure
 from basics.files import write_atomic
 from experiments import cli, common, training
 from models import Features
 from tracking_tasks import boxes
 from tracking_tasks.data.photos import load_bank
-from tracking_tasks.errors import InputError
 from tracking_tasks.overlap_maximization import maximize_overlap, proposals
 from tracking_tasks.trackers import Episode
 from tracking_tasks.trackers.dimp import DiMP

@@ -30,14 +30,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from absl import flags
 
+from basics.errors import InputError
+from basics.files import write_atomic
 from experiments import cli, common, vot_plots
 from experiments.published_results import find_boxes, read_published
 from tracking_tasks import evaluation
 from tracking_tasks.data import sequences as sequences_lib
-from tracking_tasks.errors import InputError
 from tracking_tasks.evaluation import plots
 from tracking_tasks.evaluation.strips import save_strip
-from tracking_tasks.files import write_atomic
 
 _MOST_STRIPS = 4  # that are drawn unasked
 

@@ -5,9 +5,9 @@ import pathlib
 import numpy as np
 from jaxtyping import Float
 
+from basics.errors import InputError
 from experiments.result_folder import read_rows
 from tracking_tasks.data.sequences import Sequence
-from tracking_tasks.errors import InputError
 
 # Where a sequence's boxes may lie: this project, GOT-10k's toolkit, and what got10k, pytracking and
 # pysot write for OTB and others.

@@ -35,6 +35,8 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
+from basics.errors import InputError
+from basics.files import write_atomic
 from experiments import cli, common
 from experiments.contact_sheet import annotate, write_sheet
 from tracking_tasks.data.formats import otb
@@ -42,8 +44,6 @@ from tracking_tasks.data.photos import SPLITS, load_bank
 from tracking_tasks.data.rendered import rendered_videos, to_sequence
 from tracking_tasks.data.renderer import ATTRIBUTES, RendererConfig, Video
 from tracking_tasks.data.videos import write_video
-from tracking_tasks.errors import InputError
-from tracking_tasks.files import write_atomic
 
 _FPS = 25
 _ROWS = 12  # videos on the contact sheet

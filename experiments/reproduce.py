@@ -31,12 +31,12 @@ import jax
 from absl import flags
 from tqdm import tqdm
 
+from basics.errors import InputError
+from basics.files import write_atomic
 from experiments import cells, cli, common, reproduction
 from experiments.lab import Lab
 from experiments.paper_table import SCALES, Table
 from experiments.tables import load_tables
-from tracking_tasks.errors import InputError
-from tracking_tasks.files import write_atomic
 
 FLAGS = flags.FlagValues()
 _TABLE = flags.DEFINE_list(

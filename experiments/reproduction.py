@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from basics.figures import line_style, save_figure
+from basics.files import write_atomic
 from experiments.paper_table import Curve, Ordering, Score, Table
 from experiments.statistics import mean_and_interval, show, summarize
-from tracking_tasks.files import write_atomic
 
 _WORDS = {True: "holds", False: "does not hold", None: "undecided"}
 

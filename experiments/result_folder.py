@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from basics.errors import InputError
+from basics.files import write_atomic
 from tracking_tasks.data.sequences import Sequence
-from tracking_tasks.errors import InputError
 from tracking_tasks.evaluation import SequenceResult
-from tracking_tasks.files import write_atomic
 
 _SAME_BOX = 1e-3  # pixels, above the rounding of the files
 

@@ -21,14 +21,14 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
+from basics.errors import InputError
+from basics.files import write_atomic
 from experiments import cli, common
 from experiments.drawing import draw_box
 from experiments.result_folder import format_rows
 from tracking_tasks.boxes import validate_box
 from tracking_tasks.data.videos import Video, read_video, write_video
-from tracking_tasks.errors import InputError
 from tracking_tasks.evaluation.tracks import Tracker
-from tracking_tasks.files import write_atomic
 
 FLAGS = flags.FlagValues()
 _VIDEO = flags.DEFINE_string(

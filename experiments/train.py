@@ -28,11 +28,11 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from basics.errors import InputError
 from basics.leaves import is_part, named_leaves
 from experiments import cli, common, training, training_data
 from experiments.feature_pool import pooled_batches
 from tracking_tasks import checkpoints
-from tracking_tasks.errors import InputError
 from tracking_tasks.trackers import TRACKERS
 
 FLAGS = flags.FlagValues()

@@ -10,13 +10,13 @@ import optax
 from jax.sharding import Mesh, PartitionSpec
 
 import metaopt
+from basics.errors import InputError
 from basics.leaves import is_part, named_leaves, with_leaves
 from experiments import outer_loop
 from experiments.outer_loop import LoopConfig
 from tracking_tasks.data.episodes import sample_episodes
 from tracking_tasks.data.photos import PhotoBank
 from tracking_tasks.data.renderer import RendererConfig
-from tracking_tasks.errors import InputError
 from tracking_tasks.trackers import Episode, EpisodeConfig, Tracker
 
 

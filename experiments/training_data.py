@@ -7,9 +7,9 @@ from typing import Any
 import jax
 from absl import flags
 
+from basics.errors import InputError
 from experiments import common, training
 from tracking_tasks.data.photos import load_bank
-from tracking_tasks.errors import InputError
 
 
 class TrainingData:

@@ -28,10 +28,10 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from basics.files import write_atomic
 from experiments import cli, common, vot_plots
 from tracking_tasks.evaluation import vot_anchor, vot_files, vot_supervised
 from tracking_tasks.evaluation.reports import Report
-from tracking_tasks.files import write_atomic
 
 _ANCHORED = ("vot2020", "vot2021", "vot2022")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tracking_tasks.errors import InputError
+from basics.errors import InputError
 from tracking_tasks.evaluation import plots
 
 

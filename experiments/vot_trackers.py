@@ -21,9 +21,9 @@ from collections.abc import Sequence
 from absl import flags
 from tqdm import tqdm
 
+from basics.errors import InputError
 from experiments import cli, common
 from tracking_tasks.adapters import vot
-from tracking_tasks.errors import InputError
 
 FLAGS = flags.FlagValues()
 _TRACKER = common.LoadedTracker(FLAGS, constants=False)

@@ -5,8 +5,8 @@ tracker.init(image, box)                    # uint8 (H, W, 3) RGB; x, y, w, h in
 prediction = tracker.update(next_image)     # .box, .score
 """
 
+from basics.errors import InputError as InputError
 from tracking_tasks import evaluation as evaluation
-from tracking_tasks.errors import InputError as InputError
 from tracking_tasks.trackers import TRACKERS as TRACKERS
 from tracking_tasks.tracking import OnlineTracker as OnlineTracker
 from tracking_tasks.tracking import load as load

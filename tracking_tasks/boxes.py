@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
-from tracking_tasks.errors import InputError
+from basics.errors import InputError
 
 MINIMUM_SIDE = 2.0  # pixels; a smaller target shows nothing to learn from
 

@@ -9,8 +9,8 @@ from typing import Any
 import jax
 
 from basics import tensors
+from basics.errors import InputError
 from basics.leaves import is_part, named_leaves, with_leaves
-from tracking_tasks.errors import InputError
 from tracking_tasks.trackers import TRACKERS, Tracker
 
 _FORMAT = "metaopt tracker 1"

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 import metaopt
+from basics.errors import InputError
 from tracking_tasks import checkpoints
 from tracking_tasks.boxes import validate_box
-from tracking_tasks.errors import InputError
 from tracking_tasks.trackers import TRACKERS, Frame, Prediction, Tracker
 
 # Frames are padded to multiples of this, so that few programs are compiled for many frame sizes.

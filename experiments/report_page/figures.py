@@ -25,8 +25,8 @@ def svg(figure: Figure) -> str:
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "report"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
-    text = text[text.index("<svg") :].replace(_INK, "currentColor")
-    return re.sub(r'<svg ([^>]*?)width="[^"]*"|height="[^"]*pt"', _without_size, text, count=2)
+    head, rest = text[text.index("<svg") :].replace(_INK, "currentColor").split(">", 1)
+    return re.sub(r' (width|height)="[^"]*"', "", head) + ">" + rest
 
 
 def styles(rules: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -138,7 +138,3 @@ def _legend(axes: Axes) -> None:
 
 def _mean(cells: Cells, name: str) -> np.ndarray:
     return np.mean([cell[name] for cell in cells], axis=0)
-
-
-def _without_size(match: re.Match[str]) -> str:
-    return f"<svg {match[1]}" if match[1] is not None else ""

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 import tracking_tasks
+from basics.errors import InputError
 from experiments import evaluate
 from tests.experiments.programs import TRUTH, Follower, error_line, make_frames, run
 from tests.tracking_tasks.layouts import write_layout
 from tracking_tasks.data import formats, sequences
-from tracking_tasks.errors import InputError
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from basics.errors import InputError
 from experiments import training
 from experiments.feature_pool import pooled_batches
 from tests.tracking_tasks.tiny import Tiny
-from tracking_tasks.errors import InputError
 from tracking_tasks.trackers import Episode
 
 CONFIG = training.TrainingConfig(episodes=2, seed=3)

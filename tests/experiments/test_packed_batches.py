@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import metaopt
+from basics.errors import InputError
 from experiments import packed_batches, training, training_data
 from tests.experiments.killed_program import Linear
 from tracking_tasks.data import packed, sampling
 from tracking_tasks.data.episodes import EpisodeConfig
 from tracking_tasks.data.sequences import Sequence
-from tracking_tasks.errors import InputError
 
 # Boxes in such small crops are a fraction of a pixel: numbers that the stand-in can learn from.
 CONFIG = training.TrainingConfig(

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from basics.errors import InputError
 from basics.leaves import named_leaves
 from experiments import training
 from tests.tracking_tasks.test_trackers import episode, make
-from tracking_tasks.errors import InputError
 
 CONFIG = training.TrainingConfig(outer_steps=6, episodes=2, save_every=2, log_every=1)
 

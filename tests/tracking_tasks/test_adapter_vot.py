@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 import tracking_tasks
+from basics.errors import InputError
 from tests.tracking_tasks.layouts import write_layout
 from tracking_tasks.adapters import vot
 from tracking_tasks.data.sequences import Sequence
-from tracking_tasks.errors import InputError
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from basics.errors import InputError
 from tracking_tasks import boxes, evaluation
-from tracking_tasks.errors import InputError
 
 
 @pytest.mark.parametrize("leading", [(), (3,), (2, 3)])

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from basics.errors import InputError
 from tracking_tasks.data import coco, formats
 from tracking_tasks.data.outlines import instance_outlines
 from tracking_tasks.data.photos import load_bank
 from tracking_tasks.data.run_lengths import parse_counts, to_mask
-from tracking_tasks.errors import InputError
 
 SQUARE = [20.0, 16.0, 60.0, 16.0, 60.0, 56.0, 20.0, 56.0]
 

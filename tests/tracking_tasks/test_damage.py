@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from basics.errors import InputError
 from tests.tracking_tasks.layouts import LAYOUTS, format_of, write_layout
 from tracking_tasks.data import formats
 from tracking_tasks.data.sequences import Sequence
-from tracking_tasks.errors import InputError
 
 LENGTH = 4
 SNIPPETS = (

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tracking_tasks
+from basics.errors import InputError
 from basics.leaves import named_leaves
 from experiments import training
 from models import Features, IoUPredictor, Modulation
@@ -14,7 +15,6 @@ from models.filter_head import fuse
 from tests.tracking_tasks.test_trackers import episode, frame, video
 from tests.tracking_tasks.tiny import Tiny, make
 from tracking_tasks import checkpoints
-from tracking_tasks.errors import InputError
 from tracking_tasks.losses import FilterSamples
 from tracking_tasks.overlap_maximization import OverlapConfig
 

@@ -8,12 +8,12 @@ import jax
 import numpy as np
 import pytest
 
+from basics.errors import InputError
 from models import EfficientNetLite0
 from tracking_tasks import evaluation
 from tracking_tasks import lanes as lanes_module
 from tracking_tasks.data.prefetch import prefetched
 from tracking_tasks.data.sequences import Sequence
-from tracking_tasks.errors import InputError
 from tracking_tasks.evaluation import engine
 from tracking_tasks.lanes import Lanes
 from tracking_tasks.trackers.dimp import DiMP, DiMPConfig

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from basics.errors import InputError
 from tracking_tasks import evaluation
 from tracking_tasks.data.sequences import Sequence
-from tracking_tasks.errors import InputError
 from tracking_tasks.evaluation import plots
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from basics.errors import InputError
 from tracking_tasks.data.sequences import Sequence
-from tracking_tasks.errors import InputError
 from tracking_tasks.evaluation import otb_starts
 
 IMAGE = np.zeros((60, 80, 3), np.uint8)

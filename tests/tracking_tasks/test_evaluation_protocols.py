@@ -6,8 +6,8 @@ import types
 import numpy as np
 import pytest
 
+from basics.errors import InputError
 from tracking_tasks.data.sequences import Sequence
-from tracking_tasks.errors import InputError
 from tracking_tasks.evaluation import got10k, lasot, trackingnet
 from tracking_tasks.evaluation.protocols import PROTOCOLS
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from basics.errors import InputError
 from tracking_tasks.data.sequences import Sequence
-from tracking_tasks.errors import InputError
 from tracking_tasks.evaluation import vot_anchor, vot_files, vot_supervised
 from tracking_tasks.evaluation.vot_overlap import vot_overlap, vot_overlaps
 

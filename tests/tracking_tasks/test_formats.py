@@ -6,11 +6,11 @@ import pathlib
 import numpy as np
 import pytest
 
+from basics.errors import InputError
 from tests.tracking_tasks.layouts import LAYOUTS, VIDEO_LAYOUTS, format_of, write_layout
 from tracking_tasks.data import formats
 from tracking_tasks.data.formats import regions, uav123
 from tracking_tasks.data.sequences import Sequence
-from tracking_tasks.errors import InputError
 
 SPLIT = {"got10k": "val", "lasot": "test", "vot": None}
 

@@ -9,9 +9,9 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from basics.errors import InputError
 from tracking_tasks.data import packed
 from tracking_tasks.data.sequences import Sequence
-from tracking_tasks.errors import InputError
 
 
 def save(path, seed, size=(24, 16), **options):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from basics.errors import InputError
 from tracking_tasks.data.photos import load_bank
-from tracking_tasks.errors import InputError
 
 
 def write_photo(path, size=(96, 80), seed=0):

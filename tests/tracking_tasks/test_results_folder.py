@@ -4,7 +4,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from tracking_tasks.errors import InputError
+from basics.errors import InputError
 from tracking_tasks.evaluation import results_folder
 
 

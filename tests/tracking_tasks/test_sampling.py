@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from basics.errors import InputError
 from tracking_tasks.data import packed, sampling
 from tracking_tasks.data.episodes import Clip, cut_episodes
 from tracking_tasks.data.sequences import Sequence
-from tracking_tasks.errors import InputError
 from tracking_tasks.trackers import EpisodeConfig
 
 CONFIG = EpisodeConfig(crop_size=32, support=2, query=2, segment=10.0)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import strategies as st
 from PIL import Image
 
+from basics.errors import InputError
 from tracking_tasks.data import formats, sequences, tables
-from tracking_tasks.errors import InputError
 
 
 def read_otb(folder):

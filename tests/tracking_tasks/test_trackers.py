@@ -10,11 +10,11 @@ import pytest
 
 import metaopt
 import tracking_tasks
+from basics.errors import InputError
 from models import EfficientNetLite0
 from tests.tracking_tasks.tiny import Tiny
 from tracking_tasks import checkpoints
 from tracking_tasks.augmentation import AugmentationConfig
-from tracking_tasks.errors import InputError
 from tracking_tasks.resizable import ResizableConfig
 from tracking_tasks.resizable_search import SearchConfig
 from tracking_tasks.trackers import TRACKERS, Episode, Frame

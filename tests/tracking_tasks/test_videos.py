@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from basics.errors import InputError
 from tracking_tasks.data import videos
-from tracking_tasks.errors import InputError
 
 
 def frames(count, height=32, width=48):

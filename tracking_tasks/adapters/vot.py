@@ -15,9 +15,9 @@ from jaxtyping import Float
 
 import tracking_tasks
 from basics.compilation import keep_compiled_programs
+from basics.errors import InputError
+from basics.files import write_atomic
 from tracking_tasks.data.sequences import read_image
-from tracking_tasks.errors import InputError
-from tracking_tasks.files import write_atomic
 
 Box = tuple[float, float, float, float]
 Region = Box | Sequence[tuple[float, float]]

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
+from basics.errors import InputError
 from tracking_tasks.data.run_lengths import parse_counts
-from tracking_tasks.errors import InputError
 
 PATTERN = "instances*.json"
 

@@ -13,9 +13,9 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 from PIL import Image
 from tqdm import tqdm
 
+from basics.errors import InputError
 from tracking_tasks.data import coco, outlines
 from tracking_tasks.data.cutouts import SMALLEST_OBJECT, Crop, CutOut, cut_all
-from tracking_tasks.errors import InputError
 
 SPLITS = {"train": (0.0, 0.8), "validation": (0.8, 0.9), "test": (0.9, 1.0)}
 _INVENTED = 12  # shapes per photograph

@@ -10,7 +10,7 @@ import re
 import numpy as np
 from jaxtyping import Float, Int
 
-from tracking_tasks.errors import InputError
+from basics.errors import InputError
 
 _SEPARATOR = re.compile(rb"\s*,\s*|\s+")
 _NUMBER = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")

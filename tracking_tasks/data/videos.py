@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from basics.errors import InputError
 from tracking_tasks.data.sequences import list_images, read_image
-from tracking_tasks.errors import InputError
 
 # Without this, imageio-ffmpeg runs Python code between fork and exec, which may hang a process that
 # has threads, as JAX has.

@@ -21,9 +21,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from basics.errors import InputError
 from tracking_tasks.data import sequences as sequences_lib
 from tracking_tasks.data.prefetch import prefetched
-from tracking_tasks.errors import InputError
 from tracking_tasks.evaluation.tracks import Recorder, Track, Tracker
 from tracking_tasks.lanes import Lanes
 from tracking_tasks.tracking import OnlineTracker

@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Float
 from tqdm import tqdm
 
+from basics.errors import InputError
 from tracking_tasks import boxes
 from tracking_tasks.data import sequences as sequences_lib
-from tracking_tasks.errors import InputError
 from tracking_tasks.evaluation import engine, metrics
 from tracking_tasks.evaluation.tracks import Tracker
 

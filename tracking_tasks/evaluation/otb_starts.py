@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float
 
+from basics.errors import InputError
 from tracking_tasks.data.sequences import Sequence
-from tracking_tasks.errors import InputError
 
 SHIFT = 0.1  # of the side
 SCALES = (0.8, 0.9, 1.1, 1.2)

@@ -6,8 +6,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
+from basics.errors import InputError
 from tracking_tasks.data import sequences as sequences_lib
-from tracking_tasks.errors import InputError
 
 Scores = dict[str, float]
 Report = dict[str, Any]

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from tracking_tasks.errors import InputError
+from basics.errors import InputError
+from basics.files import write_atomic
 from tracking_tasks.evaluation.reports import Boxes
-from tracking_tasks.files import write_atomic
 
 Files = dict[str, str]
 

@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from tqdm import tqdm
 
+from basics.errors import InputError
 from tracking_tasks.data import sequences as sequences_lib
-from tracking_tasks.errors import InputError
 from tracking_tasks.evaluation.one_pass import Tracker
 from tracking_tasks.evaluation.reports import Report
 from tracking_tasks.evaluation.vot_overlap import image_size, regions, vot_overlaps

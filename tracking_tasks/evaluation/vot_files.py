@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+from basics.files import write_atomic
 from tracking_tasks.evaluation.vot_anchor import AnchorRun
 from tracking_tasks.evaluation.vot_supervised import Code, Codes, SupervisedRun
-from tracking_tasks.files import write_atomic
 
 
 def write_supervised(folder: pathlib.Path, sequence: str, runs: Sequence[SupervisedRun]) -> None:

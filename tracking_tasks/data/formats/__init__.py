@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection
 
 from tqdm import tqdm
 
+from basics.errors import InputError
 from tracking_tasks.data.formats import coco, got10k, lasot, nfs, otb, trackingnet, uav123, vot
 from tracking_tasks.data.formats.common import Found
 from tracking_tasks.data.sequences import Sequence
-from tracking_tasks.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)

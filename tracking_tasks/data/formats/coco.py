@@ -5,10 +5,10 @@ import pathlib
 
 import numpy as np
 
+from basics.errors import InputError
 from tracking_tasks.data.coco import PATTERN, Instance, read_annotations
 from tracking_tasks.data.formats.common import Found, require_folder
 from tracking_tasks.data.sequences import Sequence
-from tracking_tasks.errors import InputError
 
 SPLITS = ("train", "val")
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
+from basics.errors import InputError
 from tracking_tasks.data.sequences import Sequence, natural_key
 from tracking_tasks.data.tables import read_labels, read_lines
-from tracking_tasks.errors import InputError
 
 # The sequences of a folder by name, each read when it is called.
 Found = dict[str, Callable[[], Sequence]]

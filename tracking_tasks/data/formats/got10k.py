@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 from jaxtyping import Int
 
+from basics.errors import InputError
 from tracking_tasks.data.formats.common import (
     Found,
     fill_withheld,
@@ -16,7 +17,6 @@ from tracking_tasks.data.formats.common import (
 )
 from tracking_tasks.data.sequences import Sequence, list_images
 from tracking_tasks.data.tables import read_boxes, read_labels
-from tracking_tasks.errors import InputError
 
 SPLITS = ("train", "val", "test")
 _FULL_COVER = 8  # cover.label counts the visible eighths of the target

@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 from jaxtyping import Bool
 
+from basics.errors import InputError
 from tracking_tasks.data.formats.common import (
     Found,
     from_one,
@@ -16,7 +17,6 @@ from tracking_tasks.data.formats.common import (
 )
 from tracking_tasks.data.sequences import Sequence, list_images
 from tracking_tasks.data.tables import read_boxes, read_labels
-from tracking_tasks.errors import InputError
 
 # The lists that the toolkit gives, put beside the categories.
 _LISTS = {"train": "training_set.txt", "test": "testing_set.txt"}

@@ -6,10 +6,10 @@ import pathlib
 import numpy as np
 from jaxtyping import Float
 
+from basics.errors import InputError
 from tracking_tasks.data.formats.common import Found, match, require_folder, subfolders
 from tracking_tasks.data.sequences import Sequence, list_images, natural_key
 from tracking_tasks.data.tables import parse_numbers, read_boxes, read_lines, refuse, split_fields
-from tracking_tasks.errors import InputError
 
 SPLITS = ("30", "240")
 _STRIDE = 8  # the truth is given at 240 frames a second, at 30 too

@@ -8,6 +8,8 @@ import re
 import numpy as np
 from PIL import Image
 
+from basics.errors import InputError
+from basics.files import write_atomic
 from tracking_tasks.data.formats.common import (
     Found,
     file_number,
@@ -19,8 +21,6 @@ from tracking_tasks.data.formats.common import (
 )
 from tracking_tasks.data.sequences import Sequence, list_images
 from tracking_tasks.data.tables import read_boxes, read_lines
-from tracking_tasks.errors import InputError
-from tracking_tasks.files import write_atomic
 
 # First and last file number of the part that OTB annotates (configSeqs.m of its toolkit), where
 # that is not all from 1 on.

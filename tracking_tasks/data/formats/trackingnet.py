@@ -3,6 +3,7 @@
 import functools
 import pathlib
 
+from basics.errors import InputError
 from tracking_tasks.data.formats.common import (
     Found,
     fill_withheld,
@@ -13,7 +14,6 @@ from tracking_tasks.data.formats.common import (
 )
 from tracking_tasks.data.sequences import Sequence, list_images, natural_key
 from tracking_tasks.data.tables import read_boxes
-from tracking_tasks.errors import InputError
 
 SPLITS = ("train", "test")
 

@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 
+from basics.errors import InputError
 from tracking_tasks.data.formats.common import (
     Found,
     file_number,
@@ -16,7 +17,6 @@ from tracking_tasks.data.formats.common import (
 )
 from tracking_tasks.data.sequences import Sequence, list_images, natural_key
 from tracking_tasks.data.tables import read_boxes
-from tracking_tasks.errors import InputError
 
 SPLITS = ("uav123", "uav20l")
 

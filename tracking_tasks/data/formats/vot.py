@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 from jaxtyping import Bool, Int
 
+from basics.errors import InputError
 from tracking_tasks.data.formats import regions
 from tracking_tasks.data.formats.common import (
     Found,
@@ -18,7 +19,6 @@ from tracking_tasks.data.formats.common import (
 )
 from tracking_tasks.data.sequences import Sequence, list_images
 from tracking_tasks.data.tables import parse_numbers, read_labels, read_lines, refuse
-from tracking_tasks.errors import InputError
 
 
 def find(folder: pathlib.Path, split: str | None) -> Found:

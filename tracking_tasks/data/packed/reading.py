@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 from jaxtyping import Float
 
+from basics.errors import InputError
 from tracking_tasks.data.packed import layout
-from tracking_tasks.errors import InputError
 
 
 class PackedSequence(NamedTuple):

@@ -19,9 +19,9 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from tqdm import tqdm
 
+from basics.errors import InputError
 from tracking_tasks.data import sequences
 from tracking_tasks.data.packed import layout
-from tracking_tasks.errors import InputError
 
 _SHARD_BYTES = 256 * 2**20  # TFDS holds the shard that it writes in memory
 _JPEG_QUALITY = 95
