@@ -22,7 +22,9 @@ from tracking_tasks.trackers.dslt import DSLT
 
 _SOURCE = "Lu et al. 2018"
 _SEEDS = {"smoke": 2, "small": 5, "full": 5}
+# Videos and frames of each; what converges is seen on short ones, too.
 _VIDEOS = {"smoke": (1, 6), "small": (8, 40), "full": (100, 300)}
+_SHORT = {"smoke": (1, 6), "small": (8, 15), "full": (100, 100)}
 _LOSSES = (
     Row("shrinkage", setting="shrinkage"),
     Row("L2", {"auc": 64.2, "precision20": 87.0}, "squared"),
@@ -44,8 +46,8 @@ def _with_loss(lab: Lab, loss: str) -> DSLT:
     return _tracker(lab, regression=RegressionConfig(loss=loss))
 
 
-def _videos(lab: Lab) -> Videos:
-    count, frames = _VIDEOS[lab.scale]
+def _videos(lab: Lab, sizes: dict[str, tuple[int, int]] = _VIDEOS) -> Videos:
+    count, frames = sizes[lab.scale]
     looks = TRAININGS[lab.scale].renderer
     return Videos(dataclasses.replace(looks, duration=float(frames)), count, frames)
 
@@ -65,7 +67,7 @@ def _measure_convergence(lab: Lab, row: Row, seed: int) -> Measurement:
     tracker = _with_loss(lab, row.setting)
     online = tracking_tasks.OnlineTracker(tracker, tracker.default_rule)
     curves, first, later = [], [], []
-    for video in lab.videos(_videos(lab), seed):
+    for video in lab.videos(_videos(lab, _SHORT), seed):
         image, box = video.frame(0), jnp.asarray(video.boxes[0])
         extent = jnp.array(image.shape[1::-1])
         curves.append(_training_losses(tracker, Frame(jnp.asarray(image), extent), box))
