@@ -48,7 +48,7 @@ _FINE_TUNE = flags.DEFINE_bool(
     f"Meta-train the backbone too, at {_DEFAULTS.backbone_rate:g} of the rate; many times slower.",
     flag_values=FLAGS,
 )
-_POOLED = ("dimp", "roam")  # trackers that take features in place of images
+_POOLED = ("dimp", "dslt", "roam")  # trackers that take features in place of images
 _FROZEN = flags.DEFINE_list(
     "frozen",
     [],
@@ -65,7 +65,8 @@ _POOL = flags.DEFINE_integer(
     "pool",
     0,
     "Draw all batches from so many first ones, whose features are kept in the output folder; 0 "
-    "keeps none. Steps are many times faster, but episodes are met again. Only for dimp and roam.",
+    "keeps none. Steps are many times faster, but episodes are met again. Only for "
+    f"{', '.join(_POOLED)}.",
     0,
     flag_values=FLAGS,
 )

@@ -24,7 +24,7 @@ _SOURCE = "Lu et al. 2018"
 _SEEDS = {"smoke": 2, "small": 5, "full": 5}
 # Videos and frames of each; what converges is seen on short ones, too.
 _VIDEOS = {"smoke": (1, 6), "small": (8, 40), "full": (100, 300)}
-_SHORT = {"smoke": (1, 6), "small": (8, 15), "full": (100, 100)}
+_SHORT = {"smoke": (1, 6), "small": (24, 15), "full": (100, 100)}
 _LOSSES = (
     Row("shrinkage", setting="shrinkage"),
     Row("L2", {"auc": 64.2, "precision20": 87.0}, "squared"),

@@ -148,3 +148,17 @@ def test_the_query_loss_is_the_regression_of_what_was_fitted():
     regression = tracker.config.regression
     assert loss == pytest.approx(float(regression.data_loss(response, query)), rel=1e-5)
     assert outer_loss(task.replace(query_weights=jnp.zeros(2))) == 0
+
+
+def test_an_episode_of_features_is_that_of_its_images():
+    tracker, task = make("none"), episode("dslt")
+    see = tracker.backbone
+    seen = task.replace(
+        support_images=see(task.support_images), query_images=see(task.query_images)
+    )
+    for left, right in zip(
+        jax.tree.leaves(tracker.episode_samples(task)),
+        jax.tree.leaves(tracker.episode_samples(seen)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-5)

@@ -11,7 +11,7 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 import metaopt
-from models import Backbone, EfficientNetLite0
+from models import Backbone, EfficientNetLite0, Features
 from models.backbone import STRIDE
 from models.filter_head import align
 from models.regression_head import Levels, RegressionHead
@@ -88,9 +88,10 @@ class DSLT(Tracker):
             initial=initial,
         )
 
-    def levels(self, images: Float[Array, "n s s 3"]) -> Levels:
-        """Both levels of square crops at the finer resolution."""
-        return align(self.backbone(images), self.backbone.grid)
+    def levels(self, images: Float[Array, "n s s 3"] | Features) -> Levels:
+        """Both levels, at the finer resolution, of square crops or of what the backbone sees."""
+        seen = images if isinstance(images, Features) else self.backbone(images)
+        return align(seen, self.backbone.grid)
 
     def maps(self, head: RegressionHead, levels: Levels) -> Float[Array, "n h w m"]:
         """What the filters work on."""
@@ -113,8 +114,9 @@ class DSLT(Tracker):
 
     def episode_samples(self, episode: Episode) -> tuple[RegressionSamples, RegressionSamples]:
         """What is fitted to, and what it is judged on; the target has its size in the support."""
-        n = len(episode.support_images)
-        levels = self.levels(jnp.concatenate([episode.support_images, episode.query_images]))
+        n = len(episode.support_weights)
+        together = lambda support, query: jnp.concatenate([support, query])
+        levels = self.levels(jax.tree.map(together, episode.support_images, episode.query_images))
         size = episode.support_weights @ episode.support_boxes[:, 2:]
         target = self.config.target_cells(jnp.maximum(size, 1.0))
         cells = lambda where: self.backbone.grid.to_cells(boxes.center(where))
