@@ -14,6 +14,7 @@ from models.mlp import MLP
 from models.prroi import precise_roi_pool
 from models.resizable_filter import ResizableHead, warp_filters
 from models.resnet import ResNet18, ResNet50
+from models.template_network import TemplateNetwork
 from models.torch_weights import load_state_dict
 from models.vgg import VGG16
 
@@ -37,6 +38,7 @@ __all__ = [
     "ResNet18",
     "ResNet50",
     "ResizableHead",
+    "TemplateNetwork",
     "WeightsError",
     "convolve",
     "correlate",

@@ -35,7 +35,7 @@ class Grid:
     origin: float
     coarse_origin: float
 
-    def to_cells(self, pixels: Float[Array, "..."]) -> Float[Array, "..."]:
+    def to_cells(self, pixels: Float[Array, "..."] | float) -> Float[Array, "..."] | float:
         """Image coordinates (continuous pixels) as coordinates on the finer level (cells)."""
         return (pixels - self.origin) / STRIDE
 
@@ -81,6 +81,10 @@ class Backbone(nnx.Module):
         Raises:
           WeightsError: the file is missing, damaged, or of another network.
         """
+
+    @abc.abstractmethod
+    def deeper(self) -> nnx.Module:
+        """A copy of the layers that make the coarser level of the finer one."""
 
     @abc.abstractmethod
     def __call__(self, images: Images) -> Features:

@@ -113,6 +113,10 @@ class EfficientNetLite0(Backbone):
             x = block(x)
         return Features(stride8, x)
 
+    def deeper(self) -> nnx.Module:
+        blocks = self.blocks[_STRIDE8_BLOCK + 1 : _STRIDE16_BLOCK + 1]
+        return nnx.Sequential(*map(nnx.clone, blocks))
+
     def classify(self, images: Images) -> Float[Array, "n 1000"]:
         """ImageNet logits; the weights were trained on squares of 224 pixels."""
         x = self(images).stride16

@@ -73,6 +73,9 @@ class ResNet(TorchvisionBackbone):
                 shortcut = _folded(state_dict, f"{down}0", f"{down}1", stride)
             yield _Block(convolutions, shortcut)
 
+    def deeper(self) -> nnx.Module:
+        return nnx.Sequential(*map(nnx.clone, self.stages[-1]))
+
     def __call__(self, images: Images) -> Features:
         x = normalize_colors(images, self.stem.kernel.dtype)
         x = max_pool(jax.nn.relu(self.stem(x)), size=3, padding=1)

@@ -4,11 +4,14 @@ Simonyan, Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Rec
 (configuration D). The last pooling and the classifier are left out.
 """
 
+import functools
+from collections.abc import Callable
 from typing import ClassVar
 
 import jax
 import numpy as np
 from flax import nnx
+from jaxtyping import Array
 
 from models.backbone import POOLED_GRID, Features, Grid, Images
 from models.layers import Conv
@@ -38,6 +41,12 @@ class VGG16(TorchvisionBackbone):
         for name in list(state_dict):
             if name.startswith("classifier."):
                 del state_dict[name]
+
+    def deeper(self) -> nnx.Module:
+        layers: list[Callable[[Array], Array]] = [functools.partial(max_pool, size=2, padding=0)]
+        for convolution in self.stages[-1]:
+            layers += [nnx.clone(convolution), jax.nn.relu]
+        return nnx.Sequential(*layers)
 
     def __call__(self, images: Images) -> Features:
         x = normalize_colors(images, self.stages[0][0].kernel.dtype)
