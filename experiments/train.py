@@ -48,7 +48,6 @@ _FINE_TUNE = flags.DEFINE_bool(
     f"Meta-train the backbone too, at {_DEFAULTS.backbone_rate:g} of the rate; many times slower.",
     flag_values=FLAGS,
 )
-_POOLED = ("dimp", "dslt", "roam")  # trackers that take features in place of images
 _FROZEN = flags.DEFINE_list(
     "frozen",
     [],
@@ -65,8 +64,7 @@ _POOL = flags.DEFINE_integer(
     "pool",
     0,
     "Draw all batches from so many first ones, whose features are kept in the output folder; 0 "
-    "keeps none. Steps are many times faster, but episodes are met again. Only for "
-    f"{', '.join(_POOLED)}.",
+    "keeps none. Steps are many times faster, but episodes are met again.",
     0,
     flag_values=FLAGS,
 )
@@ -102,9 +100,8 @@ def main(_: Sequence[str]) -> None:
         raise InputError(
             f"{folder} holds a run already: pass --resume to go on with it, or another folder"
         )
-    if _POOL.value and (_FINE_TUNE.value or _TRACKER.value not in _POOLED):
-        names = " or ".join(_POOLED)
-        raise InputError(f"--pool is for --tracker={names} on a backbone that is not fine-tuned")
+    if _POOL.value and _FINE_TUNE.value:
+        raise InputError("--pool keeps the features of a backbone that --fine_tune would change")
     cls = TRACKERS[_TRACKER.value]
     rule = _INNER_OPTIMIZER.value or cls.default_rule
     _CONSTANTS.require_of([cls.name])

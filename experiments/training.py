@@ -182,4 +182,4 @@ def _step(
     loss = lambda learned, episode: with_leaves(tracker, learned).outer_loss(episode)
     alone = jax.device_count() == 1 and jax.default_backend() == "cpu"
     at_once = tracker.episodes_at_once if alone else None
-    return metaopt.outer_step(loss, transformation, state, episodes, at_once)
+    return metaopt.outer_step(loss, transformation, state, tracker.mix(episodes), at_once)

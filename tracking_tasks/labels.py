@@ -38,6 +38,14 @@ def elliptic(
     return jnp.exp(-sharpness * (dy[:, None] ** 2 + dx[None, :] ** 2))
 
 
+def cosine(center: Float[Array, "2"], height: int, width: int) -> Float[Array, "h w"]:
+    """The Hann window around `center` (x, y, in cells): 1 there, 0 half the map's size away."""
+    hann = lambda offset, length: jnp.cos(jnp.pi * jnp.clip(offset / (length + 1), -0.5, 0.5)) ** 2
+    x = hann(jnp.arange(width) - center[0], width)
+    y = hann(jnp.arange(height) - center[1], height)
+    return y[:, None] * x[None, :]
+
+
 def radial(
     coefficients: Float[Array, " n"], distance: Float[Array, "..."], spacing: float
 ) -> Float[Array, "..."]:

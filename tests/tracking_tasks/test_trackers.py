@@ -19,6 +19,7 @@ from tracking_tasks.resizable import ResizableConfig
 from tracking_tasks.resizable_search import SearchConfig
 from tracking_tasks.trackers import TRACKERS, Episode, Frame
 from tracking_tasks.trackers._dslt_config import DSLTConfig
+from tracking_tasks.trackers._gradnet_config import GradNetConfig
 from tracking_tasks.trackers._roam_config import ROAMConfig
 from tracking_tasks.trackers.dimp import DiMPConfig
 
@@ -36,6 +37,7 @@ SMALL = {
         train_steps=2,
         memory_size=3,
     ),
+    "gradnet": GradNetConfig(crop_size=96, update_interval=2),
     "roam": ROAMConfig(
         crop_size=128,
         model=ResizableConfig(channels=16, filter_size=5, support=5),

@@ -84,8 +84,8 @@ class Episode(struct.PyTreeNode):
     A batch of episodes is an Episode whose leaves have a leading axis.
 
     Attributes:
-        support_images: (n, s, s, 3), RGB in 0..255, square crops around the target; or, for a
-            tracker that takes them, the features that its backbone sees there.
+        support_images: (n, s, s, 3), RGB in 0..255, square crops around the target; or the
+            features that the tracker's backbone sees there.
         support_boxes: (n, 4), x, y, w, h in pixels of the crop.
         support_weights: (n,), how much each counts: their sum is 1, or 0 if none shows the target.
         query_images: (m, s, s, 3), of later frames; or likewise.
@@ -153,6 +153,10 @@ class Tracker(struct.PyTreeNode):
     @abc.abstractmethod
     def adapt(self, episode: Episode, steps: int) -> Adaptation:
         """Fits to the support by `steps` steps, and judges every iterate on the query."""
+
+    def mix(self, episodes: Episode) -> Episode:
+        """The tasks that a batch of episodes makes for the outer loss: each its own, by default."""
+        return episodes
 
     @abc.abstractmethod
     def outer_loss(self, episode: Episode) -> tuple[Float[Array, ""], dict[str, Array]]:
