@@ -14,12 +14,14 @@ from models.mlp import MLP
 from models.prroi import precise_roi_pool
 from models.resizable_filter import ResizableHead, warp_filters
 from models.resnet import ResNet18, ResNet50
+from models.siamfc import SiamFCAlexNet
 from models.template_network import TemplateNetwork
 from models.torch_weights import load_state_dict
 from models.vgg import VGG16
 
 BACKBONES: dict[str, type[Backbone]] = {
-    backbone.name: backbone for backbone in (EfficientNetLite0, ResNet18, ResNet50, VGG16)
+    backbone.name: backbone
+    for backbone in (EfficientNetLite0, ResNet18, ResNet50, SiamFCAlexNet, VGG16)
 }
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "ResNet18",
     "ResNet50",
     "ResizableHead",
+    "SiamFCAlexNet",
     "TemplateNetwork",
     "WeightsError",
     "convolve",

@@ -16,7 +16,10 @@ Images = UInt8[Array | np.ndarray, "n H W 3"] | Float[Array | np.ndarray, "n H W
 
 
 class Features(NamedTuple):
-    """What a backbone sees in a batch of images whose sides are multiples of 16."""
+    """What a backbone sees in a batch of images whose sides are multiples of 16.
+
+    The deeper level of a backbone whose grid says so is at stride 8, too.
+    """
 
     stride8: Float[Array, "n h8 w8 c8"]
     stride16: Float[Array, "n h16 w16 c16"]
@@ -29,11 +32,14 @@ class Grid:
     Attributes:
         origin: the continuous coordinate, in pixels, that cell 0 of the finer level is centred on.
         coarse_origin: the cell of the finer level that cell 0 of the coarser level is centred on:
-            in 0..1. Cell j lies on 2 j + `coarse_origin`.
+            in 0..1. Cell j lies on `coarse_step` * j + `coarse_origin`.
+        coarse_step: cells of the finer level from one of the coarser level to the next: 2, or 1
+            where both levels are alike.
     """
 
     origin: float
     coarse_origin: float
+    coarse_step: int = 2
 
     def to_cells(self, pixels: Float[Array, "..."] | float) -> Float[Array, "..."] | float:
         """Image coordinates (continuous pixels) as coordinates on the finer level (cells)."""

@@ -22,8 +22,9 @@ def align(
     The coarse level is linear between its cells; the border repeats.
     """
     fine, coarse = (normalize(level) for level in features)
-    for axis in (1, 2):
-        coarse = _upsample(coarse, axis, grid.coarse_origin)
+    if grid.coarse_step == 2:
+        for axis in (1, 2):
+            coarse = _upsample(coarse, axis, grid.coarse_origin)
     return fine, coarse
 
 

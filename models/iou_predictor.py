@@ -109,7 +109,7 @@ class IoUPredictor(nnx.Module):
         """The features of each level, flat, in a region so many times as wide and high as a box."""
         origin = self.grid.origin
         origins = (origin, origin + STRIDE * self.grid.coarse_origin)
-        strides = (STRIDE, 2 * STRIDE)
+        strides = (STRIDE, STRIDE * self.grid.coarse_step)
         pooled = []
         for level, start, stride, count, share in zip(
             maps, origins, strides, bins, surroundings, strict=True

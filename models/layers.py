@@ -150,7 +150,10 @@ class PointwiseConv(nnx.Module):
 
 
 class Conv(nnx.Module):
-    """A dense convolution plus bias, padded as PyTorch's networks are: by half the kernel."""
+    """A dense convolution plus bias, padded as PyTorch's networks are: by half the kernel.
+
+    A kernel of fewer input channels than there are makes a grouped convolution.
+    """
 
     def __init__(
         self, kernel: Float[np.ndarray, "k k c d"], bias: Float[np.ndarray, "d"], stride: int
@@ -164,12 +167,13 @@ class Conv(nnx.Module):
         kernel, stride = self.kernel[...], self.stride
         if kernel.shape[0] == 1:
             return pointwise_conv(x[:, ::stride, ::stride], kernel[0, 0]) + self.bias[...]
-        half = kernel.shape[0] // 2
-        y = lax.conv_general_dilated(
-            x,
-            kernel,
-            (stride, stride),
-            ((half, half), (half, half)),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
-        return y + self.bias[...]
+        pads = [(kernel.shape[0] // 2,) * 2] * 2
+        groups = x.shape[-1] // kernel.shape[2]
+        # One after the other: XLA's own grouped convolution is slow on the CPU.
+        parts = [
+            lax.conv_general_dilated(
+                *part, (stride, stride), pads, dimension_numbers=("NHWC", "HWIO", "NHWC")
+            )
+            for part in zip(jnp.split(x, groups, -1), jnp.split(kernel, groups, -1), strict=True)
+        ]
+        return jnp.concatenate(parts, -1) + self.bias[...]

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from models.backbone import CENTERED_GRID, Features, Grid, Images
 from models.layers import Conv, fold_batch_norm
-from models.torchvision import TorchvisionBackbone, max_pool, normalize_colors
+from models.published import PublishedBackbone, max_pool, normalize_colors
 
 _BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 _BATCH_NORM_EPSILON = 1e-5
@@ -37,7 +37,7 @@ class _Block(nnx.Module):
         return jax.nn.relu(y + (x if self.shortcut is None else self.shortcut(x)))
 
 
-class ResNet(TorchvisionBackbone):
+class ResNet(PublishedBackbone):
     """The first three stages, their batch norms frozen and folded into the convolutions.
 
     Subclasses say how many blocks each stage has.

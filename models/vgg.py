@@ -15,10 +15,10 @@ from jaxtyping import Array
 
 from models.backbone import POOLED_GRID, Features, Grid, Images
 from models.layers import Conv
-from models.torchvision import TorchvisionBackbone, max_pool, normalize_colors
+from models.published import PublishedBackbone, max_pool, normalize_colors
 
 
-class VGG16(TorchvisionBackbone):
+class VGG16(PublishedBackbone):
     """13 convolutions of 3x3 in five stages, pooling between them; conv4_3 and conv5_3 come out."""
 
     name: ClassVar[str] = "vgg16"

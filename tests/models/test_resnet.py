@@ -158,12 +158,12 @@ def test_the_checkpoint_of_another_network_is_refused(monkeypatch, tmp_path):
         ({"features.0.weight": np.zeros(3)}, "no 'conv1.weight'"),
     ):
         monkeypatch.setattr(
-            "models.torchvision.load_state_dict", lambda path, weights=weights: weights
+            "models.published.load_state_dict", lambda path, weights=weights: weights
         )
         with pytest.raises(WeightsError, match=reason):
             ResNet18.pretrained(path)
 
 
 def test_every_backbone_is_known_by_its_name():
-    assert list(BACKBONES) == ["efficientnet_lite0", "resnet18", "resnet50", "vgg16"]
+    assert list(BACKBONES) == ["efficientnet_lite0", "resnet18", "resnet50", "siamfc_alexnet", "vgg16"]
     assert all(BACKBONES[name].name == name for name in BACKBONES)

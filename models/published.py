@@ -1,4 +1,4 @@
-"""Backbones that torchvision publishes weights of."""
+"""Backbones with published weights, as PyTorch saved them."""
 
 import abc
 import os
@@ -19,16 +19,18 @@ _MEAN = np.array([0.485, 0.456, 0.406], np.float32) * 255
 _DEVIATION = np.array([0.229, 0.224, 0.225], np.float32) * 255
 
 
-class TorchvisionBackbone(Backbone):
-    """A network made from a state dict with torchvision's names.
+class PublishedBackbone(Backbone):
+    """A network made from a published state dict; torchvision's, unless a subclass says otherwise.
 
     Subclasses say which file holds the weights, and make their layers of it.
     """
 
+    publisher: ClassVar[str] = "torchvision"
+    address: ClassVar[str] = "https://download.pytorch.org/models"
     file: ClassVar[str]
 
     def __init__(self, state_dict: Mapping[str, np.ndarray]):
-        """Takes the weights from a state dict named as in torchvision.
+        """Takes the weights from a state dict named as its publisher does.
 
         Raises:
           KeyError: a weight is missing.
@@ -44,8 +46,8 @@ class TorchvisionBackbone(Backbone):
         """Makes the layers and takes all that belongs to the network out of `state_dict`."""
 
     @classmethod
-    def pretrained(cls, path: str | os.PathLike[str] | None = None) -> "TorchvisionBackbone":
-        wanted = f"torchvision's {cls.file}, from https://download.pytorch.org/models/{cls.file}"
+    def pretrained(cls, path: str | os.PathLike[str] | None = None) -> "PublishedBackbone":
+        wanted = f"{cls.publisher}'s {cls.file}, from {cls.address}"
         if path is None or not pathlib.Path(path).is_file():
             missing = "needs a file with its weights" if path is None else f"{path}: no such file"
             raise WeightsError(f"backbone {cls.name}: {missing}: give that of {wanted}")
