@@ -136,7 +136,7 @@ def test_packed_data_take_the_place_of_rendered_videos_or_join_them(
         ("--datasets=absent:-1", "positive weight"),
         ("--datasets=absent:heavy", "positive weight"),
         ("--rendered_weight=0", "give --datasets"),
-        ("--pool=2 --fine_tune", "not fine-tuned"),
+        ("--pool=2 --fine_tune", "would change"),
         ("--frozen=head,haed", "haed: dimp has no such part"),
         ("--start_from=absent", "absent: no such file"),
         ("--backbone=resnet18", "resnet18-f37072fd.pth"),
