@@ -14,6 +14,7 @@ from models.mlp import MLP
 from models.prroi import precise_roi_pool
 from models.resizable_filter import ResizableHead, warp_filters
 from models.resnet import ResNet18, ResNet50
+from models.roi_align import adaptive_roi_align
 from models.siamfc import SiamFCAlexNet
 from models.template_network import TemplateNetwork
 from models.torch_weights import load_state_dict
@@ -43,6 +44,7 @@ __all__ = [
     "SiamFCAlexNet",
     "TemplateNetwork",
     "WeightsError",
+    "adaptive_roi_align",
     "convolve",
     "correlate",
     "correlate_all",

@@ -99,7 +99,7 @@ def load(
     fine_tuned = any(is_part(key, _BACKBONE) for key in leaves)
     expected = _expected(tracker, fine_tuned)
     if rule != saved_rule:
-        kept = {key for key in expected if not key.startswith("optimizer.")}
+        kept = {key for key in expected if not is_part(key, cls.optimizers)}
         leaves = {key: leaves[key] for key in kept & leaves.keys()}
         leaves |= {key: expected[key] for key in expected.keys() - kept}
     tensors.require_same_shapes(path, leaves, expected, name)

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 
 class SampleMemory(struct.PyTreeNode):
@@ -122,6 +122,15 @@ class RecentSamples(struct.PyTreeNode):
         kept = jnp.clip(self.stored, 1, self._slots)
         chosen = (self.stored - kept + jnp.arange(count) % kept) % self._slots
         return jax.tree.map(lambda ring: ring[chosen], self.samples)
+
+    def draw(self, key: Key[Array, ""], count: int, newest: Int[Array, ""] | int) -> PyTree:
+        """`count` random rows of the `newest` samples, whose leaves start with an axis of rows."""
+        age_key, row_key = jax.random.split(key)
+        kept = jnp.clip(jnp.minimum(self.stored, newest), 1, self._slots)
+        slots = (self.stored - 1 - jax.random.randint(age_key, (count,), 0, kept)) % self._slots
+        rows = jax.tree.leaves(self.samples)[0].shape[1]
+        chosen = jax.random.randint(row_key, (count,), 0, rows)
+        return jax.tree.map(lambda ring: ring[slots, chosen], self.samples)
 
     @property
     def _slots(self) -> int:

@@ -20,6 +20,7 @@ from tracking_tasks.resizable_search import SearchConfig
 from tracking_tasks.trackers import TRACKERS, Episode, Frame
 from tracking_tasks.trackers._dslt_config import DSLTConfig
 from tracking_tasks.trackers._gradnet_config import GradNetConfig
+from tracking_tasks.trackers._meta_rtt_config import MetaRTTConfig
 from tracking_tasks.trackers._roam_config import ROAMConfig
 from tracking_tasks.trackers.dimp import DiMPConfig
 
@@ -38,6 +39,21 @@ SMALL = {
         memory_size=3,
     ),
     "gradnet": GradNetConfig(crop_size=96, update_interval=2),
+    "meta_rtt": MetaRTTConfig(
+        crop_size=96,
+        channels=16,
+        hidden=16,
+        train_steps=40,
+        online_steps=10,
+        online_frames=1,
+        positives=8,
+        negatives=24,
+        candidates=64,
+        regression_samples=32,
+        long_memory=4,
+        short_memory=2,
+        update_interval=2,
+    ),
     "roam": ROAMConfig(
         crop_size=128,
         model=ResizableConfig(channels=16, filter_size=5, support=5),

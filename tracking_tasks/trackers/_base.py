@@ -125,6 +125,8 @@ class Tracker(struct.PyTreeNode):
     name: ClassVar[str]
     config_type: ClassVar[type]
     default_rule: ClassVar[str]
+    # The fields that hold inner optimizers; what `optimizer` is made by makes the others, too.
+    optimizers: ClassVar[tuple[str, ...]] = ("optimizer",)
     # Of the outer loop: the episodes that go through the outer loss together on a CPU, all by
     # default; and the largest element of the outer gradient, before its norm is clipped.
     episodes_at_once: ClassVar[int | None] = None

@@ -1,0 +1,290 @@
+"""MetaRTT: a classifier of boxes, meta-learned to adapt in a few steps.
+
+Jung, You, Noh, Cho, Han, "Real-Time Object Tracking via Meta-Learning: Efficient Model Adaptation
+and One-Shot Channel Pruning", AAAI 2020, on RT-MDNet (Jung, Son, Baek, Han, "Real-Time MDNet",
+ECCV 2018).
+"""
+
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+import metaopt
+from models import MLP, Backbone, EfficientNetLite0, Features, adaptive_roi_align
+from models.filter_head import align
+from models.layers import PointwiseConv
+from tracking_tasks import box_sampling, boxes, crops
+from tracking_tasks.box_regression import BoxRegressor
+from tracking_tasks.memory import RecentSamples
+from tracking_tasks.roi_classification import RoISamples, objective, score
+from tracking_tasks.trackers import _meta_rtt_simulation as simulation
+from tracking_tasks.trackers._base import (
+    Adaptation,
+    Episode,
+    EpisodeConfig,
+    Frame,
+    Prediction,
+    Tracker,
+)
+from tracking_tasks.trackers._meta_rtt_config import MetaRTTConfig as MetaRTTConfig
+from tracking_tasks.trackers._meta_rtt_state import MetaRTTState
+
+
+class MetaRTT(Tracker):
+    """See the module; `optimizer` fits to the first frame, and all but the backbone is learned.
+
+    Attributes:
+        online_optimizer: fits to later frames.
+        shared: the last layer that all boxes of a frame share.
+        initial: the initial params, three fully connected layers.
+    """
+
+    name: ClassVar[str] = "meta_rtt"
+    config_type: ClassVar[type] = MetaRTTConfig
+    default_rule: ClassVar[str] = "learned_rates"
+    optimizers: ClassVar[tuple[str, ...]] = ("optimizer", "online_optimizer")
+    episodes_at_once: ClassVar[int | None] = 1
+
+    online_optimizer: metaopt.InnerOptimizer
+    shared: PointwiseConv
+    initial: MLP
+
+    @classmethod
+    def create(
+        cls,
+        rule: str = default_rule,
+        config: MetaRTTConfig | None = None,
+        backbone: Backbone | None = None,
+    ) -> "MetaRTT":
+        config = config or MetaRTTConfig()
+        backbone = backbone or EfficientNetLite0.pretrained()
+        shared_key, key = jax.random.split(jax.random.key(config.seed))
+        inputs = backbone.channels[1] if config.levels == "deeper" else sum(backbone.channels)
+        kernel = jax.nn.initializers.he_normal()(shared_key, (inputs, config.channels))
+        width = config.roi_size**2 * config.channels
+        initial = MLP(width, 2, hidden=(config.hidden, config.hidden), key=key)
+        return cls(
+            config=config,
+            backbone=backbone,
+            optimizer=_make(rule, initial, config, config.train_steps),
+            online_optimizer=_make(rule, initial, config, config.online_steps),
+            shared=PointwiseConv(np.asarray(kernel), np.zeros(config.channels, np.float32)),
+            initial=initial,
+        )
+
+    @property
+    def episode_config(self) -> EpisodeConfig:
+        """The first frame, those to adapt to, and the one to be judged on."""
+        config = self.config
+        return EpisodeConfig(
+            crop_size=config.crop_size,
+            search_factor=config.search_factor,
+            support=1,
+            query=config.online_frames + 1,
+            segment=config.clip,
+            in_order=True,
+            support_shift=0.0,
+            support_scale=0.0,
+            query_shift=config.clip_shift,
+            query_scale=config.clip_scale,
+        )
+
+    def maps(self, images: Float[Array, "n s s 3"] | Features) -> Float[Array, "n h w c"]:
+        """What all boxes of an image share; images may be the backbone's features."""
+        seen = images if isinstance(images, Features) else self.backbone(images)
+        fine, deeper = align(seen, self.backbone.grid)
+        if self.config.levels == "both":
+            deeper = jnp.concatenate([fine, deeper], -1)
+        return jax.nn.relu(self.shared(deeper))
+
+    def roi_features(
+        self, features: Float[Array, "h w c"], where: Float[Array, "n 4"]
+    ) -> Float[Array, "n d"]:
+        """What the classifier sees of boxes, in pixels of the crop."""
+        # How boxes are drawn and found is no part of the gradient (paper).
+        where = jax.lax.stop_gradient(where)
+        wide = boxes.from_center(boxes.center(where), self.config.context * where[:, 2:])
+        cells = self.backbone.grid.boxes_to_cells(wide)
+        return adaptive_roi_align(features, cells, self.config.roi_size).reshape(len(where), -1)
+
+    def samples(
+        self,
+        key: Key[Array, ""],
+        features: Float[Array, "h w c"],
+        box: Float[Array, "4"],
+        counts: tuple[int, int],
+        first: bool,
+        weight: Float[Array, ""] | float = 1.0,
+    ) -> RoISamples:
+        """Boxes of the target and others, in that order.
+
+        Args:
+            key: for what is drawn.
+            features: of the frame.
+            box: the target, in pixels of the crop.
+            counts: of positives and of negatives.
+            first: whether it is the first frame, whose negatives are drawn closer.
+            weight: of each sample.
+        """
+        config = self.config
+        negatives = (
+            (config.negative_spread, 0.0, config.negative_overlap)
+            if first
+            else (config.online_negative_spread, 0.0, config.online_negative_overlap)
+        )
+        positives = config.positive_spread, config.positive_overlap
+        positive_key, negative_key = jax.random.split(key)
+        where = jnp.concatenate(
+            [
+                box_sampling.overlapping(positive_key, box, counts[0], *positives),
+                box_sampling.overlapping(negative_key, box, counts[1], *negatives),
+            ]
+        )
+        positive = (jnp.arange(sum(counts)) < counts[0]).astype(jnp.float32)
+        weights = jnp.full(sum(counts), weight, jnp.float32)
+        return RoISamples(self.roi_features(features, where), positive, weights)
+
+    def fit(
+        self,
+        rule: metaopt.InnerOptimizer,
+        classifier: MLP,
+        samples: RoISamples,
+        steps: int,
+        **options: Any,
+    ) -> metaopt.FitResult:
+        """The inner loop: `metaopt.fit` of the classifier (paper, eqs. 2 and 3)."""
+        return metaopt.fit(rule, objective(), classifier, samples, steps=steps, **options)
+
+    def mix(self, episodes: Episode) -> Episode:
+        return simulation.with_hard_examples(episodes, self.config.hard_videos)
+
+    def adapt(self, episode: Episode, steps: int) -> Adaptation:
+        """Fits to the first frame; the query losses are the cross-entropy on the last frame."""
+        return simulation.adapt(self, episode, steps)
+
+    def outer_loss(self, episode: Episode) -> tuple[Float[Array, ""], dict[str, Array]]:
+        """The test loss after both adaptations (paper, eq. 7)."""
+        if self.config.training == "domains":
+            return simulation.domain_loss(self, episode)
+        return simulation.outer_loss(self, episode)
+
+    def learned_functions(self) -> dict[str, tuple[Array, Array]]:
+        return {}
+
+    def init(self, frame: Frame, box: Float[Array, "4"]) -> MetaRTTState:
+        config = self.config
+        center, size = boxes.center(box), box[2:]
+        features, zoom = self.look(frame, center, size)
+        local = boxes.from_center(jnp.full(2, config.crop_size / 2), size * zoom)
+        first_key, later_key, regression_key = jax.random.split(jax.random.key(config.seed), 3)
+
+        counts = config.positives, config.negatives
+        samples = self.samples(first_key, features, local, counts, first=True)
+        classifier = self.fit(self.optimizer, self.initial, samples, config.train_steps).params
+        around = box_sampling.overlapping(
+            regression_key, local, config.regression_samples, config.regression_spread,
+            config.regression_overlap,
+        )  # fmt: skip
+        regressor = BoxRegressor.fit(
+            self.roi_features(features, around), around, local, config.ridge
+        )
+        positives, negatives = self._memorable(later_key, features, local)
+        memory = lambda samples, slots: RecentSamples.create(samples, slots).store(
+            samples, jnp.array(True)
+        )
+        return MetaRTTState(
+            center=center,
+            size=size,
+            smallest=size / 10,
+            first=classifier,
+            classifier=classifier,
+            regressor=regressor,
+            positives=memory(positives, config.long_memory),
+            negatives=memory(negatives, config.short_memory),
+            lost=jnp.array(False),
+            frames=jnp.zeros((), jnp.int32),
+        )
+
+    def step(self, state: MetaRTTState, frame: Frame) -> tuple[MetaRTTState, Prediction]:
+        config = self.config
+        key = jax.random.fold_in(jax.random.key(config.seed), state.frames)
+        candidate_key, sample_key, update_key = jax.random.split(key, 3)
+        features, zoom = self.look(frame, state.center, state.size)
+        middle = jnp.full(2, config.crop_size / 2)
+        local = boxes.from_center(middle, state.size * zoom)
+
+        reach = jnp.where(state.lost, config.lost_reach, 1.0)
+        candidates = box_sampling.around(
+            candidate_key, local, config.candidates, config.candidate_spread, reach
+        )
+        seen = self.roi_features(features, candidates)
+        scores, best = jax.lax.top_k(score(state.classifier(seen)), config.best)
+        probability = jax.nn.sigmoid(scores.mean())
+        lost = probability < config.least_score
+        chosen = candidates[best]
+        found = jnp.where(lost, chosen, state.regressor(seen[best], chosen)).mean(0)
+
+        center = state.center + (boxes.center(found) - middle) / zoom
+        size = jnp.clip(found[2:] / zoom, state.smallest, frame.extent.astype(jnp.float32))
+        center = boxes.keep_inside(center, size, frame.extent, config.least_inside)
+        local = boxes.from_center(middle + (center - state.center) * zoom, size * zoom)
+        positives, negatives = self._memorable(sample_key, features, local)
+        state = state.replace(
+            center=center,
+            size=size,
+            positives=state.positives.store(positives, ~lost),
+            negatives=state.negatives.store(negatives, ~lost),
+            lost=lost,
+            frames=state.frames + 1,
+        )
+        due = lost | (state.frames % config.update_interval == 0)
+        classifier = jax.lax.cond(
+            due, self._update, lambda state, key: state.classifier, state, update_key
+        )
+        prediction = Prediction(boxes.from_center(center, size), probability)
+        return state.replace(classifier=classifier), prediction
+
+    def look(
+        self, frame: Frame, center: Float[Array, "2"], size: Float[Array, "2"]
+    ) -> tuple[Float[Array, "h w c"], Float[Array, ""]]:
+        """The features of a search region, and crop pixels per frame pixel."""
+        config = self.config
+        side = config.search_factor * jnp.sqrt(size[0] * size[1])
+        image = crops.crop(frame.pixels, frame.extent, center, side, config.crop_size)
+        return self.maps(image[None])[0], config.crop_size / side
+
+    def _memorable(
+        self, key: Key[Array, ""], features: Float[Array, "h w c"], box: Float[Array, "4"]
+    ) -> tuple[RoISamples, RoISamples]:
+        """The positives and the negatives that are kept of a frame."""
+        counts = self.config.frame_positives, self.config.frame_negatives
+        samples = self.samples(key, features, box, counts, first=False)
+        part = lambda where: jax.tree.map(lambda leaf: leaf[where], samples)
+        return part(slice(counts[0])), part(slice(counts[0], None))
+
+    def _update(self, state: MetaRTTState, key: Key[Array, ""]) -> MLP:
+        """Fits to the memory: after a frame without the target to the latest positives only."""
+        config = self.config
+        positive_key, negative_key = jax.random.split(key)
+        newest = jnp.where(state.lost, config.short_memory, config.long_memory)
+        positives = state.positives.draw(positive_key, config.positives, newest)
+        negatives = state.negatives.draw(negative_key, config.negatives, config.short_memory)
+        samples = jax.tree.map(lambda *parts: jnp.concatenate(parts), positives, negatives)
+        start = state.first if config.restart else state.classifier
+        return self.fit(self.online_optimizer, start, samples, config.online_steps).params
+
+
+def _make(rule: str, params: MLP, config: MetaRTTConfig, steps: int) -> metaopt.InnerOptimizer:
+    """The rule for one of the two fits."""
+    made = metaopt.optimizers.make(rule, params, steps=steps, rate=config.initial_rate)
+    if not isinstance(made, metaopt.LearnedRates):
+        return made
+    return metaopt.LearnedRates(
+        params,
+        steps=steps if config.rate_sets == "step" else 1,
+        granularity=config.granularity,
+        initial_rate=config.initial_rate,
+    )
