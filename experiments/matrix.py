@@ -95,11 +95,9 @@ class Conditions:
 
 def config_for(tracker: str, preset: Preset) -> Any:
     """A tracker's constants at the size of a preset."""
-    changes: dict[str, Any] = {"crop_size": preset.training.episode.crop_size}
-    if hasattr(TRACKERS[tracker].config_type, "box_estimation"):
-        # The size follows the filter alone, as minutes do not teach a predictor of overlap.
-        changes["box_estimation"] = "scale_search"
-    return dataclasses.replace(TRACKERS[tracker].config_type(), **changes)
+    cls = TRACKERS[tracker]
+    crop_size = preset.training.episode.crop_size
+    return dataclasses.replace(cls.config_type(), crop_size=crop_size, **cls.in_comparisons)
 
 
 def rules(names: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ from experiments.paper_table import Curve, Measurement, Ordering, Row, Table
 from experiments.training import TrainingConfig
 from tracking_tasks.losses import DiscriminativeLossConfig
 from tracking_tasks.trackers import Tracker
-from tracking_tasks.trackers.dimp import DiMPConfig
+from tracking_tasks.trackers.dimp import DiMP, DiMPConfig
 
 _SOURCE = "Bhat et al. 2019, Table"
 _SEEDS = {"smoke": 2, "small": 5, "full": 5}
@@ -44,8 +44,7 @@ _CHANGING: dict[str, Any] = {
 
 
 def _config(outer_loop: TrainingConfig) -> DiMPConfig:
-    # The size follows the filter alone, as minutes do not teach a predictor of overlap.
-    return DiMPConfig(crop_size=outer_loop.episode.crop_size, box_estimation="scale_search")
+    return DiMPConfig(crop_size=outer_loop.episode.crop_size, **DiMP.in_comparisons)
 
 
 def _judge(lab: Lab, tracker: Tracker, rule: str, seed: int) -> Measurement:

@@ -18,8 +18,7 @@ _VIDEOS = {"smoke": (1, 6), "small": (8, 40), "full": (100, 100)}  # held out, a
 def _measure(lab: Lab, row: Row, seed: int) -> Measurement:
     """The row is what differs from the renderer's default while training; None is no training."""
     outer_loop = dataclasses.replace(TRAININGS[lab.scale], outer_steps=_STEPS[lab.scale])
-    # The size follows the filter alone, as minutes do not teach a predictor of overlap.
-    config = DiMPConfig(crop_size=outer_loop.episode.crop_size, box_estimation="scale_search")
+    config = DiMPConfig(crop_size=outer_loop.episode.crop_size, **DiMP.in_comparisons)
     rule = DiMP.default_rule
     if row.setting is None:
         tracker: Tracker = DiMP.create(rule, config)

@@ -2,6 +2,8 @@
 
 import abc
 import dataclasses
+import types
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -127,6 +129,8 @@ class Tracker(struct.PyTreeNode):
     default_rule: ClassVar[str]
     # The fields that hold inner optimizers; what `optimizer` is made by makes the others, too.
     optimizers: ClassVar[tuple[str, ...]] = ("optimizer",)
+    # Constants that differ where inner optimizers are compared.
+    in_comparisons: ClassVar[Mapping[str, Any]] = types.MappingProxyType({})
     # Of the outer loop: the episodes that go through the outer loss together on a CPU, all by
     # default; and the largest element of the outer gradient, before its norm is clipped.
     episodes_at_once: ClassVar[int | None] = None

@@ -5,7 +5,8 @@ Bhat, Danelljan, Van Gool, Timofte, "Learning Discriminative Model Prediction fo
 a trained predictor, it keeps its shape and its size comes from a search over scales.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -42,6 +43,8 @@ class DiMP(Tracker):
     name: ClassVar[str] = "dimp"
     config_type: ClassVar[type] = DiMPConfig
     default_rule: ClassVar[str] = "steepest_descent"
+    # The size follows the filter alone, as minutes do not teach a predictor of overlap.
+    in_comparisons: ClassVar[Mapping[str, Any]] = {"box_estimation": "scale_search"}
 
     head: FilterHead
     loss: DiscriminativeLoss
