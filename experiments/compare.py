@@ -26,12 +26,12 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from experiments import cli, common, comparison
+from experiments import cli, comparison_results, shared_flags
 from experiments.matrix_flags import MatrixFlags
 from tracking_tasks.trackers import TRACKERS
 
 FLAGS = flags.FlagValues()
-_TRACKER = common.tracker_flag(FLAGS)
+_TRACKER = shared_flags.tracker_flag(FLAGS)
 _MATRIX = MatrixFlags(FLAGS, "none,learned_rates,steepest_descent", "runs/compare")
 
 
@@ -43,7 +43,7 @@ def main(_: Sequence[str]) -> None:
     if cells:
         config = heading["configuration"]["trackers"][cls.name]
         paper = {"tracker": cls.name, "paper_rule": cls.default_rule, "tracker_config": config}
-        comparison.write(folder, heading | paper, cells)
+        comparison_results.write(folder, heading | paper, cells)
         print((folder / "table.txt").read_text())
         print(f"written to {folder}")
     if failures:

@@ -42,8 +42,8 @@ from typing import Any
 
 from absl import flags
 
-from experiments import cli, common, evaluation_report
-from experiments.result_folder import ResultFolder
+from experiments import cli, evaluation_results, shared_flags
+from experiments.evaluation_folder import EvaluationFolder
 from tracking_tasks import evaluation
 from tracking_tasks.data import sequences as sequences_lib
 from tracking_tasks.evaluation import otb_starts, results_folder
@@ -51,8 +51,8 @@ from tracking_tasks.evaluation import otb_starts, results_folder
 _DEFAULT_PROTOCOL = "otb"
 
 FLAGS = flags.FlagValues()
-_TRACKER = common.LoadedTracker(FLAGS)
-_DATASET = common.Dataset(FLAGS)
+_TRACKER = shared_flags.LoadedTracker(FLAGS)
+_DATASET = shared_flags.Dataset(FLAGS)
 _SEQUENCES = flags.DEFINE_list(
     "sequences", None, "Names of sequences, separated by commas; by default all.", FLAGS
 )
@@ -96,7 +96,7 @@ def main(_: Sequence[str]) -> None:
         heading["constants"] = {name: repr(value) for name, value in _TRACKER.constants.items()}
     settings = {name: FLAGS[name].value for name in ("dataset_format", "dataset_split", "start")}
     identity = heading | {"checkpoint": _TRACKER.digest()} | settings
-    folder = ResultFolder(path, identity, _RESUME.value)
+    folder = EvaluationFolder(path, identity, _RESUME.value)
     missing = [sequence for sequence in chosen if folder.load(sequence) is None]
     if len(missing) < len(chosen):
         print(f"{len(chosen) - len(missing)} of {len(chosen)} sequences are done already")
@@ -112,9 +112,9 @@ def main(_: Sequence[str]) -> None:
             results_folder.write_submission(path / "submission.zip", protocol, results)
             print(f"submit {path / 'submission.zip'} to the server of the benchmark")
         return
-    found = evaluation_report.report(protocol, results, chosen)
-    evaluation_report.save(path, heading | {"protocol": protocol}, results, found)
-    print(evaluation_report.table(found))
+    found = evaluation_results.report(protocol, results, chosen)
+    evaluation_results.save(path, heading | {"protocol": protocol}, results, found)
+    print(evaluation_results.table(found))
     print(f"written to {path}")
 
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 import metaopt
 from basics.errors import InputError
 from basics.files import write_atomic
-from experiments import budget, cells, cli, common, executors, matrix
+from experiments import budget, cells, cli, executors, matrix, shared_flags
 from tracking_tasks.data.photos import load_bank
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -86,16 +86,16 @@ class MatrixFlags:
             "workers", 1, "Processes on this machine, each a cell at a time.", 1,
             flag_values=registry,
         )  # fmt: skip
-        self._backbone = common.BackboneFlags(registry)
-        self._photos_dir = common.photos_dir_flag(registry)
-        self._dataset = common.Dataset(registry)
+        self._backbone = shared_flags.BackboneFlags(registry)
+        self._photos_dir = shared_flags.photos_dir_flag(registry)
+        self._dataset = shared_flags.Dataset(registry)
         self._resume = flags.DEFINE_bool(
             "resume", False, "Go on with what the output folder holds.", flag_values=registry
         )
         self._output_dir = flags.DEFINE_string(
             "output_dir", output_dir, "The folder to write to.", flag_values=registry
         )
-        self._constants = common.Constants(registry)
+        self._constants = shared_flags.Constants(registry)
 
     @property
     def folder(self) -> pathlib.Path:

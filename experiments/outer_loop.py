@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 import metaopt
 from basics.errors import InputError
-from experiments.run_folder import RunFolder
+from experiments.training_folder import TrainingFolder
 
 Advance = Callable[[metaopt.OuterState, int], tuple[metaopt.OuterState, dict[str, jax.Array]]]
 
@@ -60,7 +60,7 @@ def run(
     Raises:
         InputError: if the loss is not finite for `config.patience` steps in a row.
     """
-    folder_of_run = RunFolder(folder) if folder else None
+    folder_of_run = TrainingFolder(folder) if folder else None
     if folder_of_run and resume:
         state = folder_of_run.restore(state)
     first, total = int(state.step), config.outer_steps

@@ -34,7 +34,7 @@ from tqdm import tqdm
 from basics.errors import InputError
 from basics.figures import save_figure
 from basics.files import write_atomic
-from experiments import cli, common, training
+from experiments import cli, shared_flags, training
 from models import Features
 from tracking_tasks import boxes
 from tracking_tasks.data.photos import load_bank
@@ -47,8 +47,8 @@ from tracking_tasks.trackers.dimp import DiMP
 _CENTER, _SIZE = 0.06, 0.12
 
 FLAGS = flags.FlagValues()
-_TRACKER = common.LoadedTracker(FLAGS)
-_PHOTOS_DIR = common.photos_dir_flag(FLAGS)
+_TRACKER = shared_flags.LoadedTracker(FLAGS)
+_PHOTOS_DIR = shared_flags.photos_dir_flag(FLAGS)
 _EPISODES = flags.DEFINE_integer(
     "episodes", 200, "Held-out episodes, three frames of each are judged.", 1, flag_values=FLAGS
 )

@@ -23,11 +23,11 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from experiments import cli, common
+from experiments import cli, shared_flags
 from tracking_tasks.data import packed
 
 FLAGS = flags.FlagValues()
-_DATASET = common.Dataset(FLAGS)
+_DATASET = shared_flags.Dataset(FLAGS)
 _LONGEST_SIDE = flags.DEFINE_integer(
     "longest_side",
     None,

@@ -32,7 +32,7 @@ from absl import flags
 
 from basics.errors import InputError
 from basics.files import write_atomic
-from experiments import cli, common, vot_plots
+from experiments import cli, shared_flags, vot_plots
 from experiments.published_results import find_boxes, read_published
 from tracking_tasks import evaluation
 from tracking_tasks.data import sequences as sequences_lib
@@ -48,7 +48,7 @@ _RESULTS_DIRS = flags.DEFINE_list(
 _NAMES = flags.DEFINE_list(
     "names", None, "What the legend calls them; by default the folders' names.", FLAGS
 )
-_DATASET = common.Dataset(FLAGS)
+_DATASET = shared_flags.Dataset(FLAGS)
 _SEQUENCES = flags.DEFINE_list(
     "sequences", None, "Names of sequences, separated by commas; by default all.", FLAGS
 )

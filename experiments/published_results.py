@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from basics.errors import InputError
-from experiments.result_folder import read_rows
+from experiments.evaluation_folder import read_rows
 from tracking_tasks.data.sequences import Sequence
 
 # Where a sequence's boxes may lie: this project, GOT-10k's toolkit, and what got10k, pytracking and

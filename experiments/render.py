@@ -37,7 +37,7 @@ from tqdm import tqdm
 
 from basics.errors import InputError
 from basics.files import write_atomic
-from experiments import cli, common
+from experiments import cli, shared_flags
 from experiments.contact_sheet import annotate, write_sheet
 from tracking_tasks.data.formats import otb
 from tracking_tasks.data.photos import SPLITS, load_bank
@@ -58,7 +58,7 @@ _FRAMES = flags.DEFINE_integer("frames", 60, "Frames of each video.", 2, flag_va
 _SIDE = flags.DEFINE_integer(
     "side", RendererConfig().side, f"Pixels, a multiple of {_BLOCK}.", 64, flag_values=FLAGS
 )
-_PHOTOS_DIR = common.photos_dir_flag(FLAGS)
+_PHOTOS_DIR = shared_flags.photos_dir_flag(FLAGS)
 _SPLIT = flags.DEFINE_enum(
     "split", "train", list(SPLITS), "Which of the photographs.", flag_values=FLAGS
 )

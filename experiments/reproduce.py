@@ -33,7 +33,7 @@ from tqdm import tqdm
 
 from basics.errors import InputError
 from basics.files import write_atomic
-from experiments import cells, cli, common, reproduction
+from experiments import cells, cli, shared_flags, table_results
 from experiments.lab import Lab
 from experiments.paper_table import SCALES, Table
 from experiments.tables import load_tables
@@ -53,9 +53,9 @@ _SCALE = flags.DEFINE_enum(
 _SEEDS = flags.DEFINE_integer(
     "seeds", None, "Seeds per row; by default the table's.", 1, flag_values=FLAGS
 )
-_BACKBONE = common.BackboneFlags(FLAGS)
-_PHOTOS_DIR = common.photos_dir_flag(FLAGS)
-_DATASET = common.Dataset(FLAGS)
+_BACKBONE = shared_flags.BackboneFlags(FLAGS)
+_PHOTOS_DIR = shared_flags.photos_dir_flag(FLAGS)
+_DATASET = shared_flags.Dataset(FLAGS)
 _RESUME = flags.DEFINE_bool(
     "resume", False, "Keep what is finished in the output folder.", flag_values=FLAGS
 )
@@ -83,7 +83,7 @@ def main(_: Sequence[str]) -> None:
         documents = [run(t, lab, seeds[t.name], folder / t.name, bar) for t in chosen]
     for table in chosen:
         print((folder / table.name / "table.txt").read_text())
-    print(reproduction.write_summary(folder, documents))
+    print(table_results.write_summary(folder, documents))
     print(f"written to {folder}")
 
 
@@ -112,7 +112,7 @@ def run(table: Table, lab: Lab, seeds: int, folder: pathlib.Path, bar: tqdm) -> 
         "seeds": seeds,
         "versions": {"jax": jax.__version__, "platform": jax.default_backend()},
     }
-    return reproduction.write(folder, table, heading, by_row)
+    return table_results.write(folder, table, heading, by_row)
 
 
 def _choose(tables: dict[str, Table], names: Sequence[str]) -> list[Table]:

@@ -23,9 +23,9 @@ from tqdm import tqdm
 
 from basics.errors import InputError
 from basics.files import write_atomic
-from experiments import cli, common
+from experiments import cli, shared_flags
 from experiments.drawing import draw_box
-from experiments.result_folder import format_rows
+from experiments.evaluation_folder import format_rows
 from tracking_tasks.boxes import validate_box
 from tracking_tasks.data.videos import Video, read_video, write_video
 from tracking_tasks.evaluation.tracks import Tracker
@@ -44,7 +44,7 @@ _BOX = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string(
     "output", None, "An .mp4 or .gif file, or a folder.", required=True, flag_values=FLAGS
 )
-_TRACKER = common.LoadedTracker(FLAGS)
+_TRACKER = shared_flags.LoadedTracker(FLAGS)
 
 
 def main(_: Sequence[str]) -> None:

@@ -30,18 +30,18 @@ from absl import flags
 
 from basics.errors import InputError
 from basics.leaves import is_part, named_leaves
-from experiments import cli, common, training, training_data
+from experiments import cli, shared_flags, training, training_data
 from experiments.feature_pool import pooled_batches
 from tracking_tasks import checkpoints
 from tracking_tasks.trackers import TRACKERS
 
 FLAGS = flags.FlagValues()
 _DEFAULTS = training.TrainingConfig()
-_TRACKER = common.tracker_flag(FLAGS)
-_INNER_OPTIMIZER = common.inner_optimizer_flag(FLAGS)
+_TRACKER = shared_flags.tracker_flag(FLAGS)
+_INNER_OPTIMIZER = shared_flags.inner_optimizer_flag(FLAGS)
 _DATA = training_data.TrainingData(FLAGS)
-_BACKBONE = common.BackboneFlags(FLAGS)
-_CONSTANTS = common.Constants(FLAGS)
+_BACKBONE = shared_flags.BackboneFlags(FLAGS)
+_CONSTANTS = shared_flags.Constants(FLAGS)
 _FINE_TUNE = flags.DEFINE_bool(
     "fine_tune",
     False,

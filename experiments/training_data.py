@@ -8,7 +8,7 @@ import jax
 from absl import flags
 
 from basics.errors import InputError
-from experiments import common, training
+from experiments import shared_flags, training
 from tracking_tasks.data.photos import load_bank
 
 
@@ -16,7 +16,7 @@ class TrainingData:
     """The flags, and the batches they ask for."""
 
     def __init__(self, registry: flags.FlagValues) -> None:
-        self._photos_dir = common.photos_dir_flag(registry)
+        self._photos_dir = shared_flags.photos_dir_flag(registry)
         self._datasets = flags.DEFINE_list(
             "datasets",
             [],

@@ -29,15 +29,15 @@ from collections.abc import Sequence
 from absl import flags
 
 from basics.files import write_atomic
-from experiments import cli, common, vot_plots
+from experiments import cli, shared_flags, vot_plots
 from tracking_tasks.evaluation import vot_anchor, vot_files, vot_supervised
 from tracking_tasks.evaluation.reports import Report
 
 _ANCHORED = ("vot2020", "vot2021", "vot2022")
 
 FLAGS = flags.FlagValues()
-_TRACKER = common.LoadedTracker(FLAGS)
-_DATASET = common.Dataset(FLAGS)
+_TRACKER = shared_flags.LoadedTracker(FLAGS)
+_DATASET = shared_flags.Dataset(FLAGS)
 FLAGS.set_default("dataset_format", "vot")
 _SEQUENCES = flags.DEFINE_list(
     "sequences", None, "Names of sequences, separated by commas; by default all.", FLAGS

@@ -22,11 +22,11 @@ from absl import flags
 from tqdm import tqdm
 
 from basics.errors import InputError
-from experiments import cli, common
+from experiments import cli, shared_flags
 from tracking_tasks.adapters import vot
 
 FLAGS = flags.FlagValues()
-_TRACKER = common.LoadedTracker(FLAGS, constants=False)
+_TRACKER = shared_flags.LoadedTracker(FLAGS, constants=False)
 _OUTPUT = flags.DEFINE_string(
     "output", None, "The file to write: trackers.ini.", required=True, flag_values=FLAGS
 )

@@ -15,7 +15,7 @@ from basics.errors import InputError
 from basics.files import write_atomic
 
 
-class RunFolder:
+class TrainingFolder:
     """Checkpoints by Orbax in `state/`, TensorBoard `events/`, and `metrics.jsonl`.
 
     Args:

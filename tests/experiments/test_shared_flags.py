@@ -4,12 +4,12 @@ import pytest
 from absl import flags
 
 from basics.errors import InputError
-from experiments import common
+from experiments import shared_flags
 
 
 def loaded(*arguments):
     registry = flags.FlagValues()
-    tracker = common.LoadedTracker(registry)
+    tracker = shared_flags.LoadedTracker(registry)
     registry(["program", *arguments])
     return tracker
 

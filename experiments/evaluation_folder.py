@@ -16,7 +16,7 @@ from tracking_tasks.evaluation import SequenceResult
 _SAME_BOX = 1e-3  # pixels, above the rounding of the files
 
 
-class ResultFolder:
+class EvaluationFolder:
     """`run.json` with the identity of the run, and a file a sequence in three folders.
 
     `boxes/`, `scores/` and `times/` hold a line a frame, `times/` from the second frame on. The
