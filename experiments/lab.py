@@ -10,6 +10,7 @@ from typing import Any
 import jax
 
 import tracking_tasks
+from basics.leaves import named_leaves, with_leaves
 from experiments import training
 from models import Backbone
 from tracking_tasks import checkpoints, evaluation
@@ -32,12 +33,15 @@ class Recipe:
         config: of the tracker; its type's defaults if not given.
         training: the outer loop, whose seed `Lab.train` sets. `training.frozen` says what is not
             learned.
+        start: of the tracker whose parameters it starts from, as far as it has them, trained with
+            the same seed; otherwise it starts untrained.
     """
 
     tracker: str
     rule: str
     config: Any
     training: training.TrainingConfig
+    start: "Recipe | None" = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,8 +131,11 @@ class Lab:
         path = self._folder / f"{recipe.tracker}-{recipe.rule}-{key}-{seed}.safetensors"
         if path in self._trained or (self._resume and path.is_file()):
             return checkpoints.load(path, recipe.tracker, backbone=self._backbone)[0]
+        start = self.untrained(recipe.tracker, recipe.rule, recipe.config)
+        if recipe.start is not None:
+            start = with_leaves(start, named_leaves(self.train(recipe.start, seed)))
         tracker = training.train(
-            self.untrained(recipe.tracker, recipe.rule, recipe.config),
+            start,
             self.batches(dataclasses.replace(recipe.training, frozen=())),
             recipe.training,
             label=f"{recipe.tracker}, {recipe.rule}, seed {seed}",

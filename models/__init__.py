@@ -19,16 +19,18 @@ from models.siamfc import SiamFCAlexNet
 from models.template_network import TemplateNetwork
 from models.torch_weights import load_state_dict
 from models.vgg import VGG16
+from models.vgg_m import VGGM
 
 BACKBONES: dict[str, type[Backbone]] = {
     backbone.name: backbone
-    for backbone in (EfficientNetLite0, ResNet18, ResNet50, SiamFCAlexNet, VGG16)
+    for backbone in (EfficientNetLite0, ResNet18, ResNet50, SiamFCAlexNet, VGG16, VGGM)
 }
 
 __all__ = [
     "BACKBONES",
     "MLP",
     "VGG16",
+    "VGGM",
     "Backbone",
     "EfficientNetLite0",
     "Features",

@@ -152,27 +152,37 @@ class PointwiseConv(nnx.Module):
 class Conv(nnx.Module):
     """A dense convolution plus bias, padded as PyTorch's networks are: by half the kernel.
 
-    A kernel of fewer input channels than there are makes a grouped convolution.
+    A kernel of fewer input channels than there are makes a grouped convolution; with a dilation its
+    entries are so many inputs apart.
     """
 
     def __init__(
-        self, kernel: Float[np.ndarray, "k k c d"], bias: Float[np.ndarray, "d"], stride: int
+        self,
+        kernel: Float[np.ndarray, "k k c d"],
+        bias: Float[np.ndarray, "d"],
+        stride: int,
+        dilation: int = 1,
     ):
         self.kernel = nnx.Param(jnp.asarray(kernel))
         self.bias = nnx.Param(jnp.asarray(bias))
         self.stride = stride
+        self.dilation = dilation
 
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n oh ow d"]:
         """Convolves; the outputs are centred on every `stride`-th input, from the first on."""
         kernel, stride = self.kernel[...], self.stride
         if kernel.shape[0] == 1:
             return pointwise_conv(x[:, ::stride, ::stride], kernel[0, 0]) + self.bias[...]
-        pads = [(kernel.shape[0] // 2,) * 2] * 2
+        pads = [(kernel.shape[0] // 2 * self.dilation,) * 2] * 2
         groups = x.shape[-1] // kernel.shape[2]
         # One after the other: XLA's own grouped convolution is slow on the CPU.
         parts = [
             lax.conv_general_dilated(
-                *part, (stride, stride), pads, dimension_numbers=("NHWC", "HWIO", "NHWC")
+                *part,
+                (stride, stride),
+                pads,
+                rhs_dilation=(self.dilation, self.dilation),
+                dimension_numbers=("NHWC", "HWIO", "NHWC"),
             )
             for part in zip(jnp.split(x, groups, -1), jnp.split(kernel, groups, -1), strict=True)
         ]

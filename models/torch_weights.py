@@ -116,6 +116,7 @@ def load_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Reads the state dict in a PyTorch checkpoint, without PyTorch.
 
     Both formats that `torch.save` writes are read: the zip archive and the older bare pickle.
+    A state dict that is the only entry of another dictionary is taken out of it.
     Nothing in the file is executed.
 
     Args:
@@ -207,6 +208,9 @@ def _numbers(file: io.BufferedIOBase, storage: _Storage) -> np.ndarray:
 
 def _assemble(tensors: Any, numbers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Turns the unpickled description of a state dict into arrays."""
+    if isinstance(tensors, dict) and len(tensors) == 1:
+        (only,) = tensors.values()
+        tensors = only if isinstance(only, dict) else tensors
     if not isinstance(tensors, dict):
         raise pickle.UnpicklingError(f"a {type(tensors).__name__}, not a dictionary of tensors")
     arrays = {}

@@ -61,6 +61,17 @@ def test_a_recipe_is_trained_once_a_seed_and_found_again(calls, tmp_path):
     assert calls["train"] == 4
 
 
+def test_a_recipe_may_start_from_what_another_trained(calls, tmp_path):
+    lab = Lab("smoke", tmp_path, backbone=Tiny())
+    frozen = dataclasses.replace(RECIPE.training, frozen=("backbone", "head"))
+    second = lab.train(dataclasses.replace(RECIPE, training=frozen, start=RECIPE), 0)
+    assert calls["train"] == 2
+    first = lab.train(RECIPE, 0)  # found again
+    assert calls["train"] == 2
+    np.testing.assert_array_equal(second.head.projection[...], first.head.projection[...])
+    assert np.abs(second.loss.label[...] - first.loss.label[...]).max() > 0
+
+
 def test_rows_of_a_seed_are_judged_on_the_same_videos(calls, tmp_path):
     images, boxes = video(3)
     real = [Sequence(name="real", frames=tuple(images), boxes=boxes)]

@@ -38,14 +38,20 @@ class MetaRTTConfig:
             `EpisodeConfig` (here).
         simulation: what stands for the targets of later frames in an episode: those "estimated" by
             the adapted classifier (paper), the "true" ones, or "none" if there is no online fit.
-        training: on simulated "episodes" (paper), or on "domains", as the base is pretrained: the
-            last layer is fitted to each video, and the others to all.
+        training: on simulated "episodes" (paper); on "domains", as the base is pretrained: the
+            last layer is fitted to each video, and the others to all; or of the masks alone, as
+            "pruning" of whole episodes (paper) or as "first_frame_pruning".
         domain_steps: steps of the fit of a domain's layer (here).
         episode_candidates: boxes from which a target is estimated in an episode (here).
         hard_videos: other videos whose targets are an episode's hard examples (here).
         hard_examples: boxes of each (here).
         triplet_weight: gamma of eq. 4 (here; the paper does not say).
         triplet_margin: xi of eq. 5 (here; the paper does not say).
+        kept: share of the channels of each layer that are kept after the first frame (paper: about
+            0.5); 1 prunes none.
+        adaptive_masks: masks depend on the first frame (paper), or are the same for all targets.
+        mask_hidden, mask_dropout: of the network of masks (here).
+        sparsity: lambda of eq. 9 (here; the paper does not say).
         candidates: boxes that are scored in a frame (base).
         candidate_spread: how they are drawn (base).
         lost_reach: factor on their displacement after a frame without the target (base: 1.4 / 0.6).
@@ -89,13 +95,18 @@ class MetaRTTConfig:
     clip_shift: float = 1.0
     clip_scale: float = 0.1
     simulation: Literal["estimated", "true", "none"] = "estimated"
-    training: Literal["episodes", "domains"] = "episodes"
+    training: Literal["episodes", "domains", "pruning", "first_frame_pruning"] = "episodes"
     domain_steps: int = 10
     episode_candidates: int = 64
     hard_videos: int = 3
     hard_examples: int = 8
     triplet_weight: float = 0.1
     triplet_margin: float = 1.0
+    kept: float = 1.0
+    adaptive_masks: bool = True
+    mask_hidden: int = 64
+    mask_dropout: float = 0.5
+    sparsity: float = 0.01
     candidates: int = 256
     candidate_spread: Spread = Spread(0.6, 1.05, gaussian=True)
     lost_reach: float = 1.4 / 0.6

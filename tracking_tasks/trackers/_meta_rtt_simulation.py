@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Key
 
 import metaopt
 from models import MLP
-from tracking_tasks import box_sampling
+from tracking_tasks import box_sampling, channel_pruning
 from tracking_tasks.roi_classification import (
     RoISamples,
     cross_entropy,
@@ -199,3 +199,31 @@ def domain_loss(tracker: "MetaRTT", episode: Episode) -> Loss:
     layer = jax.lax.stop_gradient(last.params)
     loss = cross_entropy(layer(hidden(test).features), test)
     return loss, {"inner_loss_final": last.losses[-1], "query_loss_final": loss}
+
+
+def pruning_loss(tracker: "MetaRTT", episode: Episode) -> Loss:
+    """How well masks predicted from the first frame serve the whole episode (eqs. 11 and 12).
+
+    Without meta-learning (paper, Table 3) only the first frame counts.
+    """
+    config, key = tracker.config, episode.key
+    seen = view(tracker, episode)
+    first, test = (ground_truth(tracker, seen, key, frame) for frame in (0, -1))
+    initial = tracker.fit(tracker.optimizer, tracker.initial, first, config.train_steps).params
+    masks = tracker.channel_masks(initial, first, jax.random.fold_in(key, len(seen.maps) + 1))
+    lasso = lambda classifier, samples: channel_pruning.lasso(
+        classifier, samples.features, samples.weights, masks, config.sparsity
+    )
+    loss = lasso(initial, first)
+    if config.training == "pruning":
+        samples = online(tracker, seen, key, initial)
+        adapted = tracker.fit(
+            tracker.online_optimizer,
+            initial,
+            samples,
+            config.online_steps,
+            observe=lambda classifier: lasso(classifier, samples),
+        )
+        loss += adapted.observed[1:].sum() + lasso(adapted.params, test)
+    magnitudes = jnp.abs(jnp.concatenate(masks))
+    return loss, {"mask_mean": magnitudes.mean(), "masks_below_0.1": (magnitudes < 0.1).mean()}

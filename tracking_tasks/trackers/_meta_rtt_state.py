@@ -4,6 +4,7 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
 from models import MLP
+from models.layers import PointwiseConv
 from tracking_tasks.box_regression import BoxRegressor
 from tracking_tasks.memory import RecentSamples
 
@@ -15,6 +16,7 @@ class MetaRTTState(struct.PyTreeNode):
         center: x, y of the target in frame pixels.
         size: its width and height in frame pixels.
         smallest: lower bound of the size, in frame pixels.
+        shared: the layer that all boxes of a frame share, as far as it is not pruned.
         first: the inner parameters as the first frame left them.
         classifier: the inner parameters.
         regressor: refines a box.
@@ -26,6 +28,7 @@ class MetaRTTState(struct.PyTreeNode):
     center: Float[Array, "2"]
     size: Float[Array, "2"]
     smallest: Float[Array, "2"]
+    shared: PointwiseConv
     first: MLP
     classifier: MLP
     regressor: BoxRegressor

@@ -5,18 +5,22 @@ and One-Shot Channel Pruning", AAAI 2020, on RT-MDNet (Jung, Son, Baek, Han, "Re
 ECCV 2018).
 """
 
+import types
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from jaxtyping import Array, Float, Key
 
 import metaopt
 from models import MLP, Backbone, EfficientNetLite0, Features, adaptive_roi_align
+from models.channel_masks import ChannelMasks, Masks
 from models.filter_head import align
 from models.layers import PointwiseConv
-from tracking_tasks import box_sampling, boxes, crops
+from tracking_tasks import box_sampling, boxes, channel_pruning, crops
 from tracking_tasks.box_regression import BoxRegressor
 from tracking_tasks.memory import RecentSamples
 from tracking_tasks.roi_classification import RoISamples, objective, score
@@ -30,6 +34,7 @@ from tracking_tasks.trackers._base import (
     Tracker,
 )
 from tracking_tasks.trackers._meta_rtt_config import MetaRTTConfig as MetaRTTConfig
+from tracking_tasks.trackers._meta_rtt_rules import make_rule
 from tracking_tasks.trackers._meta_rtt_state import MetaRTTState
 
 
@@ -40,17 +45,23 @@ class MetaRTT(Tracker):
         online_optimizer: fits to later frames.
         shared: the last layer that all boxes of a frame share.
         initial: the initial params, three fully connected layers.
+        masks: tells which channels a target needs; None in a tracker that prunes none.
     """
 
     name: ClassVar[str] = "meta_rtt"
     config_type: ClassVar[type] = MetaRTTConfig
     default_rule: ClassVar[str] = "learned_rates"
     optimizers: ClassVar[tuple[str, ...]] = ("optimizer", "online_optimizer")
+    # What minutes can teach; and a recurrent rule weighs many times the params.
+    in_comparisons: ClassVar[Mapping[str, Any]] = types.MappingProxyType(
+        {"channels": 32, "hidden": 64}
+    )
     episodes_at_once: ClassVar[int | None] = 1
 
     online_optimizer: metaopt.InnerOptimizer
     shared: PointwiseConv
     initial: MLP
+    masks: ChannelMasks | None
 
     @classmethod
     def create(
@@ -66,13 +77,21 @@ class MetaRTT(Tracker):
         kernel = jax.nn.initializers.he_normal()(shared_key, (inputs, config.channels))
         width = config.roi_size**2 * config.channels
         initial = MLP(width, 2, hidden=(config.hidden, config.hidden), key=key)
+        masks = None
+        if config.kept < 1:
+            widths = config.channels, config.hidden, config.hidden
+            masks = ChannelMasks(
+                widths, config.mask_hidden, config.mask_dropout, nnx.Rngs(config.seed),
+                config.adaptive_masks,
+            )  # fmt: skip
         return cls(
             config=config,
             backbone=backbone,
-            optimizer=_make(rule, initial, config, config.train_steps),
-            online_optimizer=_make(rule, initial, config, config.online_steps),
+            optimizer=make_rule(rule, initial, config, config.train_steps),
+            online_optimizer=make_rule(rule, initial, config, config.online_steps),
             shared=PointwiseConv(np.asarray(kernel), np.zeros(config.channels, np.float32)),
             initial=initial,
+            masks=masks,
         )
 
     @property
@@ -92,13 +111,15 @@ class MetaRTT(Tracker):
             query_scale=config.clip_scale,
         )
 
-    def maps(self, images: Float[Array, "n s s 3"] | Features) -> Float[Array, "n h w c"]:
+    def maps(
+        self, images: Float[Array, "n s s 3"] | Features, shared: PointwiseConv | None = None
+    ) -> Float[Array, "n h w c"]:
         """What all boxes of an image share; images may be the backbone's features."""
         seen = images if isinstance(images, Features) else self.backbone(images)
         fine, deeper = align(seen, self.backbone.grid)
         if self.config.levels == "both":
             deeper = jnp.concatenate([fine, deeper], -1)
-        return jax.nn.relu(self.shared(deeper))
+        return jax.nn.relu((shared or self.shared)(deeper))
 
     def roi_features(
         self, features: Float[Array, "h w c"], where: Float[Array, "n 4"]
@@ -130,12 +151,10 @@ class MetaRTT(Tracker):
             weight: of each sample.
         """
         config = self.config
-        negatives = (
-            (config.negative_spread, 0.0, config.negative_overlap)
-            if first
-            else (config.online_negative_spread, 0.0, config.online_negative_overlap)
-        )
         positives = config.positive_spread, config.positive_overlap
+        negatives: Any = (config.online_negative_spread, 0.0, config.online_negative_overlap)
+        if first:
+            negatives = (config.negative_spread, 0.0, config.negative_overlap)
         positive_key, negative_key = jax.random.split(key)
         where = jnp.concatenate(
             [
@@ -169,7 +188,17 @@ class MetaRTT(Tracker):
         """The test loss after both adaptations (paper, eq. 7)."""
         if self.config.training == "domains":
             return simulation.domain_loss(self, episode)
-        return simulation.outer_loss(self, episode)
+        if self.config.training == "episodes":
+            return simulation.outer_loss(self, episode)
+        return simulation.pruning_loss(self, episode)
+
+    def channel_masks(
+        self, classifier: MLP, samples: RoISamples, key: Key[Array, ""] | None = None
+    ) -> Masks:
+        """The masks for the target of a first frame (paper, "one-shot channel pruning")."""
+        assert self.masks is not None
+        found, _ = channel_pruning.layers(classifier, samples.features)
+        return self.masks(channel_pruning.averaged(found, self.config.channels), key)
 
     def learned_functions(self) -> dict[str, tuple[Array, Array]]:
         return {}
@@ -177,13 +206,18 @@ class MetaRTT(Tracker):
     def init(self, frame: Frame, box: Float[Array, "4"]) -> MetaRTTState:
         config = self.config
         center, size = boxes.center(box), box[2:]
-        features, zoom = self.look(frame, center, size)
+        shared = self.shared
+        features, zoom = self.look(shared, frame, center, size)
         local = boxes.from_center(jnp.full(2, config.crop_size / 2), size * zoom)
         first_key, later_key, regression_key = jax.random.split(jax.random.key(config.seed), 3)
 
         counts = config.positives, config.negatives
         samples = self.samples(first_key, features, local, counts, first=True)
         classifier = self.fit(self.optimizer, self.initial, samples, config.train_steps).params
+        if self.masks is not None:
+            masks = self.channel_masks(classifier, samples)
+            shared, classifier = channel_pruning.prune(shared, classifier, masks, config.kept)
+            features, _ = self.look(shared, frame, center, size)
         around = box_sampling.overlapping(
             regression_key, local, config.regression_samples, config.regression_spread,
             config.regression_overlap,
@@ -199,6 +233,7 @@ class MetaRTT(Tracker):
             center=center,
             size=size,
             smallest=size / 10,
+            shared=shared,
             first=classifier,
             classifier=classifier,
             regressor=regressor,
@@ -212,7 +247,7 @@ class MetaRTT(Tracker):
         config = self.config
         key = jax.random.fold_in(jax.random.key(config.seed), state.frames)
         candidate_key, sample_key, update_key = jax.random.split(key, 3)
-        features, zoom = self.look(frame, state.center, state.size)
+        features, zoom = self.look(state.shared, frame, state.center, state.size)
         middle = jnp.full(2, config.crop_size / 2)
         local = boxes.from_center(middle, state.size * zoom)
 
@@ -248,13 +283,17 @@ class MetaRTT(Tracker):
         return state.replace(classifier=classifier), prediction
 
     def look(
-        self, frame: Frame, center: Float[Array, "2"], size: Float[Array, "2"]
+        self,
+        shared: PointwiseConv,
+        frame: Frame,
+        center: Float[Array, "2"],
+        size: Float[Array, "2"],
     ) -> tuple[Float[Array, "h w c"], Float[Array, ""]]:
         """The features of a search region, and crop pixels per frame pixel."""
         config = self.config
         side = config.search_factor * jnp.sqrt(size[0] * size[1])
         image = crops.crop(frame.pixels, frame.extent, center, side, config.crop_size)
-        return self.maps(image[None])[0], config.crop_size / side
+        return self.maps(image[None], shared)[0], config.crop_size / side
 
     def _memorable(
         self, key: Key[Array, ""], features: Float[Array, "h w c"], box: Float[Array, "4"]
@@ -275,16 +314,3 @@ class MetaRTT(Tracker):
         samples = jax.tree.map(lambda *parts: jnp.concatenate(parts), positives, negatives)
         start = state.first if config.restart else state.classifier
         return self.fit(self.online_optimizer, start, samples, config.online_steps).params
-
-
-def _make(rule: str, params: MLP, config: MetaRTTConfig, steps: int) -> metaopt.InnerOptimizer:
-    """The rule for one of the two fits."""
-    made = metaopt.optimizers.make(rule, params, steps=steps, rate=config.initial_rate)
-    if not isinstance(made, metaopt.LearnedRates):
-        return made
-    return metaopt.LearnedRates(
-        params,
-        steps=steps if config.rate_sets == "step" else 1,
-        granularity=config.granularity,
-        initial_rate=config.initial_rate,
-    )
