@@ -155,10 +155,10 @@ class Lab:
         """A tracker as it is before meta-training, on the lab's backbone."""
         return TRACKERS[tracker].create(rule, config, self._backbone)
 
-    def shipped(self, name: str) -> Tracker:
-        """The tracker with the weights that are shipped."""
-        path = tracking_tasks.shipped_weights(name)
-        return checkpoints.load(path, name, backbone=self._backbone)[0]
+    def shipped(self, name: str, rule: str | None = None) -> Tracker:
+        """The tracker with the weights that are shipped, and its paper's rule or the given one."""
+        path = tracking_tasks.shipped_weights(name, rule)
+        return checkpoints.load(path, name, rule, self._backbone)[0]
 
     def judge(self, tracker: Tracker, rule: str, videos: Videos, seed: int) -> dict[str, float]:
         """`auc`, `precision20`, `mean_overlap` and `fps` on held-out videos of that seed.

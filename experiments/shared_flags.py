@@ -219,7 +219,8 @@ class LoadedTracker:
 
     def digest(self) -> str:
         """The SHA-256 of the file that the weights are read from, as hexadecimal digits."""
-        path = self._checkpoint.value or tracking_tasks.shipped_weights(self._name.value)
+        shipped = tracking_tasks.shipped_weights(self._name.value, self._inner_optimizer.value)
+        path = self._checkpoint.value or shipped
         return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 
     @property

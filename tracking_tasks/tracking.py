@@ -111,7 +111,8 @@ def load(
         inner_optimizer: name of the rule; by default the checkpoint's. A rule other than the
             checkpoint's runs with its untrained meta-parameters.
         backbone: a feature extractor; EfficientNet-Lite0 with ImageNet weights by default.
-        checkpoint: a file that `experiments.train` wrote; the shipped weights by default.
+        checkpoint: a file that `experiments.train` wrote; by default the shipped weights, those
+            meta-trained with the rule where there are any.
         change: makes other constants of those in the checkpoint, for example
             `lambda config: dataclasses.replace(config, memory_size=100)`.
 
@@ -125,13 +126,19 @@ def load(
         raise InputError(
             f"unknown inner optimizer {inner_optimizer!r}; known are {', '.join(rules)}."
         )
-    path = checkpoint or shipped_weights(name)
+    path = checkpoint or shipped_weights(name, inner_optimizer)
     return OnlineTracker(*checkpoints.load(path, name, inner_optimizer, backbone, change))
 
 
-def shipped_weights(name: str) -> pathlib.Path:
-    """The checkpoint that comes with this package for a tracker."""
-    return _WEIGHTS / f"{name}.safetensors"
+def shipped_weights(name: str, inner_optimizer: str | None = None) -> pathlib.Path:
+    """The checkpoint that comes with this package for a tracker.
+
+    Args:
+        name: the tracker.
+        inner_optimizer: its rule, which some trackers have a checkpoint of their own for.
+    """
+    own = _WEIGHTS / f"{name}-{inner_optimizer}.safetensors"
+    return own if own.is_file() else _WEIGHTS / f"{name}.safetensors"
 
 
 @jax.jit

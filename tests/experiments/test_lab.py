@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -90,3 +91,10 @@ def test_the_shipped_tracker_is_that_of_load(tmp_path):
     loaded = named_leaves(tracking_tasks.load("dimp").tracker)
     assert shipped.keys() == loaded.keys()
     assert all((shipped[name] == leaf).all() for name, leaf in loaded.items())
+
+
+def test_a_rule_with_shipped_weights_of_its_own_has_them(tmp_path):
+    lab = Lab("smoke", tmp_path)
+    adam, learned = (lab.shipped("dslt", rule) for rule in ("adam", "steepest_descent"))
+    assert jnp.abs(adam.initial.filters).max() == 0 < jnp.abs(learned.initial.filters).max()
+    assert tracking_tasks.shipped_weights("dslt", "gru") == tracking_tasks.shipped_weights("dslt")

@@ -1,0 +1,113 @@
+"""What this project changes in DSLT online: learned rules of few steps, and what is not learned.
+
+No paper has these tables. At the small scale the trackers are those that are shipped, so that a
+seed only draws the videos.
+"""
+
+import dataclasses
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.lab import TRAININGS, Lab, Recipe, Videos
+from experiments.paper_table import AUC, PRECISION, Measurement, Ordering, Row, Score, Table
+from tracking_tasks.data.renderer import RendererConfig
+from tracking_tasks.trackers import Frame
+from tracking_tasks.trackers._dslt_config import DSLTConfig
+from tracking_tasks.trackers.dslt import DSLT
+
+_SEEDS = {"smoke": 2, "small": 5, "full": 5}
+_VIDEOS = {"smoke": (1, 6), "small": (12, 60), "full": (100, 300)}  # and frames of each
+_ADAM = "Adam until convergence"
+_FEW_STEPS = "5 steps of steepest descent"
+_GATE = "waits behind occluders"
+
+
+def _tracker(lab: Lab, rule: str, seed: int) -> DSLT:
+    """The tracker with one rule, meta-trained if it is a learned one."""
+    outer_loop = TRAININGS[lab.scale]
+    config = DSLTConfig(crop_size=outer_loop.episode.crop_size)
+    tracker: Any
+    if lab.scale == "small":
+        tracker = lab.shipped(DSLT.name, rule)
+    elif rule == DSLT.default_rule:
+        tracker = lab.untrained(DSLT.name, rule, config)
+    else:
+        tracker = lab.train(Recipe(DSLT.name, rule, config, outer_loop), seed)
+    return tracker
+
+
+def _videos(lab: Lab, tracker: DSLT, **changes: Any) -> Videos:
+    """Held-out videos in which a target is as large as in the tracker's episodes."""
+    count, frames = _VIDEOS[lab.scale]
+    looks: RendererConfig = TRAININGS[lab.scale].renderer
+    side = looks.side * tracker.config.crop_size // TRAININGS[lab.scale].episode.crop_size
+    looks = dataclasses.replace(looks, side=side, duration=float(frames), **changes)
+    return Videos(looks, count, frames)
+
+
+def _measure_rule(lab: Lab, row: Row, seed: int) -> Measurement:
+    """The row is an inner optimizer."""
+    tracker = _tracker(lab, row.setting, seed)
+    videos = _videos(lab, tracker)
+    see, fit = jax.jit(DSLT.first_samples), jax.jit(DSLT.first_fit)
+    seconds, steps = [], []
+    for video in lab.videos(videos, seed):
+        image = jnp.asarray(video.frame(0))
+        frame = Frame(image, jnp.array(image.shape[1::-1]))
+        samples = see(tracker, frame, jnp.asarray(video.boxes[0]))
+        jax.block_until_ready(fit(tracker, samples))  # the first call compiles
+        start = time.perf_counter()
+        steps.append(int(fit(tracker, samples).steps))
+        seconds.append(time.perf_counter() - start)
+    scores = lab.judge(tracker, row.setting, videos, seed)
+    fits = {"fit_steps": float(np.mean(steps)), "fit_ms": 1e3 * float(np.median(seconds))}
+    return Measurement(scores | fits | {"update_ms": 1e3 / scores["fps"]})
+
+
+def _measure_gate(lab: Lab, row: Row, seed: int) -> Measurement:
+    """The row is the share of the usual score below which a frame is not learned from."""
+    tracker = _tracker(lab, DSLT.default_rule, seed)
+    config = dataclasses.replace(tracker.config, least_trusted=row.setting)
+    tracker = tracker.replace(config=config)
+    occluded = _videos(lab, tracker, occluder=1.0, distractor=0.0)
+    return Measurement(lab.judge(tracker, DSLT.default_rule, occluded, seed))
+
+
+TABLES = (
+    Table(
+        name="dslt_rules",
+        title="Do 5 steps from meta-learned filters track as well as Adam, and how much faster?",
+        source="this project",
+        rows=(
+            Row(_ADAM, setting="adam"),
+            Row(_FEW_STEPS, setting="steepest_descent"),
+        ),
+        orderings=tuple(
+            Ordering(_FEW_STEPS, _ADAM, score) for score in ("auc", "fit_ms", "update_ms")
+        ),
+        seeds=_SEEDS,
+        measure=_measure_rule,
+        scores=(
+            AUC,
+            PRECISION,
+            Score("fit_steps", "steps of the first fit", higher_is_better=False),
+            Score("fit_ms", "first fit (ms)", higher_is_better=False),
+            Score("update_ms", "update (ms)", higher_is_better=False),
+            Score("fps", "frames/s"),
+        ),
+    ),
+    Table(
+        name="dslt_occlusion",
+        title="Should DSLT learn from a frame in which its target scores badly?",
+        source="this project",
+        rows=(Row(_GATE, setting=DSLTConfig.least_trusted), Row("learns always", setting=0.0)),
+        orderings=(Ordering(_GATE, "learns always"),),
+        seeds=_SEEDS,
+        measure=_measure_gate,
+        scores=(AUC, PRECISION),
+    ),
+)
