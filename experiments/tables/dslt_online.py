@@ -20,7 +20,7 @@ from tracking_tasks.trackers._dslt_config import DSLTConfig
 from tracking_tasks.trackers.dslt import DSLT
 
 _SEEDS = {"smoke": 2, "small": 5, "full": 5}
-_VIDEOS = {"smoke": (1, 6), "small": (12, 60), "full": (100, 300)}  # and frames of each
+_VIDEOS = {"smoke": (1, 6), "small": (8, 50), "full": (100, 300)}  # and frames of each
 _ADAM = "Adam until convergence"
 _FEW_STEPS = "5 steps of steepest descent"
 _GATE = "waits behind occluders"
