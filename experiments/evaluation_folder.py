@@ -1,6 +1,5 @@
 """The folder of an evaluation: what ran, and each sequence's results as soon as it ends."""
 
-import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +9,7 @@ from jaxtyping import Float
 
 from basics.errors import InputError
 from basics.files import write_atomic
+from experiments import run_identity
 from tracking_tasks.data.sequences import Sequence
 from tracking_tasks.evaluation import SequenceResult
 
@@ -17,37 +17,27 @@ _SAME_BOX = 1e-3  # pixels, above the rounding of the files
 
 
 class EvaluationFolder:
-    """`run.json` with the identity of the run, and a file a sequence in three folders.
+    """`run.json` with what the run is, and a file a sequence in three folders.
 
     `boxes/`, `scores/` and `times/` hold a line a frame, `times/` from the second frame on. The
     boxes are written last: where they are, a sequence is done. All writes are atomic.
 
     Args:
-        path: The folder; made when the first sequence ends.
-        identity: What must be equal for results to be of one run: tracker, weights, settings.
+        path: The folder.
+        configuration: What must be equal for results to be of one run: tracker, weights, settings.
         resume: Whether results of the same run that are there already are kept.
 
     Raises:
         InputError: The folder holds results, and they are of another run or `resume` is off.
     """
 
-    def __init__(self, path: pathlib.Path, identity: Mapping[str, Any], resume: bool) -> None:
+    def __init__(self, path: pathlib.Path, configuration: Mapping[str, Any], resume: bool) -> None:
         self._path = path
-        self._identity = dict(identity)
-        self._run = path / "run.json"
-        taken = [name for name in ("run.json", "results.json", "boxes") if (path / name).exists()]
-        if taken and not resume:
-            raise InputError(
-                f"{path} holds results already: pass --resume to go on with them, "
-                "or give another folder"
-            )
-        if taken:
-            self._require_same_run()
+        taken = any((path / name).exists() for name in ("results.json", "boxes"))
+        run_identity.claim(path, configuration, taken=taken, resume=resume)
 
     def save(self, result: SequenceResult) -> None:
         """Writes what was found on a sequence."""
-        if not self._run.exists():
-            write_atomic(self._run, json.dumps(self._identity, indent=2) + "\n")
         write_atomic(self._file("scores", result.name), format_rows(result.confidences[:, None]))
         write_atomic(self._file("times", result.name), format_rows(result.seconds[:, None], 6))
         write_atomic(self._file("boxes", result.name), format_rows(result.boxes))
@@ -69,21 +59,6 @@ class EvaluationFolder:
 
     def _file(self, kind: str, name: str) -> pathlib.Path:
         return self._path / kind / f"{name}.txt"
-
-    def _require_same_run(self) -> None:
-        try:
-            earlier = dict(json.loads(self._run.read_text()))
-        except (OSError, ValueError, TypeError):
-            raise InputError(
-                f"{self._run} does not say what made the results beside it: give another folder"
-            ) from None
-        for name in self._identity.keys() | earlier.keys():
-            before, now = earlier.get(name), self._identity.get(name)
-            if before != now:
-                raise InputError(
-                    f"{self._path} holds results of {name} {before}, not {now}: "
-                    "give another folder, or the same settings"
-                )
 
 
 def format_rows(rows: Float[np.ndarray, "rows columns"], decimals: int = 4) -> str:

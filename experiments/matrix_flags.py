@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import importlib.metadata
-import json
 import pathlib
 import subprocess
 import sys
@@ -15,9 +14,8 @@ from absl import flags
 from tqdm import tqdm
 
 import metaopt
-from basics.errors import InputError
 from basics.files import write_atomic
-from experiments import budget, cells, cli, executors, matrix, shared_flags
+from experiments import budget, cli, executors, matrix, run_identity, shared_flags
 from tracking_tasks.data.photos import load_bank
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -164,29 +162,16 @@ class MatrixFlags:
             **self._backbone.identity,
         }
         return {
-            "configuration": json.loads(json.dumps(configuration)),
+            "configuration": configuration,
             "fairness": budget.BUDGETS[conditions.budget],
             "versions": {name: importlib.metadata.version(name) for name in _LIBRARIES}
             | {"platform": jax.default_backend(), "revision": _revision()},
         }
 
     def _claim(self, heading: dict[str, Any]) -> None:
-        """Makes the folder ours, or fails where another run's results would be lost or mixed in."""
-        path = self.folder / "run.json"
-        if path.is_file():
-            if not self._resume.value:
-                raise InputError(
-                    f"{self.folder} holds a run already: pass --resume to go on with it, or "
-                    "another --output_dir"
-                )
-            before, now = cells.read_json(path)["configuration"], heading["configuration"]
-            for name in now:
-                if before.get(name) != now[name]:
-                    raise InputError(
-                        f"{self.folder} was made with other {name}: pass the flags that it was "
-                        f"made with (--flagfile={self.folder / 'flags.txt'}), or another folder"
-                    )
-        write_atomic(path, json.dumps(heading, indent=1) + "\n")
+        """Makes the folder ours, and writes flags that repeat the run."""
+        taken = (self.folder / "run.json").is_file()
+        run_identity.claim(self.folder, **heading, taken=taken, resume=self._resume.value)
         given = [self._registry[name] for name in self._registry if self._registry[name].present]
         lines = [flag.serialize() for flag in given if flag.name not in _NOT_REPEATED]
         write_atomic(self.folder / "flags.txt", "".join(f"{line}\n" for line in lines))

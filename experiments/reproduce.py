@@ -21,7 +21,6 @@ Writes to the output folder:
     setup.json                what the folder was made with; --resume must be given the same
 """
 
-import json
 import pathlib
 import time
 from collections.abc import Sequence
@@ -32,8 +31,7 @@ from absl import flags
 from tqdm import tqdm
 
 from basics.errors import InputError
-from basics.files import write_atomic
-from experiments import cells, cli, shared_flags, table_results
+from experiments import cells, cli, run_identity, shared_flags, table_results
 from experiments.lab import Lab
 from experiments.paper_table import SCALES, Table
 from experiments.tables import load_tables
@@ -129,28 +127,19 @@ def _choose(tables: dict[str, Table], names: Sequence[str]) -> list[Table]:
 def _claim(folder: pathlib.Path, tables: Sequence[Table]) -> None:
     """Makes the folder ours, or fails where another run's results would be lost or mixed in."""
     cli.require_folder(folder)
-    for table in tables:
-        if (folder / table.name / "cells").exists() and not _RESUME.value:
-            raise InputError(
-                f"{folder / table.name} holds a run already: pass --resume to go on with it, or "
-                "another --output_dir"
-            )
-    setup = {
+    configuration = {
         "scale": _SCALE.value,
         **_BACKBONE.identity,
         "photos_dir": _PHOTOS_DIR.value,
         "dataset_dir": str(_DATASET.folder()) if _DATASET.given else None,
     }
-    path = folder / "setup.json"
-    if path.is_file():
-        before = cells.read_json(path)
-        for name, value in setup.items():
-            if before.get(name) != value:
-                raise InputError(
-                    f"{folder} was made with --{name}={before.get(name)}, not {value}: pass "
-                    "another --output_dir"
-                )
-    write_atomic(path, json.dumps(setup) + "\n")
+    begun = any((folder / table.name / "cells").exists() for table in tables)
+    run_identity.claim(
+        folder,
+        configuration,
+        taken=(folder / "run.json").exists(),
+        resume=_RESUME.value or not begun,  # tables may be added
+    )
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from absl import flags
 
 from basics.errors import InputError
 from basics.leaves import is_part, named_leaves
-from experiments import cli, shared_flags, training, training_data
+from experiments import cli, run_identity, shared_flags, training, training_data
 from experiments.feature_pool import pooled_batches
 from tracking_tasks import checkpoints
 from tracking_tasks.trackers import TRACKERS
@@ -96,10 +96,6 @@ def main(_: Sequence[str]) -> None:
     """Runs the program."""
     folder = pathlib.Path(_OUTPUT_DIR.value)
     cli.require_folder(folder)
-    if (folder / "state").exists() and not _RESUME.value:
-        raise InputError(
-            f"{folder} holds a run already: pass --resume to go on with it, or another folder"
-        )
     if _POOL.value and _FINE_TUNE.value:
         raise InputError("--pool keeps the features of a backbone that --fine_tune would change")
     cls = TRACKERS[_TRACKER.value]
@@ -124,6 +120,20 @@ def main(_: Sequence[str]) -> None:
         if not any(is_part(name, (part,)) for name in named_leaves(initial)):
             raise InputError(f"--frozen={part}: {cls.name} has no such part")
     batches, origin = _DATA.batches(config)
+    run_identity.claim(
+        folder,
+        {
+            "tracker": cls.name,
+            "inner_optimizer": rule,
+            "constants": dataclasses.asdict(constants),
+            "training": dataclasses.asdict(dataclasses.replace(config, save_every=1)),
+            "start_from": _START_FROM.value,
+            "pool": _POOL.value,
+            **origin,
+        },
+        taken=(folder / "state").exists(),
+        resume=_RESUME.value,
+    )
     start = time.monotonic()
     if _POOL.value:
         pool = folder / "pool"

@@ -33,6 +33,7 @@ Writes to the output folder:
     <inner optimizer>/        learner.safetensors; state/, metrics.jsonl, events/ of the training
 """
 
+import dataclasses
 import pathlib
 import time
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ from absl import flags
 from basics import tensors
 from basics.errors import InputError
 from basics.leaves import named_leaves
-from experiments import cli
+from experiments import cli, run_identity
 from experiments.few_shot import evaluation, report, tasks, training
 from experiments.few_shot.methods import METHODS
 
@@ -106,11 +107,6 @@ def main(_: Sequence[str]) -> None:
     for name in names:
         if name not in METHODS:
             raise InputError(f"unknown inner optimizer {name!r}: known are {', '.join(METHODS)}")
-        if (folder / name / "state").exists() and not _RESUME.value:
-            raise InputError(
-                f"{folder} holds a run of {name} already: pass --resume to go on with it, or "
-                "another --output_dir"
-            )
     task = tasks.create(
         _TASK.value,
         data_dir=_DATA_DIR.value,
@@ -144,6 +140,17 @@ def run(
         seed=_SEED.value,
         log_every=10 * task.stride,
         save_every=100 * task.stride,
+    )
+    run_identity.claim(
+        folder,
+        {
+            "task": [task.name, _WAYS.value, _SHOTS.value, _QUERIES.value],
+            "inner_optimizer": name,
+            "inner_steps": learner.steps,
+            "training": dataclasses.asdict(dataclasses.replace(config, save_every=1)),
+        },
+        taken=(folder / "state").exists(),
+        resume=_RESUME.value,
     )
     start = time.monotonic()
     learner = training.train(learner, task, config, folder, resume=_RESUME.value, label=name)

@@ -86,7 +86,7 @@ def test_chosen_sequences_rule_and_checkpoint(dataset, loaded, tmp_path):
     given = name, options["inner_optimizer"], options["checkpoint"]
     assert given == ("dimp", "adam", str(weights))
     assert [path.name for path in (tmp_path / "out" / "boxes").iterdir()] == ["Cup.txt"]
-    ran = json.loads((tmp_path / "out" / "run.json").read_text())
+    ran = json.loads((tmp_path / "out" / "run.json").read_text())["configuration"]
     assert ran["checkpoint"] == hashlib.sha256(b"numbers").hexdigest()
 
 
@@ -266,14 +266,14 @@ def test_results_are_neither_overwritten_nor_mixed(dataset, loaded, tmp_path, ca
     before = (out / "results.json").read_text()
     capsys.readouterr()
     assert run(evaluate, *flags) == 1
-    assert "holds results already: pass --resume" in error_line(capsys)
+    assert "holds a run already: pass --resume" in error_line(capsys)
     weights = tmp_path / "weights"
     weights.write_bytes(b"others")
     assert run(evaluate, *flags, "--resume", f"--checkpoint={weights}") == 1
-    assert "holds results of checkpoint" in error_line(capsys)
+    assert "was made with other checkpoint" in error_line(capsys)
     monkeypatch.setattr(Follower, "inner_optimizer", "adam")
     assert run(evaluate, *flags, "--resume") == 1
-    assert "of inner_optimizer steepest_descent, not adam" in error_line(capsys)
+    assert "was made with inner_optimizer steepest_descent, not adam" in error_line(capsys)
     (out / "run.json").write_text("[1]")
     assert run(evaluate, *flags, "--resume") == 1
     assert "does not say what made the results" in error_line(capsys)

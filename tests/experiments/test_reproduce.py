@@ -142,7 +142,7 @@ def test_a_folder_with_a_run_is_neither_overwritten_nor_mixed_with_another(finis
     assert run(finished.parent) == 1
     assert "--resume" in programs.error_line(capsys)
     assert run(finished.parent, "--resume", "--scale=full") == 1
-    assert "--scale=small, not full" in programs.error_line(capsys)
+    assert "was made with scale small, not full" in programs.error_line(capsys)
 
 
 def test_a_damaged_cell_is_one_line(finished, capsys):

@@ -65,6 +65,8 @@ def test_a_folder_with_a_run_is_not_overwritten_unasked(on_small_episodes, tmp_p
     assert run(tmp_path) == 0
     assert run(tmp_path) == 1
     assert "--resume" in programs.error_line(capsys)
+    assert run(tmp_path, "--resume", "--seed=1") == 1
+    assert "was made with other training" in programs.error_line(capsys)
     assert run(tmp_path, "--resume") == 0
 
 
