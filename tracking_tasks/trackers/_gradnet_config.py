@@ -43,7 +43,8 @@ class GradNetConfig:
         scales: factors of the search region that are tried (code).
         scale_penalty: factor on the score of a changed scale (code).
         scale_rate: share of a scale change that is followed (code).
-        window: share of the cosine window in the map that is searched (code).
+        window: share of the cosine window in the map that is searched (here, on rendered videos;
+            code 0.25).
         least_inside: share of the box that is kept inside the frame (here).
     """
 
@@ -71,7 +72,7 @@ class GradNetConfig:
     scales: tuple[float, ...] = (1 / 1.04, 1.0, 1.04)
     scale_penalty: float = 0.97
     scale_rate: float = 0.59
-    window: float = 0.25
+    window: float = 0.4
     least_inside: float = 0.2
 
     @property
