@@ -1,0 +1,41 @@
+"""GradNet as it is shipped beside its SiamFC baseline, meta-trained on the same episodes.
+
+What the paper's Table 3 asks of trackers that are trained for minutes, of those that are trained
+longest. A seed only draws the videos.
+"""
+
+import dataclasses
+
+from experiments.lab import TRAININGS, Lab, Videos
+from experiments.paper_table import AUC, PRECISION, Measurement, Ordering, Row, Score, Table
+from tracking_tasks.trackers.gradnet import GradNet
+
+_OURS, _BASELINE = "GradNet", "SiamFC"
+_SEEDS = {"smoke": 2, "small": 5, "full": 5}
+_VIDEOS = {"smoke": (1, 6), "small": (12, 60), "full": (100, 300)}  # and frames of each
+_SIDE = 288  # pixels, as in meta-training
+
+
+def _measure(lab: Lab, row: Row, seed: int) -> Measurement:
+    """The row is an inner optimizer."""
+    count, frames = _VIDEOS[lab.scale]
+    looks = dataclasses.replace(TRAININGS[lab.scale].renderer, side=_SIDE, duration=float(frames))
+    tracker = lab.shipped(GradNet.name, row.setting)
+    return Measurement(lab.judge(tracker, row.setting, Videos(looks, count, frames), seed))
+
+
+TABLES = (
+    Table(
+        name="gradnet_shipped",
+        title="Does one gradient through a network improve on a fixed template?",
+        source="Li et al. 2019, Table 3",
+        rows=(
+            Row(_OURS, {"auc": 63.9, "precision20": 86.1, "fps": 80.0}, GradNet.default_rule),
+            Row(_BASELINE, {"auc": 58.2, "precision20": 77.1, "fps": 94.0}, "none"),
+        ),
+        orderings=(Ordering(_OURS, _BASELINE), Ordering(_OURS, _BASELINE, "precision20")),
+        seeds=_SEEDS,
+        measure=_measure,
+        scores=(AUC, PRECISION, Score("fps", "frames/s")),
+    ),
+)
