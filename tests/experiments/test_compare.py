@@ -91,6 +91,16 @@ def test_mean_and_interval_by_students_t():
     assert mean_and_interval([1.0])[1] == float("inf")
 
 
+def test_a_tracker_whose_episodes_are_mixed_is_compared(tmp_path, monkeypatch):
+    monkeypatch.setattr(EfficientNetLite0, "pretrained", lambda *_: Tiny())
+    flags = "--preset=smoke", "--inner_optimizers=none", f"--output_dir={tmp_path}"
+    assert not programs.run(compare, "--tracker=meta_rtt", *flags)
+    (cell,) = json.loads((tmp_path / "results.json").read_text())["cells"]
+    assert 0 <= cell["auc"] <= 1 and np.isfinite(cell["query_losses"]).all()
+    lines = (tmp_path / "meta_rtt/training/none-0/metrics.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["triplet_loss"] > 0  # by the other episode's target
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("tracker", TRACKERS)
 def test_every_rule_finishes_in_every_tracker(tracker, tmp_path, monkeypatch):
