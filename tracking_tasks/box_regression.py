@@ -12,52 +12,59 @@ from jaxtyping import Array, Float
 from tracking_tasks import boxes as boxes_lib
 
 
+def relative(boxes: Float[Array, "n 4"], target: Float[Array, "4"]) -> Float[Array, "n 4"]:
+    """A target's box as seen from others: (dx / w, dy / h, log of the ratios of the sides)."""
+    shift = (boxes_lib.center(target) - boxes_lib.center(boxes)) / boxes[:, 2:]
+    return jnp.concatenate([shift, jnp.log(target[2:] / boxes[:, 2:])], -1)
+
+
 class BoxRegressor(struct.PyTreeNode):
     """From the features of a box to the target's box near it.
 
+    No intercept is fitted, but the target's own box stays as it is: any other offset, however
+    small, would add up from frame to frame.
+
     Attributes:
-        mean: of the features it was fitted to.
-        weights: from features to relative boxes.
-        bias: the relative box at the mean.
+        reference: features of the target's own box.
+        weights: from what differs from them to relative boxes.
     """
 
-    mean: Float[Array, " d"]
+    reference: Float[Array, " d"]
     weights: Float[Array, "d 4"]
-    bias: Float[Array, "4"]
 
     @classmethod
     def fit(
         cls,
         features: Float[Array, "n d"],
         boxes: Float[Array, "n 4"],
+        reference: Float[Array, " d"],
         target: Float[Array, "4"],
-        ridge: float,
+        ridge: float | Float[Array, ""],
     ) -> "BoxRegressor":
         """The ridge regression in closed form, n equations in n unknowns.
 
         Args:
             features: of each box.
             boxes: x, y, w, h.
+            reference: features of the target's own box.
             target: the box that they should become.
-            ridge: weight of the penalty, relative to the mean square of a centred sample.
+            ridge: weight of the penalty, relative to the sum of the squares of all samples.
         """
-        shift = (boxes_lib.center(target) - boxes_lib.center(boxes)) / boxes[:, 2:]
-        wanted = jnp.concatenate([shift, jnp.log(target[2:] / boxes[:, 2:])], -1)
-        mean, bias = features.mean(0), wanted.mean(0)
-        centered = features - mean
-        gram = centered @ centered.T
-        penalty = ridge * jnp.trace(gram) / len(gram) + 1e-6
-        dual = jax.scipy.linalg.solve(
-            gram + penalty * jnp.eye(len(gram)), wanted - bias, assume_a="pos"
-        )
-        return cls(mean, centered.T @ dual, bias)
+        wanted = relative(boxes, target)
+        differences = features - reference
+        gram = differences @ differences.T
+        penalty = ridge * jnp.trace(gram) + 1e-6
+        dual = jax.scipy.linalg.solve(gram + penalty * jnp.eye(len(gram)), wanted, assume_a="pos")
+        return cls(reference, differences.T @ dual)
+
+    def relative(self, features: Float[Array, "n d"]) -> Float[Array, "n 4"]:
+        """The target's box relative to boxes of these features."""
+        return (features - self.reference) @ self.weights
 
     def __call__(
         self, features: Float[Array, "n d"], boxes: Float[Array, "n 4"]
     ) -> Float[Array, "n 4"]:
         """The target's box as each of the boxes sees it; no side changes by more than e times."""
-        relative = self.bias + (features - self.mean) @ self.weights
-        center = boxes_lib.center(boxes) + relative[:, :2] * boxes[:, 2:]
-        return boxes_lib.from_center(
-            center, boxes[:, 2:] * jnp.exp(jnp.clip(relative[:, 2:], -1, 1))
-        )
+        change = self.relative(features)
+        center = boxes_lib.center(boxes) + change[:, :2] * boxes[:, 2:]
+        return boxes_lib.from_center(center, boxes[:, 2:] * jnp.exp(jnp.clip(change[:, 2:], -1, 1)))

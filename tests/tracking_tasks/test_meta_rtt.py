@@ -72,6 +72,7 @@ def test_all_meta_parameters_are_learned(gradients):
         gradient.online_optimizer.rates.last.kernel,
     ):
         assert jnp.isfinite(part[...]).all() and jnp.abs(part[...]).max() > 0
+    assert jnp.abs(gradient.log_ridge) > 0
     # A rate of its own for each step.
     rates = gradient.online_optimizer.rates.last.kernel[...]
     assert rates.shape == (10, 1, 1) and len(np.unique(rates)) == 10
@@ -110,6 +111,14 @@ def test_no_gradient_flows_through_the_estimate(view):
     total = lambda classifier: simulation.online(one, view, KEY, classifier).features.sum()
     gradient = jax.jit(jax.grad(total))(one.initial)
     assert all((leaf == 0).all() for leaf in jax.tree.leaves(gradient))
+
+
+def test_the_error_of_the_box_regression_is_that_on_the_last_frame(view):
+    one = tracker()
+    loss = jax.jit(simulation.regression_loss)
+    same = view.replace(maps=view.maps[:1].repeat(3, 0), boxes=view.boxes[:1].repeat(3, 0))
+    assert loss(one, same, KEY) < 0.9 * loss(one, view, KEY)
+    assert loss(one, view.replace(visible=view.visible.at[-1].set(0.0)), KEY) == 0
 
 
 def test_without_a_visible_target_a_frame_counts_for_nothing(view):

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 
 from tracking_tasks import boxes as boxes_lib
-from tracking_tasks.box_regression import BoxRegressor
+from tracking_tasks.box_regression import BoxRegressor, relative
 from tracking_tasks.box_sampling import Spread, around, overlapping
 from tracking_tasks.memory import RecentSamples
 from tracking_tasks.roi_classification import RoISamples, cross_entropy, triplet_loss
@@ -74,26 +74,29 @@ def test_the_regression_is_the_ridge_regression_of_scikit_learn():
     from sklearn.linear_model import Ridge
 
     random = np.random.default_rng(2)
-    features = random.normal(size=(30, 50))
+    features, reference = random.normal(size=(30, 50)), random.normal(size=50)
     drawn = np.asarray(around(KEY, BOX, 30, Spread(0.3, 1.6)))
-    regressor = BoxRegressor.fit(jnp.asarray(features), jnp.asarray(drawn), BOX, 0.5)
+    regressor = BoxRegressor.fit(*map(jnp.asarray, (features, drawn, reference)), BOX, 0.5)
     center = drawn[:, :2] + drawn[:, 2:] / 2
     shift = (np.array([50, 50]) - center) / drawn[:, 2:]
     wanted = np.concatenate([shift, np.log(np.array([20, 40]) / drawn[:, 2:])], 1)
-    square = np.square(features - features.mean(0)).sum(1).mean()
-    theirs = Ridge(alpha=0.5 * square).fit(features, wanted).predict(features)
-    expected = np.concatenate([center + theirs[:, :2] * drawn[:, 2:], theirs[:, 2:]], 1)
+    np.testing.assert_allclose(relative(jnp.asarray(drawn), BOX), wanted, rtol=1e-4, atol=1e-5)
+    differences = features - reference
+    ridge = Ridge(alpha=0.5 * np.square(differences).sum(), fit_intercept=False)
+    theirs = ridge.fit(differences, wanted).predict(differences)
+    np.testing.assert_allclose(regressor.relative(jnp.asarray(features)), theirs, atol=1e-5)
     ours = np.asarray(regressor(jnp.asarray(features), jnp.asarray(drawn)))
-    np.testing.assert_allclose(boxes_lib.center(ours), expected[:, :2], rtol=1e-4)
-    np.testing.assert_allclose(np.log(ours[:, 2:] / drawn[:, 2:]), expected[:, 2:], atol=1e-4)
+    expected = center + theirs[:, :2] * drawn[:, 2:]
+    np.testing.assert_allclose(boxes_lib.center(ours), expected, rtol=1e-4)
+    np.testing.assert_allclose(np.log(ours[:, 2:] / drawn[:, 2:]), theirs[:, 2:], atol=1e-4)
 
 
-def test_features_that_tell_the_box_give_the_box():
+def test_features_that_tell_the_box_give_the_box_and_the_target_stays():
     drawn = around(KEY, BOX, 40, Spread(0.3, 1.3))
-    told = (boxes_lib.center(BOX) - boxes_lib.center(drawn)) / drawn[:, 2:]
-    told = jnp.concatenate([told, jnp.log(BOX[2:] / drawn[:, 2:])], -1)
-    found = BoxRegressor.fit(told, drawn, BOX, 1e-6)(told, drawn)
-    np.testing.assert_allclose(found, np.tile(BOX, (40, 1)), atol=0.05)
+    told = relative(drawn, BOX)
+    regressor = BoxRegressor.fit(told, drawn, jnp.zeros(4), BOX, 1e-6)
+    np.testing.assert_allclose(regressor(told, drawn), np.tile(BOX, (40, 1)), atol=0.05)
+    np.testing.assert_array_equal(regressor(jnp.zeros((1, 4)), BOX[None])[0], BOX)
 
 
 def test_rows_are_drawn_from_the_newest_samples():

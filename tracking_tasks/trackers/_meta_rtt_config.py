@@ -59,7 +59,10 @@ class MetaRTTConfig:
         least_score: of a frame that shows the target (base: a logit of 0).
         regression_samples: boxes that the box regression is fitted to (here; base 1000).
         regression_spread, regression_overlap: how they are drawn (base).
-        ridge: relative penalty of the box regression (here).
+        ridge: relative penalty of the box regression before it is meta-learned (here).
+        regression_weight: of the box regression's error on the test frame in the outer loss, which
+            teaches the shared layer what outlives the first frame (here; the paper has none).
+        size_rate: share of a change of the size that is followed (here; base 1).
         long_memory, short_memory: frames whose positives a long-term and a short-term update may
             use; negatives are those of the latter always (base).
         frame_positives, frame_negatives: samples of a frame (here; base 50 and 200).
@@ -112,10 +115,12 @@ class MetaRTTConfig:
     lost_reach: float = 1.4 / 0.6
     best: int = 5
     least_score: float = 0.5
-    regression_samples: int = 256
+    regression_samples: int = 128
     regression_spread: Spread = Spread(0.3, 1.6, 1.1)
     regression_overlap: float = 0.6
-    ridge: float = 1.0
+    ridge: float = 0.01
+    regression_weight: float = 5.0
+    size_rate: float = 1.0
     long_memory: int = 100
     short_memory: int = 20
     frame_positives: int = 8

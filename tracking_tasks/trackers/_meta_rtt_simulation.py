@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Key
 import metaopt
 from models import MLP
 from tracking_tasks import box_sampling, channel_pruning
+from tracking_tasks.box_regression import relative
 from tracking_tasks.roi_classification import (
     RoISamples,
     cross_entropy,
@@ -141,6 +142,20 @@ def test_loss(
     return cross_entropy(logits, test), triplet
 
 
+def regression_loss(tracker: "MetaRTT", view: EpisodeView, key: Key[Array, ""]) -> Float[Array, ""]:
+    """The mean square error on the test frame of the box regression learned on the first."""
+    config, box = tracker.config, view.boxes[-1]
+    first_key, test_key = jax.random.split(jax.random.fold_in(key, len(view.maps) + 2))
+    regressor = tracker.regressor(first_key, view.maps[0], view.boxes[0])
+    around = box_sampling.overlapping(
+        test_key, box, config.regression_samples, config.regression_spread,
+        config.regression_overlap,
+    )  # fmt: skip
+    found = regressor.relative(tracker.roi_features(view.maps[-1], around))
+    error = jnp.mean((found - relative(around, box)) ** 2)
+    return view.visible[0] * view.visible[-1] * error
+
+
 def adapt(tracker: "MetaRTT", episode: Episode, steps: int) -> Adaptation:
     """The fit to the first frame, every iterate judged on the last."""
     seen, key = view(tracker, episode), episode.key
@@ -175,8 +190,10 @@ def outer_loss(tracker: "MetaRTT", episode: Episode) -> Loss:
         online_entropy, online_triplet = test_loss(tracker, adapted.params, test, seen)
         metrics["query_loss_final"] = online_entropy
         entropy, triplet = entropy + online_entropy, triplet + online_triplet
-    metrics["triplet_loss"] = triplet
-    return entropy + config.triplet_weight * triplet, metrics
+    regression = regression_loss(tracker, seen, key)
+    metrics |= {"triplet_loss": triplet, "regression_loss": regression}
+    loss = entropy + config.triplet_weight * triplet + config.regression_weight * regression
+    return loss, metrics
 
 
 def domain_loss(tracker: "MetaRTT", episode: Episode) -> Loss:

@@ -45,6 +45,7 @@ class MetaRTT(Tracker):
         online_optimizer: fits to later frames.
         shared: the last layer that all boxes of a frame share.
         initial: the initial params, three fully connected layers.
+        log_ridge: logarithm of the relative penalty of the box regression.
         masks: tells which channels a target needs; None in a tracker that prunes none.
     """
 
@@ -61,6 +62,7 @@ class MetaRTT(Tracker):
     online_optimizer: metaopt.InnerOptimizer
     shared: PointwiseConv
     initial: MLP
+    log_ridge: Float[Array, ""]
     masks: ChannelMasks | None
 
     @classmethod
@@ -91,6 +93,7 @@ class MetaRTT(Tracker):
             online_optimizer=make_rule(rule, initial, config, config.online_steps),
             shared=PointwiseConv(np.asarray(kernel), np.zeros(config.channels, np.float32)),
             initial=initial,
+            log_ridge=jnp.log(jnp.asarray(config.ridge, jnp.float32)),
             masks=masks,
         )
 
@@ -177,6 +180,17 @@ class MetaRTT(Tracker):
         """The inner loop: `metaopt.fit` of the classifier (paper, eqs. 2 and 3)."""
         return metaopt.fit(rule, objective(), classifier, samples, steps=steps, **options)
 
+    def regressor(
+        self, key: Key[Array, ""], features: Float[Array, "h w c"], box: Float[Array, "4"]
+    ) -> BoxRegressor:
+        """Learns from boxes around the target, in pixels of the crop, what leads to it."""
+        config = self.config
+        around = box_sampling.overlapping(
+            key, box, config.regression_samples, config.regression_spread, config.regression_overlap
+        )
+        seen = self.roi_features(features, jnp.concatenate([box[None], around]))
+        return BoxRegressor.fit(seen[1:], around, seen[0], box, jnp.exp(self.log_ridge))
+
     def mix(self, episodes: Episode) -> Episode:
         return simulation.with_hard_examples(episodes, self.config.hard_videos)
 
@@ -218,13 +232,7 @@ class MetaRTT(Tracker):
             masks = self.channel_masks(classifier, samples)
             shared, classifier = channel_pruning.prune(shared, classifier, masks, config.kept)
             features, _ = self.look(shared, frame, center, size)
-        around = box_sampling.overlapping(
-            regression_key, local, config.regression_samples, config.regression_spread,
-            config.regression_overlap,
-        )  # fmt: skip
-        regressor = BoxRegressor.fit(
-            self.roi_features(features, around), around, local, config.ridge
-        )
+        regressor = self.regressor(regression_key, features, local)
         positives, negatives = self._memorable(later_key, features, local)
         memory = lambda samples, slots: RecentSamples.create(samples, slots).store(
             samples, jnp.array(True)
@@ -263,7 +271,8 @@ class MetaRTT(Tracker):
         found = jnp.where(lost, chosen, state.regressor(seen[best], chosen)).mean(0)
 
         center = state.center + (boxes.center(found) - middle) / zoom
-        size = jnp.clip(found[2:] / zoom, state.smallest, frame.extent.astype(jnp.float32))
+        size = state.size * (found[2:] / local[2:]) ** config.size_rate
+        size = jnp.clip(size, state.smallest, frame.extent.astype(jnp.float32))
         center = boxes.keep_inside(center, size, frame.extent, config.least_inside)
         local = boxes.from_center(middle + (center - state.center) * zoom, size * zoom)
         positives, negatives = self._memorable(sample_key, features, local)
