@@ -57,6 +57,15 @@ class BoxRegressor(struct.PyTreeNode):
         dual = jax.scipy.linalg.solve(gram + penalty * jnp.eye(len(gram)), wanted, assume_a="pos")
         return cls(reference, differences.T @ dual)
 
+    def follow(
+        self, features: Float[Array, " d"], rate: Float[Array, ""] | float
+    ) -> "BoxRegressor":
+        """Takes the target's own box in a later frame for a part of the reference.
+
+        A target that looks different seems badly framed, above all too wide.
+        """
+        return self.replace(reference=self.reference + rate * (features - self.reference))
+
     def relative(self, features: Float[Array, "n d"]) -> Float[Array, "n 4"]:
         """The target's box relative to boxes of these features."""
         return (features - self.reference) @ self.weights

@@ -53,7 +53,8 @@ class MetaRTTConfig:
         mask_hidden, mask_dropout: of the network of masks (here).
         sparsity: lambda of eq. 9 (here; the paper does not say).
         candidates: boxes that are scored in a frame (base).
-        candidate_spread: how they are drawn (base).
+        candidate_spread: how they are drawn (base, but for their scale, 1.05 there: smaller boxes
+            score higher, and the size would drift; here it follows the box regression alone).
         lost_reach: factor on their displacement after a frame without the target (base: 1.4 / 0.6).
         best: candidates whose mean is the target's box (base).
         least_score: of a frame that shows the target (base: a logit of 0).
@@ -62,7 +63,9 @@ class MetaRTTConfig:
         ridge: relative penalty of the box regression before it is meta-learned (here).
         regression_weight: of the box regression's error on the test frame in the outer loss, which
             teaches the shared layer what outlives the first frame (here; the paper has none).
-        size_rate: share of a change of the size that is followed (here; base 1).
+        reference_rate: by which the box regression gets used to new looks (here; base 0).
+        size_rate: share of a change of the size that is followed, both sides alike (here; base 1,
+            each side by itself, which made narrow targets ever narrower).
         long_memory, short_memory: frames whose positives a long-term and a short-term update may
             use; negatives are those of the latter always (base).
         frame_positives, frame_negatives: samples of a frame (here; base 50 and 200).
@@ -111,7 +114,7 @@ class MetaRTTConfig:
     mask_dropout: float = 0.5
     sparsity: float = 0.01
     candidates: int = 256
-    candidate_spread: Spread = Spread(0.6, 1.05, gaussian=True)
+    candidate_spread: Spread = Spread(0.6, 1.0, gaussian=True)
     lost_reach: float = 1.4 / 0.6
     best: int = 5
     least_score: float = 0.5
@@ -120,7 +123,8 @@ class MetaRTTConfig:
     regression_overlap: float = 0.6
     ridge: float = 0.01
     regression_weight: float = 5.0
-    size_rate: float = 1.0
+    size_rate: float = 0.4
+    reference_rate: float = 0.05
     long_memory: int = 100
     short_memory: int = 20
     frame_positives: int = 8

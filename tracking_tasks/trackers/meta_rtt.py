@@ -268,17 +268,21 @@ class MetaRTT(Tracker):
         probability = jax.nn.sigmoid(scores.mean())
         lost = probability < config.least_score
         chosen = candidates[best]
-        found = jnp.where(lost, chosen, state.regressor(seen[best], chosen)).mean(0)
+        found = jnp.where(lost, local, state.regressor(seen[best], chosen).mean(0))
 
         center = state.center + (boxes.center(found) - middle) / zoom
-        size = state.size * (found[2:] / local[2:]) ** config.size_rate
+        change = jnp.sqrt(jnp.prod(found[2:] / local[2:]))  # the shape stays
+        size = state.size * change**config.size_rate
         size = jnp.clip(size, state.smallest, frame.extent.astype(jnp.float32))
         center = boxes.keep_inside(center, size, frame.extent, config.least_inside)
         local = boxes.from_center(middle + (center - state.center) * zoom, size * zoom)
         positives, negatives = self._memorable(sample_key, features, local)
+        rate = jnp.where(lost, 0.0, config.reference_rate)
+        seen_there = self.roi_features(features, local[None])[0]
         state = state.replace(
             center=center,
             size=size,
+            regressor=state.regressor.follow(seen_there, rate),
             positives=state.positives.store(positives, ~lost),
             negatives=state.negatives.store(negatives, ~lost),
             lost=lost,
