@@ -97,6 +97,9 @@ def test_features_that_tell_the_box_give_the_box_and_the_target_stays():
     regressor = BoxRegressor.fit(told, drawn, jnp.zeros(4), BOX, 1e-6)
     np.testing.assert_allclose(regressor(told, drawn), np.tile(BOX, (40, 1)), atol=0.05)
     np.testing.assert_array_equal(regressor(jnp.zeros((1, 4)), BOX[None])[0], BOX)
+    looks = jnp.array([1.0, 0, -2, 4])
+    used_to = regressor.follow(looks, 0.25)
+    np.testing.assert_allclose(used_to(looks[None] / 4, BOX[None])[0], BOX, rtol=1e-6)
 
 
 def test_rows_are_drawn_from_the_newest_samples():
