@@ -35,7 +35,7 @@ class OverlapConfig:
         center_jitter: range of the random displacement of the others, in square roots of the
             area (here; code 0.1. A predictor of little training errs far from the target).
         size_jitter: the same for width and height (here; code 0.5).
-        steps: of gradient ascent (code).
+        steps: of gradient ascent (here, on rendered videos; code 5).
         step_length: of a step, relative to the box (code).
         largest_aspect: a box longer than this is dropped (code).
         averaged: so many best boxes make up the result (code).
@@ -54,7 +54,7 @@ class OverlapConfig:
     starts: int = 5
     center_jitter: float = 0.05
     size_jitter: float = 0.1
-    steps: int = 5
+    steps: int = 10
     step_length: float = 1.0
     largest_aspect: float = 6.0
     averaged: int = 3
