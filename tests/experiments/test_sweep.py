@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import matrix, ranking, sweep
+from experiments import cells, matrix, ranking, sweep
 from tests.experiments import programs
 
 SKILL = {"adam": 0.5, "steepest_descent": 0.6, "none": 0.3}
@@ -81,6 +81,33 @@ def test_a_folder_is_neither_overwritten_nor_mixed(run, tmp_path, capsys):
     assert run(*one, "--resume", "--dimp.memory_size=20") == 1
     assert "made with other trackers" in programs.error_line(capsys)
     assert run(*one, "--resume") == 0
+
+
+def test_a_killed_sweep_goes_on_to_the_same_results(tmp_path, monkeypatch):
+    seen, killed_at = [], 5
+
+    def saved_cell(workshop, cell, resume=False):
+        seen.append(cell)
+        if len(seen) == killed_at:
+            raise KeyboardInterrupt
+        result = fake_cell(workshop, cell)
+        folder = workshop._conditions.folder / cell.tracker
+        cells.save(folder, cell.inner_optimizer, cell.seed, result)
+        return result
+
+    monkeypatch.setattr(matrix.Workshop, "run", saved_cell)
+    rules = "--preset=smoke", "--seeds=2", "--inner_optimizers=adam,steepest_descent,none"
+    with pytest.raises(KeyboardInterrupt):
+        programs.run(sweep, *rules, f"--output_dir={tmp_path / 'killed'}")
+    assert not (tmp_path / "killed" / "results.json").exists()
+    assert programs.run(sweep, *rules, f"--output_dir={tmp_path / 'killed'}", "--resume") == 0
+    assert len(seen) == len(set(seen)) + 1  # only the cell that was cut short is done again
+    killed_at = None
+    assert programs.run(sweep, *rules, f"--output_dir={tmp_path / 'whole'}") == 0
+    whole, resumed = (
+        (tmp_path / name / "results.json").read_text() for name in ("whole", "killed")
+    )
+    assert resumed == whole
 
 
 def test_a_flag_file_repeats_a_run(run, tmp_path):
