@@ -90,6 +90,18 @@ TRAININGS = {
 }
 
 
+def held_out(scale: str, size: tuple[int, int], **looks: Any) -> Videos:
+    """Videos to judge on, whose changes are spread over their own length.
+
+    Args:
+        scale: name of the size of a table.
+        size: number of videos, and frames of each.
+        **looks: fields of the renderer's config that differ from those of meta-training.
+    """
+    renderer = TRAININGS[scale].renderer
+    return Videos(dataclasses.replace(renderer, duration=float(size[1]), **looks), *size)
+
+
 class Lab:
     """Trains and judges; what rows share is trained and rendered once.
 

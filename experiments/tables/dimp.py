@@ -10,7 +10,7 @@ import dataclasses
 import math
 from typing import Any
 
-from experiments.lab import TRAININGS, Lab, Recipe, Videos
+from experiments.lab import TRAININGS, Lab, Recipe, Videos, held_out
 from experiments.paper_table import Curve, Measurement, Ordering, Row, Table
 from experiments.training import TrainingConfig
 from tracking_tasks.losses import DiscriminativeLossConfig
@@ -110,9 +110,7 @@ def _measure_update(lab: Lab, row: Row, seed: int) -> Measurement:
         recipe = Recipe("dimp", "steepest_descent", _config(outer_loop), outer_loop)
         tracker = lab.train(recipe, seed)
     tracker = tracker.replace(config=dataclasses.replace(tracker.config, update=row.setting))
-    count, frames = _SIZES[lab.scale].long
-    renderer = dataclasses.replace(outer_loop.renderer, duration=float(frames), **_CHANGING)
-    videos = Videos(renderer, count, frames)
+    videos = held_out(lab.scale, _SIZES[lab.scale].long, **_CHANGING)
     return Measurement(lab.judge(tracker, "steepest_descent", videos, seed))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 import metaopt
 import tracking_tasks
-from experiments.lab import TRAININGS, Lab, Videos
+from experiments.lab import TRAININGS, Lab, held_out
 from experiments.paper_table import AUC, PRECISION, Curve, Measurement, Ordering, Row, Score, Table
 from tracking_tasks.regression import RegressionConfig
 from tracking_tasks.trackers import Frame
@@ -46,20 +46,18 @@ def _with_loss(lab: Lab, loss: str) -> DSLT:
     return _tracker(lab, regression=RegressionConfig(loss=loss))
 
 
-def _videos(lab: Lab, sizes: dict[str, tuple[int, int]] = _VIDEOS) -> Videos:
-    count, frames = sizes[lab.scale]
-    looks = TRAININGS[lab.scale].renderer
-    return Videos(dataclasses.replace(looks, duration=float(frames)), count, frames)
-
-
 def _measure_loss(lab: Lab, row: Row, seed: int) -> Measurement:
     tracker = _with_loss(lab, row.setting)
-    return Measurement(lab.judge(tracker, tracker.default_rule, _videos(lab), seed))
+    return Measurement(
+        lab.judge(tracker, tracker.default_rule, held_out(lab.scale, _VIDEOS[lab.scale]), seed)
+    )
 
 
 def _measure_layers(lab: Lab, row: Row, seed: int) -> Measurement:
     tracker = _tracker(lab, fusion=row.setting)
-    return Measurement(lab.judge(tracker, tracker.default_rule, _videos(lab), seed))
+    return Measurement(
+        lab.judge(tracker, tracker.default_rule, held_out(lab.scale, _VIDEOS[lab.scale]), seed)
+    )
 
 
 def _measure_convergence(lab: Lab, row: Row, seed: int) -> Measurement:
@@ -67,7 +65,7 @@ def _measure_convergence(lab: Lab, row: Row, seed: int) -> Measurement:
     tracker = _with_loss(lab, row.setting)
     online = tracking_tasks.OnlineTracker(tracker, tracker.default_rule)
     curves, first, later = [], [], []
-    for video in lab.videos(_videos(lab, _SHORT), seed):
+    for video in lab.videos(held_out(lab.scale, _SHORT[lab.scale]), seed):
         image, box = video.frame(0), jnp.asarray(video.boxes[0])
         extent = jnp.array(image.shape[1::-1])
         curves.append(_training_losses(tracker, Frame(jnp.asarray(image), extent), box))

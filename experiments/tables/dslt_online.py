@@ -12,9 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.lab import TRAININGS, Lab, Recipe, Videos
+from experiments.lab import TRAININGS, Lab, Recipe, Videos, held_out
 from experiments.paper_table import AUC, PRECISION, Measurement, Ordering, Row, Score, Table
-from tracking_tasks.data.renderer import RendererConfig
 from tracking_tasks.trackers import Frame
 from tracking_tasks.trackers._dslt_config import DSLTConfig
 from tracking_tasks.trackers.dslt import DSLT
@@ -42,11 +41,9 @@ def _tracker(lab: Lab, rule: str, seed: int) -> DSLT:
 
 def _videos(lab: Lab, tracker: DSLT, **changes: Any) -> Videos:
     """Held-out videos in which a target is as large as in the tracker's episodes."""
-    count, frames = _VIDEOS[lab.scale]
-    looks: RendererConfig = TRAININGS[lab.scale].renderer
-    side = looks.side * tracker.config.crop_size // TRAININGS[lab.scale].episode.crop_size
-    looks = dataclasses.replace(looks, side=side, duration=float(frames), **changes)
-    return Videos(looks, count, frames)
+    training = TRAININGS[lab.scale]
+    side = training.renderer.side * tracker.config.crop_size // training.episode.crop_size
+    return held_out(lab.scale, _VIDEOS[lab.scale], side=side, **changes)
 
 
 def _measure_rule(lab: Lab, row: Row, seed: int) -> Measurement:

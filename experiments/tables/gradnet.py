@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import metaopt
-from experiments.lab import HELD_OUT, TRAININGS, Lab, Recipe, Videos
+from experiments.lab import HELD_OUT, TRAININGS, Lab, Recipe, held_out
 from experiments.paper_table import AUC, PRECISION, Curve, Measurement, Ordering, Row, Score, Table
 from experiments.training import rendered_batches
 from tracking_tasks.logistic_response import positives
@@ -70,15 +70,13 @@ def _train(lab: Lab, variant: _Variant, seed: int) -> GradNet:
     return tracker.replace(config=dataclasses.replace(tracker.config, **variant.online))
 
 
-def _videos(lab: Lab) -> Videos:
-    count, frames = _VIDEOS[lab.scale]
-    renderer = dataclasses.replace(TRAININGS[lab.scale].renderer, duration=float(frames))
-    return Videos(renderer, count, frames)
-
-
 def _measure_variant(lab: Lab, row: Row, seed: int) -> Measurement:
     variant: _Variant = row.setting
-    return Measurement(lab.judge(_train(lab, variant, seed), variant.rule, _videos(lab), seed))
+    return Measurement(
+        lab.judge(
+            _train(lab, variant, seed), variant.rule, held_out(lab.scale, _VIDEOS[lab.scale]), seed
+        )
+    )
 
 
 def _measure_iterations(lab: Lab, row: Row, seed: int) -> Measurement:
@@ -86,7 +84,7 @@ def _measure_iterations(lab: Lab, row: Row, seed: int) -> Measurement:
     tracker: Any = lab.untrained(GradNet.name, "gradient_descent", _config(lab))
     rate = jnp.asarray(row.setting * _BASIC_RATE)
     steps = []
-    for video in lab.videos(_videos(lab), seed):
+    for video in lab.videos(held_out(lab.scale, _VIDEOS[lab.scale]), seed):
         image, box = video.frame(0), jnp.asarray(video.boxes[0])
         first = Frame(jnp.asarray(image), jnp.array(image.shape[1::-1]))
         steps.append(int(_iterations(tracker, rate, first, box, _MOST_STEPS[lab.scale])))

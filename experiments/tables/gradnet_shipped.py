@@ -4,9 +4,7 @@ What the paper's Table 3 asks of trackers that are trained for minutes, of those
 longest. A seed only draws the videos.
 """
 
-import dataclasses
-
-from experiments.lab import TRAININGS, Lab, Videos
+from experiments.lab import Lab, held_out
 from experiments.paper_table import AUC, PRECISION, Measurement, Ordering, Row, Score, Table
 from tracking_tasks.trackers.gradnet import GradNet
 
@@ -18,10 +16,9 @@ _SIDE = 288  # pixels, as in meta-training
 
 def _measure(lab: Lab, row: Row, seed: int) -> Measurement:
     """The row is an inner optimizer."""
-    count, frames = _VIDEOS[lab.scale]
-    looks = dataclasses.replace(TRAININGS[lab.scale].renderer, side=_SIDE, duration=float(frames))
+    videos = held_out(lab.scale, _VIDEOS[lab.scale], side=_SIDE)
     tracker = lab.shipped(GradNet.name, row.setting)
-    return Measurement(lab.judge(tracker, row.setting, Videos(looks, count, frames), seed))
+    return Measurement(lab.judge(tracker, row.setting, videos, seed))
 
 
 TABLES = (

@@ -10,7 +10,7 @@ from typing import Any
 import optax
 
 import metaopt
-from experiments.lab import TRAININGS, Lab, Recipe, Videos
+from experiments.lab import TRAININGS, Lab, Recipe, held_out
 from experiments.paper_table import AUC, PRECISION, Measurement, Ordering, Row, Score, Table
 from tracking_tasks.trackers.meta_rtt import MetaRTT, MetaRTTConfig
 
@@ -112,10 +112,8 @@ def _train(lab: Lab, variant: _Variant, seed: int) -> MetaRTT:
 
 
 def _measure(lab: Lab, row: Row, seed: int) -> Measurement:
-    count, frames = _VIDEOS[lab.scale]
-    renderer = dataclasses.replace(TRAININGS[lab.scale].renderer, duration=float(frames))
     tracker = _train(lab, row.setting, seed)
-    videos = Videos(renderer, count, frames)
+    videos = held_out(lab.scale, _VIDEOS[lab.scale])
     return Measurement(lab.judge(tracker, MetaRTT.default_rule, videos, seed))
 
 

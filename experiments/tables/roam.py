@@ -13,7 +13,7 @@ import numpy as np
 
 import metaopt
 import tracking_tasks
-from experiments.lab import HELD_OUT, TRAININGS, Lab, Recipe, Videos
+from experiments.lab import HELD_OUT, TRAININGS, Lab, Recipe, held_out
 from experiments.oracle import Oracle
 from experiments.paper_table import Curve, Measurement, Ordering, Row, Score, Table
 from tracking_tasks import evaluation
@@ -76,21 +76,17 @@ def _with_sgd(tracker: ROAM, rate: float) -> ROAM:
     )
 
 
-def _videos(lab: Lab) -> Videos:
-    count, frames = _VIDEOS[lab.scale]
-    renderer = dataclasses.replace(TRAININGS[lab.scale].renderer, duration=float(frames))
-    return Videos(renderer, count, frames)
-
-
 def _measure(lab: Lab, row: Row, seed: int) -> Measurement:
     """Figure 5: the row is a `_Setting`."""
     setting: _Setting = row.setting
     tracker = _train(lab, setting, seed)
     if not setting.oracle:
-        return Measurement(lab.judge(tracker, setting.rule, _videos(lab), seed))
+        return Measurement(
+            lab.judge(tracker, setting.rule, held_out(lab.scale, _VIDEOS[lab.scale]), seed)
+        )
     results = [
         evaluation.evaluate(Oracle(tracker, sequence.boxes), [sequence])[0]
-        for sequence in lab.videos(_videos(lab), seed)
+        for sequence in lab.videos(held_out(lab.scale, _VIDEOS[lab.scale]), seed)
     ]
     return Measurement(evaluation.summarize(results))
 
@@ -102,7 +98,10 @@ def _measure_steps(lab: Lab, row: Row, seed: int) -> Measurement:
     for count in steps:
         config = dataclasses.replace(tracker.config, update_steps=count)
         scores[count] = lab.judge(
-            tracker.replace(config=config), row.setting.rule, _videos(lab), seed
+            tracker.replace(config=config),
+            row.setting.rule,
+            held_out(lab.scale, _VIDEOS[lab.scale]),
+            seed,
         )
     aucs = [score["auc"] for score in scores.values()]
     return Measurement(scores[2], {"auc_by_steps": (list(map(float, steps)), aucs)})
@@ -144,7 +143,7 @@ def _measure_rates(lab: Lab, row: Row, seed: int) -> Measurement:
     tracker = _train(lab, row.setting, seed)
     rule: Any = tracker.optimizer
     later = []
-    for sequence in lab.videos(_videos(lab), seed):
+    for sequence in lab.videos(held_out(lab.scale, _VIDEOS[lab.scale]), seed):
         online = tracking_tasks.OnlineTracker(tracker, row.setting.rule)
         online.track(map(np.asarray, sequence.frames), sequence.boxes[0])
         later.append(np.asarray(online.state.rule_state.emitted))
