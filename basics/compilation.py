@@ -1,9 +1,13 @@
-"""Where compiled programs are kept, so that they are compiled once and not at every start."""
+"""Compiled programs: where they are kept between runs, and when a long run lets go of them."""
 
+import gc
 import os
 import pathlib
 
 import jax
+
+_MAPPINGS = pathlib.Path("/proc/self/maps")
+_MOST_MAPPINGS = 20_000
 
 
 def keep_compiled_programs() -> None:
@@ -11,3 +15,14 @@ def keep_compiled_programs() -> None:
     if jax.config.values["jax_compilation_cache_dir"] is None:
         root = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
         jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(root) / "metaopt"))
+
+
+def let_go_of_programs() -> None:
+    """Forgets what was compiled, if it fills the process.
+
+    Each program is a few memory mappings, of which Linux allows 65,530; a process that has more is
+    killed in the middle of a compilation.
+    """
+    if _MAPPINGS.exists() and _MAPPINGS.read_bytes().count(b"\n") > _MOST_MAPPINGS:
+        jax.clear_caches()
+        gc.collect()

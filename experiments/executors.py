@@ -4,13 +4,13 @@ import concurrent.futures
 import multiprocessing
 import os
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from absl import logging
 
-from basics.compilation import keep_compiled_programs
+from basics.compilation import keep_compiled_programs, let_go_of_programs
 from basics.errors import InputError
 
 EXECUTORS = ("local", "ray")
@@ -48,6 +48,7 @@ def run(
 
 
 def _attempt(function: Run[Job], job: Job) -> Outcome[Job]:
+    let_go_of_programs()  # of the jobs before
     try:
         return job, function(job), None
     except InputError as error:
@@ -59,20 +60,40 @@ def _attempt(function: Run[Job], job: Job) -> Outcome[Job]:
 def _in_processes(
     make: Callable[[], Run[Job]], jobs: Sequence[Job], workers: int
 ) -> Iterator[Outcome[Job]]:
+    left = list(jobs)
+    while left:
+        interrupted = yield from _in_a_pool(make, left, workers)
+        # One killed process ends its pool. Jobs are begun in order: the first were at work.
+        for job in interrupted[:workers]:
+            yield job, None, "its process, or one beside it, was killed, perhaps for want of memory"
+        left = interrupted[workers:]
+
+
+def _in_a_pool(
+    make: Callable[[], Run[Job]], jobs: Sequence[Job], workers: int
+) -> Generator[Outcome[Job], None, list[Job]]:
+    """Runs jobs until all have ended or a process is killed; returns those that have not ended."""
     # Forked processes would share JAX's threads, which do not survive it.
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(
         workers, context, initializer=_start, initargs=(make,)
     )
+    waiting: dict[concurrent.futures.Future[Outcome[Job]], int] = {}
+    interrupted = []
     try:
-        waiting = {pool.submit(_run_here, job): job for job in jobs}
+        for index, job in enumerate(jobs):
+            try:
+                waiting[pool.submit(_run_here, job)] = index
+            except BrokenProcessPool:
+                interrupted.append(index)
         for future in concurrent.futures.as_completed(waiting):
             try:
                 yield future.result()
             except BrokenProcessPool:
-                yield waiting[future], None, "its process was killed, perhaps for want of memory"
+                interrupted.append(waiting[future])
     finally:
         pool.shutdown(cancel_futures=True)
+    return [jobs[index] for index in sorted(interrupted)]
 
 
 def _on_ray(make: Callable[[], Run[Job]], jobs: Sequence[Job]) -> Iterator[Outcome[Job]]:

@@ -1,6 +1,5 @@
 """Shared by all tests: run-time shape checks, a compilation cache, and the development data."""
 
-import gc
 import itertools
 import os
 import pathlib
@@ -13,6 +12,8 @@ os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_opti
 import jax
 import jaxtyping
 import pytest
+
+from basics.compilation import let_go_of_programs
 
 # Every annotation of the libraries is checked at call time, in the tests only.
 _LIBRARIES = ["basics", "metaopt", "models", "tracking_tasks"]
@@ -32,15 +33,11 @@ def data_root() -> pathlib.Path:
     return pathlib.Path(root)
 
 
-_MAPPINGS = pathlib.Path("/proc/self/maps")
 _finished = itertools.count(1)
 
 
 @pytest.fixture(autouse=True)
 def _within_the_kernel_s_limit():
-    """Lets go of compiled programs in time: each is a few memory mappings, of 65,530 allowed."""
     yield
-    often_enough = next(_finished) % 10 == 0 and _MAPPINGS.exists()
-    if often_enough and _MAPPINGS.read_bytes().count(b"\n") > 20_000:
-        jax.clear_caches()
-        gc.collect()
+    if next(_finished) % 10 == 0:
+        let_go_of_programs()
