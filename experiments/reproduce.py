@@ -30,6 +30,7 @@ import jax
 from absl import flags
 from tqdm import tqdm
 
+from basics.compilation import let_go_of_programs
 from basics.errors import InputError
 from experiments import cells, cli, run_identity, shared_flags, table_results
 from experiments.lab import Lab
@@ -93,6 +94,7 @@ def run(table: Table, lab: Lab, seeds: int, folder: pathlib.Path, bar: tqdm) -> 
             bar.set_description(f"{table.name}, {row.name}, seed {seed}")
             cell = cells.load(folder, row.name, seed)
             if cell is None:
+                let_go_of_programs()  # of the cells before
                 start = time.monotonic()
                 measured = table.measure(lab, row, seed)
                 cell = {
