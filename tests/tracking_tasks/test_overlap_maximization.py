@@ -18,7 +18,8 @@ from tracking_tasks.overlap_maximization import (
     start_boxes,
 )
 
-CONFIG = OverlapConfig(starts=10, center_jitter=0.1, size_jitter=0.5)  # the published code's
+# The published code's.
+CONFIG = OverlapConfig(starts=10, center_jitter=0.1, size_jitter=0.5, steps=5)
 TRUTH = jnp.array([50.0, 40.0, 30.0, 45.0])
 KEY = jax.random.key(0)
 
