@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -90,18 +90,6 @@ TRAININGS = {
 }
 
 
-def held_out(scale: str, size: tuple[int, int], **looks: Any) -> Videos:
-    """Videos to judge on, whose changes are spread over their own length.
-
-    Args:
-        scale: name of the size of a table.
-        size: number of videos, and frames of each.
-        **looks: fields of the renderer's config that differ from those of meta-training.
-    """
-    renderer = TRAININGS[scale].renderer
-    return Videos(dataclasses.replace(renderer, duration=float(size[1]), **looks), *size)
-
-
 class Lab:
     """Trains and judges; what rows share is trained and rendered once.
 
@@ -166,6 +154,31 @@ class Lab:
     def untrained(self, tracker: str, rule: str, config: Any) -> Tracker:
         """A tracker as it is before meta-training, on the lab's backbone."""
         return TRACKERS[tracker].create(rule, config, self._backbone)
+
+    def recipe(self, tracker: str, rule: str, config: Any, **training: Any) -> Recipe:
+        """How a tracker is made at the lab's scale, on episodes cut as it wants them.
+
+        Args:
+            tracker: its name.
+            rule: name of its inner optimizer.
+            config: its constants.
+            **training: fields of the outer loop that differ from those of the scale.
+        """
+        episode = self.untrained(tracker, rule, config).episode_config
+        outer_loop = dataclasses.replace(TRAININGS[self.scale], episode=episode, **training)
+        return Recipe(tracker, rule, config, outer_loop)
+
+    def held_out(self, sizes: Mapping[str, tuple[int, int]], **looks: Any) -> Videos:
+        """Videos to judge on, whose changes are spread over their own length.
+
+        Args:
+            sizes: number of videos, and frames of each, by scale.
+            **looks: fields of the renderer's config that differ from those of meta-training.
+        """
+        count, frames = sizes[self.scale]
+        renderer = TRAININGS[self.scale].renderer
+        looking = dataclasses.replace(renderer, duration=float(frames), **looks)
+        return Videos(looking, count, frames)
 
     def shipped(self, name: str, rule: str | None = None) -> Tracker:
         """The tracker with the weights that are shipped, and its paper's rule or the given one."""

@@ -156,7 +156,7 @@ class Workshop:
 
     def _create(self, tracker: str, rule: str, config: Any) -> Tracker:
         name, weights = self._conditions.backbone or (None, None)
-        backbone = name and BACKBONES[name].pretrained(weights)
+        backbone = BACKBONES[name].pretrained(weights) if name else None
         return TRACKERS[tracker].create(rule, config, backbone)
 
     def _config_within_budget(self, tracker: str, rule: str) -> Any:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import tracking_tasks
-from tracking_tasks import boxes, crops
+from tracking_tasks import boxes
 from tracking_tasks.trackers import Frame, Prediction
 from tracking_tasks.trackers._roam_state import ROAMState, Sample
 from tracking_tasks.trackers.roam import ROAM
@@ -33,12 +33,10 @@ def _oracle_step(
     known = jnp.all(truth[2:] > 0)
     size = jnp.where(known, truth[2:], state.size)
     center = jnp.where(known, boxes.center(truth), state.center)
-    side = tracker.config.search_factor * jnp.sqrt(size[0] * size[1])
+    side = tracker.search_side(size)
     pixels = tracker.config.crop_size
-    image = crops.crop(frame.pixels, frame.extent, center, side, pixels)
+    images = tracker.search_regions(frame, center, side[None])
     box = boxes.from_center(jnp.full(2, pixels / 2), size * pixels / side)
-    sample = Sample(
-        tracker.features(image[None])[0], tracker.backbone.grid.boxes_to_cells(box), known
-    )
+    sample = Sample(tracker.features(images)[0], tracker.backbone.grid.boxes_to_cells(box), known)
     learned = tracker.learn(state.replace(size=size), sample)
     return learned.replace(size=state.size), prediction

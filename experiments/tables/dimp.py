@@ -10,7 +10,7 @@ import dataclasses
 import math
 from typing import Any
 
-from experiments.lab import TRAININGS, Lab, Recipe, Videos, held_out
+from experiments.lab import TRAININGS, Lab, Recipe, Videos
 from experiments.paper_table import Curve, Measurement, Ordering, Row, Table
 from experiments.training import TrainingConfig
 from tracking_tasks.losses import DiscriminativeLossConfig
@@ -21,19 +21,9 @@ _SOURCE = "Bhat et al. 2019, Table"
 _SEEDS = {"smoke": 2, "small": 5, "full": 5}
 
 
-@dataclasses.dataclass(frozen=True)
-class _Size:
-    """Videos and frames of each, for Tables 1 and 2, and for Table 3."""
-
-    short: tuple[int, int]
-    long: tuple[int, int]
-
-
-_SIZES = {
-    "smoke": _Size((1, 6), (1, 6)),
-    "small": _Size((40, 25), (12, 240)),
-    "full": _Size((100, 100), (50, 300)),
-}
+# Videos and frames of each, for Tables 1 and 2, and for Table 3.
+_SHORT = {"smoke": (1, 6), "small": (40, 25), "full": (100, 100)}
+_LONG = {"smoke": (1, 6), "small": (12, 240), "full": (50, 300)}
 
 # How the videos of Table 3 differ from the others. What hides the target makes all rows fail alike.
 _CHANGING: dict[str, Any] = {
@@ -49,7 +39,7 @@ def _config(outer_loop: TrainingConfig) -> DiMPConfig:
 
 def _judge(lab: Lab, tracker: Tracker, rule: str, seed: int) -> Measurement:
     """On short videos; with what was learned of the inner loss, as in the paper's Figure 3."""
-    videos = Videos(TRAININGS[lab.scale].renderer, *_SIZES[lab.scale].short)
+    videos = Videos(TRAININGS[lab.scale].renderer, *_SHORT[lab.scale])
     functions = {
         name.replace(" ", "_"): (x.tolist(), y.tolist())
         for name, (x, y) in tracker.learned_functions().items()
@@ -110,7 +100,7 @@ def _measure_update(lab: Lab, row: Row, seed: int) -> Measurement:
         recipe = Recipe("dimp", "steepest_descent", _config(outer_loop), outer_loop)
         tracker = lab.train(recipe, seed)
     tracker = tracker.replace(config=dataclasses.replace(tracker.config, update=row.setting))
-    videos = held_out(lab.scale, _SIZES[lab.scale].long, **_CHANGING)
+    videos = lab.held_out(_LONG, **_CHANGING)
     return Measurement(lab.judge(tracker, "steepest_descent", videos, seed))
 
 

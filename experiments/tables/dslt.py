@@ -13,7 +13,7 @@ import numpy as np
 
 import metaopt
 import tracking_tasks
-from experiments.lab import TRAININGS, Lab, held_out
+from experiments.lab import TRAININGS, Lab
 from experiments.paper_table import AUC, PRECISION, Curve, Measurement, Ordering, Row, Score, Table
 from tracking_tasks.regression import RegressionConfig
 from tracking_tasks.trackers import Frame
@@ -48,16 +48,12 @@ def _with_loss(lab: Lab, loss: str) -> DSLT:
 
 def _measure_loss(lab: Lab, row: Row, seed: int) -> Measurement:
     tracker = _with_loss(lab, row.setting)
-    return Measurement(
-        lab.judge(tracker, tracker.default_rule, held_out(lab.scale, _VIDEOS[lab.scale]), seed)
-    )
+    return Measurement(lab.judge(tracker, tracker.default_rule, lab.held_out(_VIDEOS), seed))
 
 
 def _measure_layers(lab: Lab, row: Row, seed: int) -> Measurement:
     tracker = _tracker(lab, fusion=row.setting)
-    return Measurement(
-        lab.judge(tracker, tracker.default_rule, held_out(lab.scale, _VIDEOS[lab.scale]), seed)
-    )
+    return Measurement(lab.judge(tracker, tracker.default_rule, lab.held_out(_VIDEOS), seed))
 
 
 def _measure_convergence(lab: Lab, row: Row, seed: int) -> Measurement:
@@ -65,7 +61,7 @@ def _measure_convergence(lab: Lab, row: Row, seed: int) -> Measurement:
     tracker = _with_loss(lab, row.setting)
     online = tracking_tasks.OnlineTracker(tracker, tracker.default_rule)
     curves, first, later = [], [], []
-    for video in lab.videos(held_out(lab.scale, _SHORT[lab.scale]), seed):
+    for video in lab.videos(lab.held_out(_SHORT), seed):
         image, box = video.frame(0), jnp.asarray(video.boxes[0])
         extent = jnp.array(image.shape[1::-1])
         curves.append(_training_losses(tracker, Frame(jnp.asarray(image), extent), box))

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.lab import TRAININGS, Lab, Recipe, Videos, held_out
+from experiments.lab import TRAININGS, Lab, Recipe, Videos
 from experiments.paper_table import AUC, PRECISION, Measurement, Ordering, Row, Score, Table
 from tracking_tasks.trackers import Frame
 from tracking_tasks.trackers._dslt_config import DSLTConfig
@@ -43,7 +43,7 @@ def _videos(lab: Lab, tracker: DSLT, **changes: Any) -> Videos:
     """Held-out videos in which a target is as large as in the tracker's episodes."""
     training = TRAININGS[lab.scale]
     side = training.renderer.side * tracker.config.crop_size // training.episode.crop_size
-    return held_out(lab.scale, _VIDEOS[lab.scale], side=side, **changes)
+    return lab.held_out(_VIDEOS, side=side, **changes)
 
 
 def _measure_rule(lab: Lab, row: Row, seed: int) -> Measurement:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import metaopt
-from experiments.lab import HELD_OUT, TRAININGS, Lab, Recipe, held_out
+from experiments.lab import HELD_OUT, TRAININGS, Lab
 from experiments.paper_table import AUC, PRECISION, Curve, Measurement, Ordering, Row, Score, Table
 from experiments.training import rendered_batches
 from tracking_tasks.logistic_response import positives
@@ -59,23 +59,22 @@ def _config(lab: Lab, **changes: Any) -> GradNetConfig:
 
 def _train(lab: Lab, variant: _Variant, seed: int) -> GradNet:
     config = _config(lab, **variant.trained)
-    outer_loop = dataclasses.replace(
-        TRAININGS[lab.scale],
+    recipe = lab.recipe(
+        GradNet.name,
+        variant.rule,
+        config,
         outer_steps=_OUTER_STEPS[lab.scale],
         learning_rate=5e-4,
         frozen=variant.frozen,
-        episode=lab.untrained(GradNet.name, variant.rule, config).episode_config,
     )
-    tracker: Any = lab.train(Recipe(GradNet.name, variant.rule, config, outer_loop), seed)
+    tracker: Any = lab.train(recipe, seed)
     return tracker.replace(config=dataclasses.replace(tracker.config, **variant.online))
 
 
 def _measure_variant(lab: Lab, row: Row, seed: int) -> Measurement:
     variant: _Variant = row.setting
     return Measurement(
-        lab.judge(
-            _train(lab, variant, seed), variant.rule, held_out(lab.scale, _VIDEOS[lab.scale]), seed
-        )
+        lab.judge(_train(lab, variant, seed), variant.rule, lab.held_out(_VIDEOS), seed)
     )
 
 
@@ -84,7 +83,7 @@ def _measure_iterations(lab: Lab, row: Row, seed: int) -> Measurement:
     tracker: Any = lab.untrained(GradNet.name, "gradient_descent", _config(lab))
     rate = jnp.asarray(row.setting * _BASIC_RATE)
     steps = []
-    for video in lab.videos(held_out(lab.scale, _VIDEOS[lab.scale]), seed):
+    for video in lab.videos(lab.held_out(_VIDEOS), seed):
         image, box = video.frame(0), jnp.asarray(video.boxes[0])
         first = Frame(jnp.asarray(image), jnp.array(image.shape[1::-1]))
         steps.append(int(_iterations(tracker, rate, first, box, _MOST_STEPS[lab.scale])))

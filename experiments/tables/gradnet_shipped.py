@@ -4,7 +4,7 @@ What the paper's Table 3 asks of trackers that are trained for minutes, of those
 longest. A seed only draws the videos.
 """
 
-from experiments.lab import Lab, held_out
+from experiments.lab import Lab
 from experiments.paper_table import AUC, PRECISION, Measurement, Ordering, Row, Score, Table
 from tracking_tasks.trackers.gradnet import GradNet
 
@@ -16,7 +16,7 @@ _SIDE = 288  # pixels, as in meta-training
 
 def _measure(lab: Lab, row: Row, seed: int) -> Measurement:
     """The row is an inner optimizer."""
-    videos = held_out(lab.scale, _VIDEOS[lab.scale], side=_SIDE)
+    videos = lab.held_out(_VIDEOS, side=_SIDE)
     tracker = lab.shipped(GradNet.name, row.setting)
     return Measurement(lab.judge(tracker, row.setting, videos, seed))
 

@@ -10,7 +10,7 @@ from typing import Any
 import optax
 
 import metaopt
-from experiments.lab import TRAININGS, Lab, Recipe, held_out
+from experiments.lab import TRAININGS, Lab, Recipe
 from experiments.paper_table import AUC, PRECISION, Measurement, Ordering, Row, Score, Table
 from tracking_tasks.trackers.meta_rtt import MetaRTT, MetaRTTConfig
 
@@ -85,21 +85,18 @@ _FIXED = ("backbone", "shared", "initial", *MetaRTT.optimizers)
 
 
 def _train(lab: Lab, variant: _Variant, seed: int) -> MetaRTT:
-    outer_loop = TRAININGS[lab.scale]
+    crop_size = TRAININGS[lab.scale].episode.crop_size
     sizes = {} if lab.scale == "full" else MetaRTT.in_comparisons
-    config = MetaRTTConfig(crop_size=outer_loop.episode.crop_size, **sizes, **variant.trained)
-    outer_loop = dataclasses.replace(
-        outer_loop,
-        outer_steps=_OUTER_STEPS[lab.scale],
-        episode=lab.untrained(MetaRTT.name, MetaRTT.default_rule, config).episode_config,
+    config = MetaRTTConfig(crop_size=crop_size, **sizes, **variant.trained)
+    recipe = lab.recipe(
+        MetaRTT.name, MetaRTT.default_rule, config, outer_steps=_OUTER_STEPS[lab.scale]
     )
-    recipe = Recipe(MetaRTT.name, MetaRTT.default_rule, config, outer_loop)
     if variant.pruning is not None:
         recipe = Recipe(
             recipe.tracker,
             recipe.rule,
             dataclasses.replace(config, **variant.pruning),
-            dataclasses.replace(outer_loop, frozen=_FIXED),
+            dataclasses.replace(recipe.training, frozen=_FIXED),
             recipe,
         )
     tracker: Any = lab.train(recipe, seed)
@@ -113,7 +110,7 @@ def _train(lab: Lab, variant: _Variant, seed: int) -> MetaRTT:
 
 def _measure(lab: Lab, row: Row, seed: int) -> Measurement:
     tracker = _train(lab, row.setting, seed)
-    videos = held_out(lab.scale, _VIDEOS[lab.scale])
+    videos = lab.held_out(_VIDEOS)
     return Measurement(lab.judge(tracker, MetaRTT.default_rule, videos, seed))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 import metaopt
 import tracking_tasks
-from experiments.lab import HELD_OUT, TRAININGS, Lab, Recipe, held_out
+from experiments.lab import HELD_OUT, TRAININGS, Lab
 from experiments.oracle import Oracle
 from experiments.paper_table import Curve, Measurement, Ordering, Row, Score, Table
 from tracking_tasks import evaluation
@@ -52,16 +52,11 @@ _SLOW_SGD = _Setting(sgd=0.02)  # the paper's second rate is a tenth, too
 
 
 def _train(lab: Lab, setting: _Setting, seed: int) -> ROAM:
-    outer_loop = TRAININGS[lab.scale]
-    config = ROAMConfig(crop_size=outer_loop.episode.crop_size)
+    config = ROAMConfig(crop_size=TRAININGS[lab.scale].episode.crop_size)
     if not setting.scaling:
         config = dataclasses.replace(config, scaling=(0.0, 0.0))
-    outer_loop = dataclasses.replace(
-        outer_loop,
-        outer_steps=_OUTER_STEPS[lab.scale],
-        episode=ROAM.create(setting.rule, config).episode_config,
-    )
-    tracker: Any = lab.train(Recipe("roam", setting.rule, config, outer_loop), seed)
+    recipe = lab.recipe(ROAM.name, setting.rule, config, outer_steps=_OUTER_STEPS[lab.scale])
+    tracker: Any = lab.train(recipe, seed)
     return _with_sgd(tracker, setting.sgd) if setting.sgd else tracker
 
 
@@ -81,12 +76,10 @@ def _measure(lab: Lab, row: Row, seed: int) -> Measurement:
     setting: _Setting = row.setting
     tracker = _train(lab, setting, seed)
     if not setting.oracle:
-        return Measurement(
-            lab.judge(tracker, setting.rule, held_out(lab.scale, _VIDEOS[lab.scale]), seed)
-        )
+        return Measurement(lab.judge(tracker, setting.rule, lab.held_out(_VIDEOS), seed))
     results = [
         evaluation.evaluate(Oracle(tracker, sequence.boxes), [sequence])[0]
-        for sequence in lab.videos(held_out(lab.scale, _VIDEOS[lab.scale]), seed)
+        for sequence in lab.videos(lab.held_out(_VIDEOS), seed)
     ]
     return Measurement(evaluation.summarize(results))
 
@@ -100,7 +93,7 @@ def _measure_steps(lab: Lab, row: Row, seed: int) -> Measurement:
         scores[count] = lab.judge(
             tracker.replace(config=config),
             row.setting.rule,
-            held_out(lab.scale, _VIDEOS[lab.scale]),
+            lab.held_out(_VIDEOS),
             seed,
         )
     aucs = [score["auc"] for score in scores.values()]
@@ -116,10 +109,10 @@ def _measure_losses(lab: Lab, row: Row, seed: int) -> Measurement:
     config = tracker.config
     config = dataclasses.replace(config, blocks=2 * config.blocks, clip=2 * config.clip)
     tracker = tracker.replace(config=dataclasses.replace(config, scaling=(0.0, 0.0)))
-    held_out = dataclasses.replace(
+    outer_loop = dataclasses.replace(
         TRAININGS[lab.scale], outer_steps=1, episode=tracker.episode_config, seed=HELD_OUT - seed
     )
-    update, future = _losses(tracker, lab.batches(held_out)(0))
+    update, future = _losses(tracker, lab.batches(outer_loop)(0))
     x = list(map(float, range(1, update.shape[1] + 1)))
     means = {"update_loss": update, "outer_loss": future}
     return Measurement(
@@ -143,7 +136,7 @@ def _measure_rates(lab: Lab, row: Row, seed: int) -> Measurement:
     tracker = _train(lab, row.setting, seed)
     rule: Any = tracker.optimizer
     later = []
-    for sequence in lab.videos(held_out(lab.scale, _VIDEOS[lab.scale]), seed):
+    for sequence in lab.videos(lab.held_out(_VIDEOS), seed):
         online = tracking_tasks.OnlineTracker(tracker, row.setting.rule)
         online.track(map(np.asarray, sequence.frames), sequence.boxes[0])
         later.append(np.asarray(online.state.rule_state.emitted))

@@ -4,13 +4,18 @@ import abc
 import dataclasses
 import types
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
+import jax.numpy as jnp
 import numpy as np
 from flax import struct
 from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 
 import metaopt
+from models import Backbone, EfficientNetLite0
+from tracking_tasks import crops
+
+_Tracker = TypeVar("_Tracker", bound="Tracker")  # `typing.Self` is not for functions, in beartype
 
 
 class Frame(NamedTuple):
@@ -141,15 +146,45 @@ class Tracker(struct.PyTreeNode):
     optimizer: metaopt.InnerOptimizer
 
     @classmethod
-    @abc.abstractmethod
-    def create(cls, rule: str, config: Any = None, backbone: Any = None) -> "Tracker":
+    def create(
+        cls: type[_Tracker],
+        rule: str | None = None,
+        config: Any = None,
+        backbone: Backbone | None = None,
+    ) -> _Tracker:
         """An untrained tracker with the inner optimizer of that name.
 
         Args:
-            rule: name of a registered inner optimizer.
+            rule: name of a registered inner optimizer; that of the tracker's paper if not given.
             config: the tracker's constants; its defaults if not given.
             backbone: a feature extractor; the default one with pretrained weights if not given.
         """
+        return cls._create(
+            rule or cls.default_rule,
+            config or cls.config_type(),
+            backbone or EfficientNetLite0.pretrained(),
+        )
+
+    @classmethod
+    @abc.abstractmethod
+    def _create(cls: type[_Tracker], rule: str, config: Any, backbone: Backbone) -> _Tracker:
+        """`create`, with everything given."""
+
+    def search_side(self, size: Float[Array, "2"]) -> Float[Array, ""]:
+        """The side in frame pixels of the search region of a target of that width and height."""
+        return self.config.search_factor * jnp.sqrt(size[0] * size[1])
+
+    def search_regions(
+        self, frame: Frame, center: Float[Array, "2"], sides: Float[Array, " n"]
+    ) -> Float[Array, "n s s 3"]:
+        """The squares of those sides around a point, all in frame pixels, as crops."""
+        # A stack of crops, not a vmap: batched gathers are several times slower on the CPU.
+        return jnp.stack(
+            [
+                crops.crop(frame.pixels, frame.extent, center, side, self.config.crop_size)
+                for side in sides
+            ]
+        )
 
     @property
     def episode_config(self) -> EpisodeConfig:

@@ -15,13 +15,12 @@ from jaxtyping import Array, Float, Int, PyTree
 import metaopt
 from models import (
     Backbone,
-    EfficientNetLite0,
     Features,
     FilterHead,
     correlate,
 )
 from models.backbone import STRIDE
-from tracking_tasks import augmentation, boxes, crops, labels
+from tracking_tasks import augmentation, boxes, labels
 from tracking_tasks.localization import Trust, locate
 from tracking_tasks.losses import DiscriminativeLoss, FilterSamples, hinge_error
 from tracking_tasks.memory import SampleMemory
@@ -51,14 +50,7 @@ class DiMP(Tracker):
     maximizer: OverlapMaximizer | None
 
     @classmethod
-    def create(
-        cls,
-        rule: str = default_rule,
-        config: DiMPConfig | None = None,
-        backbone: Backbone | None = None,
-    ) -> "DiMP":
-        config = config or DiMPConfig()
-        backbone = backbone or EfficientNetLite0.pretrained()
+    def _create(cls, rule: str, config: DiMPConfig, backbone: Backbone) -> "DiMP":
         size, channels = config.filter_size, sum(backbone.channels)
         target_filter = jax.ShapeDtypeStruct((size, size, channels), jnp.float32)
         maximizer = None
@@ -161,7 +153,7 @@ class DiMP(Tracker):
     def init(self, frame: Frame, box: Float[Array, "4"]) -> DiMPState:
         config = self.config
         center, size = boxes.center(box), box[2:]
-        side = self._search_side(size)
+        side = self.search_side(size)
         images, offsets = augmentation.first_frame_samples(
             frame.pixels, frame.extent, center, side, config.crop_size, config.first_frame
         )
@@ -205,14 +197,8 @@ class DiMP(Tracker):
     def step(self, state: DiMPState, frame: Frame) -> tuple[DiMPState, Prediction]:
         config = self.config
         scales = jnp.asarray(config.scales if self.maximizer is None else (1.0,))
-        sides = self._search_side(state.size) * scales
-        # A stack of crops, not a vmap: batched gathers are several times slower on the CPU.
-        images = jnp.stack(
-            [
-                crops.crop(frame.pixels, frame.extent, state.center, side, config.crop_size)
-                for side in sides
-            ]
-        )
+        sides = self.search_side(state.size) * scales
+        images = self.search_regions(frame, state.center, sides)
         levels = self.backbone(images)
         features = self.head(levels)
         scores = correlate(features, state.target_filter)
@@ -293,6 +279,3 @@ class DiMP(Tracker):
         target_box = boxes.from_center(one.centers, size_in_cells[None])
         start = self.initial_filter(one.features, target_box, one.weights)
         return self.fit(start, one, self.config.train_steps).params
-
-    def _search_side(self, size: Float[Array, "2"]) -> Float[Array, ""]:
-        return self.config.search_factor * jnp.sqrt(size[0] * size[1])

@@ -11,11 +11,11 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 import metaopt
-from models import Backbone, EfficientNetLite0, Features
+from models import Backbone, Features
 from models.backbone import STRIDE
 from models.filter_head import align
 from models.regression_head import Levels, RegressionHead
-from tracking_tasks import augmentation, boxes, crops, labels
+from tracking_tasks import augmentation, boxes, labels
 from tracking_tasks.localization import sub_cell
 from tracking_tasks.regression import MapsOf, RegressionSamples
 from tracking_tasks.trackers._base import Adaptation, Episode, Frame, Prediction, Tracker
@@ -71,14 +71,7 @@ class DSLT(Tracker):
     initial: RegressionHead
 
     @classmethod
-    def create(
-        cls,
-        rule: str = default_rule,
-        config: DSLTConfig | None = None,
-        backbone: Backbone | None = None,
-    ) -> "DSLT":
-        config = config or DSLTConfig()
-        backbone = backbone or EfficientNetLite0.pretrained()
+    def _create(cls, rule: str, config: DSLTConfig, backbone: Backbone) -> "DSLT":
         initial = RegressionHead.create(
             jax.random.key(0), backbone.channels, config.channels, config.filter_size, config.fusion
         )
@@ -149,7 +142,7 @@ class DSLT(Tracker):
         """The levels of the first frame, seen in several ways; the untouched one first."""
         config = self.config
         images, offsets = augmentation.first_frame_samples(
-            frame.pixels, frame.extent, boxes.center(box), self._search_side(box[2:]),
+            frame.pixels, frame.extent, boxes.center(box), self.search_side(box[2:]),
             config.crop_size, config.first_frame,
         )  # fmt: skip
         n = len(images)
@@ -192,14 +185,8 @@ class DSLT(Tracker):
     def step(self, state: DSLTState, frame: Frame) -> tuple[DSLTState, Prediction]:
         config = self.config
         scales = jnp.asarray(config.scales)
-        sides = self._search_side(state.size) * scales
-        # A stack of crops, not a vmap: batched gathers are several times slower on the CPU.
-        images = jnp.stack(
-            [
-                crops.crop(frame.pixels, frame.extent, state.center, side, config.crop_size)
-                for side in sides
-            ]
-        )
+        sides = self.search_side(state.size) * scales
+        images = self.search_regions(frame, state.center, sides)
         maps = self.maps(state.head, self.levels(images))
         responses = state.head.response(maps, state.memory.target)
 
@@ -290,6 +277,3 @@ class DSLT(Tracker):
             return rule
         rate = rule.hyperparams[_RATE] * self.config.online_rate
         return rule.replace(hyperparams={**rule.hyperparams, _RATE: rate})
-
-    def _search_side(self, size: Float[Array, "2"]) -> Float[Array, ""]:
-        return self.config.search_factor * jnp.sqrt(size[0] * size[1])

@@ -12,10 +12,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 import metaopt
-from models import Backbone, EfficientNetLite0, Features, TemplateNetwork, correlate
+from models import Backbone, Features, TemplateNetwork, correlate
 from models.backbone import STRIDE
 from models.filter_head import fuse
-from tracking_tasks import boxes, crops, labels
+from tracking_tasks import boxes, labels
 from tracking_tasks.localization import sub_cell
 from tracking_tasks.logistic_response import SearchSamples, balanced_logistic, positives
 from tracking_tasks.trackers._base import (
@@ -50,14 +50,7 @@ class GradNet(Tracker):
     bias: Float[Array, ""]
 
     @classmethod
-    def create(
-        cls,
-        rule: str = default_rule,
-        config: GradNetConfig | None = None,
-        backbone: Backbone | None = None,
-    ) -> "GradNet":
-        config = config or GradNetConfig()
-        backbone = backbone or EfficientNetLite0.pretrained()
+    def _create(cls, rule: str, config: GradNetConfig, backbone: Backbone) -> "GradNet":
         size = config.exemplar_size
         exemplar = jax.ShapeDtypeStruct((size, size, backbone.channels[0]), jnp.float32)
         cell, start = config.middle_cell(backbone.grid), config.exemplar_start(backbone.grid)
@@ -188,8 +181,8 @@ class GradNet(Tracker):
         self, frame: Frame, box: Float[Array, "4"]
     ) -> tuple[Float[Array, "e e c8"], SearchSamples]:
         """The initial params, and the search region of the first frame."""
-        sides = self._search_side(box[2:])[None]
-        levels = self.backbone(self._crops(frame, boxes.center(box), sides))
+        sides = self.search_side(box[2:])[None]
+        levels = self.backbone(self.search_regions(frame, boxes.center(box), sides))
         features = fuse(levels, self.backbone.grid)
         samples = SearchSamples(features, self._middle[None], jnp.ones(1, jnp.float32))
         return self.exemplar(levels.stride8[0]), samples
@@ -217,8 +210,8 @@ class GradNet(Tracker):
     def step(self, state: GradNetState, frame: Frame) -> tuple[GradNetState, Prediction]:
         config = self.config
         scales = jnp.asarray(config.scales)
-        sides = self._search_side(state.size) * scales
-        levels = self.backbone(self._crops(frame, state.center, sides))
+        sides = self.search_side(state.size) * scales
+        levels = self.backbone(self.search_regions(frame, state.center, sides))
         features = fuse(levels, self.backbone.grid)
         logits = self.response(state.template, features)
 
@@ -268,15 +261,6 @@ class GradNet(Tracker):
         stop = start + self.config.exemplar_size
         return stride8[start:stop, start:stop]
 
-    def _crops(
-        self, frame: Frame, center: Float[Array, "2"], sides: Float[Array, " n"]
-    ) -> Float[Array, "n s s 3"]:
-        # A stack of crops, not a vmap: batched gathers are several times slower on the CPU.
-        size = self.config.crop_size
-        return jnp.stack(
-            [crops.crop(frame.pixels, frame.extent, center, side, size) for side in sides]
-        )
-
     def _to_cells(self, pixels: Float[Array, "..."]) -> Float[Array, "..."]:
         """Where a template responds to a target that is there in a crop.
 
@@ -289,6 +273,3 @@ class GradNet(Tracker):
     @property
     def _middle(self) -> Float[Array, "2"]:
         return jnp.full(2, self.config.middle_cell(self.backbone.grid), jnp.float32)
-
-    def _search_side(self, size: Float[Array, "2"]) -> Float[Array, ""]:
-        return self.config.search_factor * jnp.sqrt(size[0] * size[1])

@@ -16,11 +16,11 @@ from flax import nnx
 from jaxtyping import Array, Float, Key
 
 import metaopt
-from models import MLP, Backbone, EfficientNetLite0, Features, adaptive_roi_align
+from models import MLP, Backbone, Features, adaptive_roi_align
 from models.channel_masks import ChannelMasks, Masks
 from models.filter_head import align
 from models.layers import PointwiseConv
-from tracking_tasks import box_sampling, boxes, channel_pruning, crops
+from tracking_tasks import box_sampling, boxes, channel_pruning
 from tracking_tasks.box_regression import BoxRegressor
 from tracking_tasks.memory import RecentSamples
 from tracking_tasks.roi_classification import RoISamples, objective, score
@@ -66,14 +66,7 @@ class MetaRTT(Tracker):
     masks: ChannelMasks | None
 
     @classmethod
-    def create(
-        cls,
-        rule: str = default_rule,
-        config: MetaRTTConfig | None = None,
-        backbone: Backbone | None = None,
-    ) -> "MetaRTT":
-        config = config or MetaRTTConfig()
-        backbone = backbone or EfficientNetLite0.pretrained()
+    def _create(cls, rule: str, config: MetaRTTConfig, backbone: Backbone) -> "MetaRTT":
         shared_key, key = jax.random.split(jax.random.key(config.seed))
         inputs = backbone.channels[1] if config.levels == "deeper" else sum(backbone.channels)
         kernel = jax.nn.initializers.he_normal()(shared_key, (inputs, config.channels))
@@ -303,10 +296,9 @@ class MetaRTT(Tracker):
         size: Float[Array, "2"],
     ) -> tuple[Float[Array, "h w c"], Float[Array, ""]]:
         """The features of a search region, and crop pixels per frame pixel."""
-        config = self.config
-        side = config.search_factor * jnp.sqrt(size[0] * size[1])
-        image = crops.crop(frame.pixels, frame.extent, center, side, config.crop_size)
-        return self.maps(image[None], shared)[0], config.crop_size / side
+        side = self.search_side(size)
+        images = self.search_regions(frame, center, side[None])
+        return self.maps(images, shared)[0], self.config.crop_size / side
 
     def _memorable(
         self, key: Key[Array, ""], features: Float[Array, "h w c"], box: Float[Array, "4"]

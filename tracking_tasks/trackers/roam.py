@@ -10,10 +10,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 import metaopt
-from models import Backbone, EfficientNetLite0, Features
+from models import Backbone, Features
 from models.backbone import STRIDE
 from models.filter_head import fuse
-from tracking_tasks import augmentation, boxes, clips, crops, resizable
+from tracking_tasks import augmentation, boxes, clips, resizable
 from tracking_tasks.clips import ClipSamples, Updates
 from tracking_tasks.memory import RecentSamples
 from tracking_tasks.resizable import ResizableModel, ResizableSamples
@@ -42,14 +42,7 @@ class ROAM(Tracker):
     initial: ResizableModel
 
     @classmethod
-    def create(
-        cls,
-        rule: str = default_rule,
-        config: ROAMConfig | None = None,
-        backbone: Backbone | None = None,
-    ) -> "ROAM":
-        config = config or ROAMConfig()
-        backbone = backbone or EfficientNetLite0.pretrained()
+    def _create(cls, rule: str, config: ROAMConfig, backbone: Backbone) -> "ROAM":
         initial = ResizableModel.create(jax.random.key(0), sum(backbone.channels), config.model)
         return cls(
             config=config,
@@ -165,7 +158,7 @@ class ROAM(Tracker):
     def init(self, frame: Frame, box: Float[Array, "4"]) -> ROAMState:
         config = self.config
         center, size = boxes.center(box), box[2:]
-        side = self._search_side(size)
+        side = self.search_side(size)
         images = augmentation.stretched_samples(
             frame.pixels, frame.extent, center, side, config.crop_size, config.views
         )
@@ -203,16 +196,10 @@ class ROAM(Tracker):
     def find(self, state: ROAMState, frame: Frame) -> tuple[ROAMState, Prediction, Sample]:
         """Finds the target in a frame, and makes a sample of what it saw there."""
         config = self.config
-        sides = self._search_side(state.size) * jnp.array(config.search.factors)
-        # A stack of crops, not a vmap: batched gathers are several times slower on the CPU.
-        images = jnp.stack(
-            [
-                crops.crop(frame.pixels, frame.extent, state.center, side, config.crop_size)
-                for side in sides
-            ]
-        )
+        sides = self.search_side(state.size) * jnp.array(config.search.factors)
+        images = self.search_regions(frame, state.center, sides)
         features = self.features(images)
-        pixels_per_cell = self._search_side(state.size) / config.crop_size * STRIDE
+        pixels_per_cell = self.search_side(state.size) / config.crop_size * STRIDE
         past = Past(
             jnp.full(2, self.backbone.grid.to_cells(jnp.asarray(config.crop_size / 2))),
             state.size / pixels_per_cell,
@@ -264,6 +251,3 @@ class ROAM(Tracker):
             self.optimizer, state.model, batches=samples, steps=steps, state=state.rule_state
         )
         return result.params, result.state, target
-
-    def _search_side(self, size: Float[Array, "2"]) -> Float[Array, ""]:
-        return self.config.search_factor * jnp.sqrt(size[0] * size[1])
