@@ -11,6 +11,7 @@ Examples:
     python -m experiments.benchmark --suite=renderer
     python -m experiments.benchmark --suite=evaluation
     python -m experiments.benchmark --suite=roam
+    python -m experiments.benchmark --suite=pruning
 
 Prints a table. With an output folder it also writes:
     results.json              the table's values, with facts about the machine
@@ -26,7 +27,7 @@ from absl import flags
 from basics.figures import save_figure
 from basics.files import write_atomic
 from experiments import cli
-from experiments.benchmarks import evaluation, inner_loop, meta_gradient, renderer, roam
+from experiments.benchmarks import evaluation, inner_loop, meta_gradient, pruning, renderer, roam
 from experiments.benchmarks.report import Report, document, machine, plot, table
 
 # A suite takes the preset and the number of repeats.
@@ -36,6 +37,7 @@ SUITES: dict[str, Callable[[str, int], Report]] = {
     "renderer": renderer.run,
     "evaluation": evaluation.run,
     "roam": roam.run,
+    "pruning": pruning.run,
 }
 
 FLAGS = flags.FlagValues()
