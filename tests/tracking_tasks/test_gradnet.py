@@ -11,6 +11,7 @@ import pytest
 
 from tests.tracking_tasks.test_trackers import SMALL, episode, frame, make, video
 from tests.tracking_tasks.tiny import Tiny
+from tracking_tasks.logistic_response import SearchSamples
 from tracking_tasks.trackers import Episode
 from tracking_tasks.trackers.gradnet import GradNet
 
@@ -178,7 +179,7 @@ def test_the_second_network_makes_the_template_after_the_fit():
 @pytest.fixture(scope="module")
 def followed():
     images, boxes = video(6)
-    tracker = tiny()
+    tracker = tiny(reliable=0.0)  # every frame
     return tracker, states(tracker, images, boxes[0])
 
 
@@ -205,6 +206,21 @@ def test_an_update_goes_part_of_the_way(followed):
     part = found[4].exemplar - before.exemplar
     assert jnp.abs(full).max() > 0
     np.testing.assert_allclose(part, 0.6 * full, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("restart", [True, False])
+def test_an_update_starts_again_from_the_first_frame_or_goes_on(followed, restart):
+    _, found = followed
+    whole = tiny(update_rate=1.0, restart=restart)
+    newest = found[2].newest.replace(score=jnp.asarray(0.5))
+    before = found[3].replace(newest=newest, least=jnp.asarray(1.1))  # no other is reliable
+    after = step(whole, before, frame(video(6)[0][4]))
+    one = SearchSamples(newest.features[None], newest.center[None], jnp.ones(1))
+    both = jax.tree.map(lambda *seen: jnp.concatenate(seen), before.first_seen, one)
+    start, samples = (before.first, both) if restart else (before.exemplar, one)
+    expected = whole.fit(start, samples, 1).params
+    assert jnp.abs(expected - before.exemplar).max() > 1e-3
+    np.testing.assert_allclose(after.exemplar, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_the_best_reliable_frame_is_learned_from_and_no_other(followed):

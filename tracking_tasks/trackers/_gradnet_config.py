@@ -36,6 +36,9 @@ class GradNetConfig:
         update_steps: steps of an online update (paper).
         update_interval: frames between updates (paper).
         update_rate: share of the way to the fitted params that an update goes (code).
+        restart: an update starts from the first frame's exemplar and sees that frame again, as in
+            an episode (here); else it starts from the params of the update before, and sees the new
+            frame alone (paper).
         reliable: share of the first frame's highest score from which a frame is learned from
             (paper).
         initial_share: of the first frame's template in the template in use (here; code 0.85 of its
@@ -43,8 +46,7 @@ class GradNetConfig:
         scales: factors of the search region that are tried (code).
         scale_penalty: factor on the score of a changed scale (code).
         scale_rate: share of a scale change that is followed (code).
-        window: share of the cosine window in the map that is searched (here, on rendered videos;
-            code 0.25).
+        window: share of the cosine window in the map that is searched (code).
         least_inside: share of the box that is kept inside the frame (here).
     """
 
@@ -67,12 +69,13 @@ class GradNetConfig:
     update_steps: int = 1
     update_interval: int = 5
     update_rate: float = 0.6
+    restart: bool = True
     reliable: float = 0.5
     initial_share: float = 0.5
     scales: tuple[float, ...] = (1 / 1.04, 1.0, 1.04)
     scale_penalty: float = 0.97
     scale_rate: float = 0.59
-    window: float = 0.4
+    window: float = 0.25
     least_inside: float = 0.2
 
     @property

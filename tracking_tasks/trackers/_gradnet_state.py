@@ -41,6 +41,8 @@ class GradNetState(struct.PyTreeNode):
         center: x, y of the target in frame pixels.
         size: its width and height in frame pixels.
         smallest: lower bound of the size, in frame pixels.
+        first: the inner params before the first fit.
+        first_seen: the first frame's search region.
         exemplar: the inner params.
         rule_state: the state of the inner optimizer.
         initial: the template of the first frame.
@@ -53,6 +55,8 @@ class GradNetState(struct.PyTreeNode):
     center: Float[Array, "2"]
     size: Float[Array, "2"]
     smallest: Float[Array, "2"]
+    first: Float[Array, "e e c8"]
+    first_seen: SearchSamples
     exemplar: Float[Array, "e e c8"]
     rule_state: PyTree
     initial: Float[Array, "k k c"]

@@ -198,6 +198,8 @@ class GradNet(Tracker):
             center=center,
             size=size,
             smallest=size / 10,
+            first=exemplar,
+            first_seen=samples,
             exemplar=result.params,
             rule_state=result.state,
             initial=template,
@@ -244,8 +246,12 @@ class GradNet(Tracker):
 
     def _update(self, state: GradNetState) -> GradNetState:
         config, newest = self.config, state.newest
+        start = state.exemplar
         samples = SearchSamples(newest.features[None], newest.center[None], jnp.ones(1))
-        result = self.fit(state.exemplar, samples, config.update_steps, state=state.rule_state)
+        if config.restart:
+            start = state.first
+            samples = jax.tree.map(lambda *seen: jnp.concatenate(seen), state.first_seen, samples)
+        result = self.fit(start, samples, config.update_steps, state=state.rule_state)
         exemplar = state.exemplar + config.update_rate * (result.params - state.exemplar)
         share = config.initial_share
         return state.replace(
