@@ -16,7 +16,8 @@ class SearchConfig:
     """Constants of the search; "code" is the one published with the paper.
 
     Attributes:
-        boxes: "regression" for ROAM++, "scales" for ROAM (paper).
+        boxes: "regression" for ROAM++, "scales" for ROAM (paper); on rendered videos the latter is
+            better here.
         motion: standard deviation of the motion map, in first target sizes (code: exp(-0.2 d^2)
             with d in half sizes).
         loose_motion: the same in the beginning, and while the target is lost (code).
@@ -26,7 +27,7 @@ class SearchConfig:
         scale_penalty: factor on the score of a changed scale (here).
     """
 
-    boxes: Literal["regression", "scales"] = "regression"
+    boxes: Literal["regression", "scales"] = "scales"
     motion: float = 0.79
     loose_motion: float = 1.58
     shape_penalty: float = 0.05

@@ -121,7 +121,7 @@ def test_the_regressed_box_of_the_highest_response_is_taken():
     box = jnp.array([4.2, 1.0, 2.4, 2.0])
     deltas = anchors.deltas(box, past().shape, 7, 9)[:, None]
     found = search(
-        SearchConfig(shape_penalty=0.0, size_rate=1.0),
+        SearchConfig("regression", shape_penalty=0.0, size_rate=1.0),
         CONFIG,
         resizable.ResizableOutputs(response, deltas),
         past(),
@@ -134,7 +134,8 @@ def test_the_regressed_box_of_the_highest_response_is_taken():
 def test_a_change_of_shape_is_penalized_and_followed_in_part():
     response = jnp.zeros((1, 7, 9)).at[0, 3, 4].set(0.5)
     deltas = jnp.zeros((4, 1, 7, 9)).at[2].set(np.log(4.0 / past().shape[0]))
-    found = search(SearchConfig(), CONFIG, resizable.ResizableOutputs(response, deltas), past())
+    seen = resizable.ResizableOutputs(response, deltas)
+    found = search(SearchConfig("regression"), CONFIG, seen, past())
     height = float(past().shape[1])
     ratio = (4.0 / height) / 1.0
     padded = lambda w, h: np.sqrt((w + (w + h) / 2) * (h + (w + h) / 2))
@@ -146,14 +147,14 @@ def test_a_change_of_shape_is_penalized_and_followed_in_part():
 def test_the_motion_map_decides_between_equal_peaks_and_the_loose_one_less():
     response = jnp.zeros((1, 7, 9)).at[0, 3, 5].set(0.8).at[0, 3, 1].set(1.0)
     seen = resizable.ResizableOutputs(response, jnp.zeros((4, 1, 7, 9)))
-    near = search(SearchConfig(), CONFIG, seen, past())
-    far = search(SearchConfig(loose_motion=20.0), CONFIG, seen, past(loose=True))
+    near = search(SearchConfig("regression"), CONFIG, seen, past())
+    far = search(SearchConfig("regression", loose_motion=20.0), CONFIG, seen, past(loose=True))
     assert near.shift[0] > 0 > far.shift[0]
 
 
 def test_without_regression_the_best_search_region_gives_the_scale():
     config = SearchConfig(
-        boxes="scales", scales=(0.5, 1.0, 2.0), loose_motion=20.0, scale_penalty=0.9, size_rate=1.0
+        scales=(0.5, 1.0, 2.0), loose_motion=20.0, scale_penalty=0.9, size_rate=1.0
     )
     response = jnp.zeros((3, 7, 9)).at[1, 3, 4].set(0.8).at[2, 3, 5].set(1.0)
     seen = resizable.ResizableOutputs(response, jnp.zeros((4, 3, 7, 9)))

@@ -16,7 +16,6 @@ from tests.tracking_tasks.tiny import Tiny
 from tracking_tasks import checkpoints
 from tracking_tasks.augmentation import AugmentationConfig
 from tracking_tasks.resizable import ResizableConfig
-from tracking_tasks.resizable_search import SearchConfig
 from tracking_tasks.trackers import TRACKERS, Episode, Frame
 from tracking_tasks.trackers._dslt_config import DSLTConfig
 from tracking_tasks.trackers._gradnet_config import GradNetConfig
@@ -57,7 +56,6 @@ SMALL = {
     "roam": ROAMConfig(
         crop_size=128,
         model=ResizableConfig(channels=16, filter_size=5, support=5),
-        search=SearchConfig(boxes="scales"),
         stretches=(1.0,),
         blocks=2,
         block=1,
