@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
+from experiments.benchmarks.noise import started_on_noise
 from experiments.benchmarks.report import Comparison, Report
 from experiments.benchmarks.timing import interleaved
 from tracking_tasks.trackers import Frame
@@ -50,11 +50,7 @@ def _measure(config: MetaRTTConfig, repeats: int) -> Comparison:
 
 def _tracking(tracker: MetaRTT) -> Callable[[], Any]:
     """Tracks noise for as many frames as there are between two updates."""
-    size = tracker.config.crop_size
-    noise = jax.random.randint(jax.random.key(0), (size, size, 3), 0, 256, jnp.uint8)
-    frame = Frame(noise, jnp.array([size, size]))
-    box = jnp.array([0.4, 0.4, 0.2, 0.2]) * size
-    state = jax.jit(MetaRTT.init)(tracker, frame, box)
+    state, frame = started_on_noise(tracker)
 
     @jax.jit
     def track(tracker: MetaRTT, state: Any, frame: Frame) -> Any:

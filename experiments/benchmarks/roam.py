@@ -11,12 +11,13 @@ import optax
 
 import metaopt
 from basics.leaves import is_part, named_leaves, with_leaves
+from experiments.benchmarks.noise import started_on_noise
 from experiments.benchmarks.report import Comparison, Report
 from experiments.benchmarks.timing import interleaved
 from models import Features
 from models.backbone import STRIDE
 from tracking_tasks.resizable import ResizableConfig
-from tracking_tasks.trackers import Episode, Frame
+from tracking_tasks.trackers import Episode
 from tracking_tasks.trackers._roam_config import ROAMConfig
 from tracking_tasks.trackers.roam import ROAM
 
@@ -133,9 +134,6 @@ def random_episodes(tracker: ROAM, count: int) -> Episode:
 
 def _tracking(tracker: ROAM):
     """An online state with a full memory, on noise."""
-    size = tracker.config.crop_size
-    noise = jax.random.randint(jax.random.key(0), (size, size, 3), 0, 256, jnp.uint8)
-    frame = Frame(noise, jnp.array([size, size]))
-    state = jax.jit(tracker.init)(frame, jnp.array([size / 2, size / 2, size / 6, size / 6]))
+    state, _ = started_on_noise(tracker)
     memory = state.memory
     return state.replace(memory=memory.replace(stored=jnp.array(len(memory.samples["boxes"]))))

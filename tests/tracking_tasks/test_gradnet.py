@@ -223,6 +223,14 @@ def test_an_update_starts_again_from_the_first_frame_or_goes_on(followed, restar
     np.testing.assert_allclose(after.exemplar, expected, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize(("restart", "steps"), [(True, 1), (False, 2)])
+def test_a_rule_with_a_memory_starts_again_or_goes_on_as_well(restart, steps):
+    images, boxes = video(3)
+    last = states(tiny("lstm", restart=restart, reliable=0.0), images, boxes[0])[-1]
+    assert last.newest.score == 0  # used up
+    assert int(last.rule_state.count) == steps
+
+
 def test_the_best_reliable_frame_is_learned_from_and_no_other(followed):
     tracker, found = followed
     state = found[0]

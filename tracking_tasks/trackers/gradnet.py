@@ -246,12 +246,12 @@ class GradNet(Tracker):
 
     def _update(self, state: GradNetState) -> GradNetState:
         config, newest = self.config, state.newest
-        start = state.exemplar
+        start, rule_state = state.exemplar, state.rule_state
         samples = SearchSamples(newest.features[None], newest.center[None], jnp.ones(1))
         if config.restart:
-            start = state.first
+            start, rule_state = state.first, None
             samples = jax.tree.map(lambda *seen: jnp.concatenate(seen), state.first_seen, samples)
-        result = self.fit(start, samples, config.update_steps, state=state.rule_state)
+        result = self.fit(start, samples, config.update_steps, state=rule_state)
         exemplar = state.exemplar + config.update_rate * (result.params - state.exemplar)
         share = config.initial_share
         return state.replace(
