@@ -82,18 +82,20 @@ def from_episode(
     return ClipSamples(first, later, episode.key)
 
 
-def random_frames(key: Array, clip: ClipSamples) -> ResizableSamples:
-    """One frame of each block, shaped by what was known before it: the block before, or the first.
+def random_frames(key: Array, clip: ClipSamples, count: int) -> ResizableSamples:
+    """`count` frames of each block, shaped by what was known before it: the block before, or first.
 
-    Yang et al., "ROAM", CVPR 2020, eq. 13.
+    Yang et al., "ROAM", CVPR 2020, eq. 13, where it is one frame.
     """
     blocks = clip.blocks
-    count, length = blocks.weights.shape
-    index = jax.random.randint(key, (count,), 0, length)
-    pick = lambda leaf: jax.vmap(lambda block, i: block[i][None])(leaf, index)
+    keys = jax.random.split(key, len(blocks.weights))
+    choose = lambda key: jax.random.permutation(key, blocks.weights.shape[1])[:count]
+    indices = jax.vmap(choose)(keys)
+    pick = lambda leaf: jax.vmap(lambda block, chosen: block[chosen])(leaf, indices)
+    visible = (pick(blocks.weights) > 0).astype(jnp.float32)
     return ResizableSamples(
         pick(blocks.features),
         pick(blocks.boxes),
-        (pick(blocks.weights) > 0).astype(jnp.float32),
+        visible / jnp.maximum(visible.sum(-1, keepdims=True), 1.0),
         jnp.concatenate([clip.first.target[None], blocks.target[:-1]]),
     )

@@ -35,10 +35,25 @@ def test_a_clip_shows_the_first_frame_stretched_and_then_the_frames_in_order():
 def test_a_future_frame_is_shaped_by_what_was_known_before_it():
     tracker = make("roam", "none", stand_in=True)
     clip = tracker.clip(episode("roam"))
-    future = clips.random_frames(jax.random.key(0), clip)
+    future = clips.random_frames(jax.random.key(0), clip, 1)
     np.testing.assert_array_equal(future.target[0], clip.first.target)
     np.testing.assert_array_equal(future.target[1:], clip.blocks.target[:-1])
     np.testing.assert_array_equal(future.boxes[:, 0], clip.blocks.boxes[:, 0])
+
+
+def test_an_update_may_be_judged_by_all_frames_of_the_block_after_it():
+    tracker = make("roam", "none", stand_in=True)
+    config = dataclasses.replace(tracker.config, blocks=1, block=2)
+    clip = tracker.replace(config=config).clip(episode("roam"))
+    blocks = clip.blocks
+    hidden = blocks.weights.at[0, 0].set(0.0)
+    clip = clip.replace(blocks=blocks.replace(weights=hidden))
+    count = hidden.shape[1]
+    future = clips.random_frames(jax.random.key(0), clip, count)
+    in_order = lambda boxes: np.sort(np.asarray(boxes)[..., 0], axis=1)
+    np.testing.assert_array_equal(in_order(future.boxes), in_order(blocks.boxes))
+    expected = np.array(hidden > 0) / np.maximum(np.sum(hidden > 0, 1, keepdims=True), 1)
+    np.testing.assert_allclose(np.sort(future.weights, 1), np.sort(expected, 1), rtol=1e-6)
 
 
 @pytest.fixture(scope="module")

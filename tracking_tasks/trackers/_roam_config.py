@@ -32,6 +32,7 @@ class ROAMConfig:
             of the regression's; 0 for none (paper, section 5).
         blocks: updates of a clip in meta-training (here; code 6).
         block: later frames for each of them (here; code 5, with a clip of 31 frames).
+        future: how many of a block's frames judge the update before it (paper).
         clip: the span of a clip in frames (paper).
         clip_shift, clip_scale, clip_stretch: how far later frames are off, as `query_shift`,
             `query_scale` and `query_stretch` of `EpisodeConfig` (code: 4, and at most 0.2 each).
@@ -56,6 +57,7 @@ class ROAMConfig:
     scaling: tuple[float, float] = (1.6, 1.3)
     blocks: int = 4
     block: int = 3
+    future: int = 1
     clip: float = 31.0
     clip_shift: float = 3.0
     clip_scale: float = 0.1

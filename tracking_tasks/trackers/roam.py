@@ -123,10 +123,11 @@ class ROAM(Tracker):
         return Updates(models, losses, start.losses[-1])
 
     def future_losses(self, models: ResizableModel, clip: ClipSamples) -> Float[Array, " blocks"]:
-        """The loss of each update's model on a random frame of the next block (paper, eq. 13)."""
+        """The loss of each update's model on random frames of the next block (paper, eq. 13)."""
         _, future_key = jax.random.split(clip.key)
         loss = resizable.objective(self.config.model).loss
-        return jax.vmap(loss)(models, clips.random_frames(future_key, clip))
+        frames = clips.random_frames(future_key, clip, self.config.future)
+        return jax.vmap(loss)(models, frames)
 
     def outer_loss(self, episode: Episode) -> tuple[Float[Array, ""], dict[str, Array]]:
         """The mean of `future_losses` over updates (paper, eq. 14)."""
