@@ -47,8 +47,9 @@ class _Setting:
 
 
 _ROAM = _Setting()
-_SGD = _Setting(sgd=0.2)  # 0.5 diverges
-_SLOW_SGD = _Setting(sgd=0.02)  # the paper's second rate is a tenth, too
+SGD_RATE = 0.2  # 0.5 diverges
+_SGD = _Setting(sgd=SGD_RATE)
+_SLOW_SGD = _Setting(sgd=SGD_RATE / 10)  # the paper's second rate is a tenth, too
 
 
 def _train(lab: Lab, setting: _Setting, seed: int) -> ROAM:
@@ -57,10 +58,10 @@ def _train(lab: Lab, setting: _Setting, seed: int) -> ROAM:
         config = dataclasses.replace(config, scaling=(0.0, 0.0))
     recipe = lab.recipe(ROAM.name, setting.rule, config, outer_steps=_OUTER_STEPS[lab.scale])
     tracker: Any = lab.train(recipe, seed)
-    return _with_sgd(tracker, setting.sgd) if setting.sgd else tracker
+    return with_sgd(tracker, setting.sgd) if setting.sgd else tracker
 
 
-def _with_sgd(tracker: ROAM, rate: float) -> ROAM:
+def with_sgd(tracker: ROAM, rate: float) -> ROAM:
     """Takes the first step by the learned initial rates, and later ones by one fixed rate."""
     rule: Any = tracker.optimizer
     rates = jax.tree.map(
