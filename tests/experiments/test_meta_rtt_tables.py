@@ -56,6 +56,7 @@ def test_rows_differ_in_what_their_names_say(lab):
     assert changed("w/o estimated target") == {"simulation": "true"}
     assert changed("w/o hard instances") == {"hard_videos": 0}
     assert changed("scalar rate") == {"granularity": "scalar", "rate_sets": "fit"}
+    assert changed("rate per parameter") == {"granularity": "parameter"}
     assert changed("Meta-Tracker") == {"simulation": "none", "hard_videos": 0}
     assert changed("Meta-Tracker, hard instances") == {"simulation": "none"}
     assert changed("RT-MDNet") == changed("RT-MDNet 5/15") == {"training": "domains"}
