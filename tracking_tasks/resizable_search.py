@@ -16,22 +16,24 @@ class SearchConfig:
     """Constants of the search; "code" is the one published with the paper.
 
     Attributes:
-        boxes: "regression" for ROAM++, "scales" for ROAM (paper); on rendered videos the latter is
-            better here.
+        boxes: "regression" for ROAM++, "scales" for ROAM (paper).
+        center: for "regression", of the box: the "response" has a peak there (here), or it is from
+            "regression", too (paper), which trembles by a tenth of the target.
         motion: standard deviation of the motion map, in first target sizes (code: exp(-0.2 d^2)
             with d in half sizes).
         loose_motion: the same in the beginning, and while the target is lost (code).
         shape_penalty: on changes of scale and aspect ratio (code).
-        size_rate: share of a size change that is followed, at the highest score (code).
+        size_rate: share of a size change that is followed, at the highest score (here; code 0.6).
         scales: factors of the search region that ROAM tries (here).
         scale_penalty: factor on the score of a changed scale (here).
     """
 
-    boxes: Literal["regression", "scales"] = "scales"
+    boxes: Literal["regression", "scales"] = "regression"
+    center: Literal["response", "regression"] = "response"
     motion: float = 0.79
     loose_motion: float = 1.58
     shape_penalty: float = 0.05
-    size_rate: float = 0.6
+    size_rate: float = 0.2
     scales: tuple[float, ...] = (1 / 1.04, 1.0, 1.04)
     scale_penalty: float = 0.985
 
@@ -106,8 +108,8 @@ def search(
     value = response * penalty * jnp.exp(-0.5 * jnp.sum(moved**2, -1))
     region, y, x = best = jnp.unravel_index(jnp.argmax(value), value.shape)
     position = center[best]
-    if config.boxes == "scales":
-        position = position + sub_cell(response[region], jnp.stack([x, y]))
+    if config.boxes == "scales" or config.center == "response":
+        position = cells[best] + sub_cell(response[region], jnp.stack([x, y]))
     score = response[best]
     rate = config.size_rate * penalty[best] * jnp.clip(score / past.reference, 0.0, 1.0)
     return Found(

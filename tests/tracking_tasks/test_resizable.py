@@ -116,17 +116,20 @@ def past(loose=False):
     return Past(middle, size, size, size, jnp.array(loose), jnp.array(1.0))
 
 
-def test_the_regressed_box_of_the_highest_response_is_taken():
+@pytest.mark.parametrize(
+    ("center", "shift"), [("regression", [5.4 - 4, 2.0 - 3]), ("response", [5 - 4, 2 - 3])]
+)
+def test_the_regressed_box_of_the_highest_response_is_taken(center, shift):
     response = jnp.zeros((1, 7, 9)).at[0, 2, 5].set(1.0)
     box = jnp.array([4.2, 1.0, 2.4, 2.0])
     deltas = anchors.deltas(box, past().shape, 7, 9)[:, None]
     found = search(
-        SearchConfig("regression", shape_penalty=0.0, size_rate=1.0),
+        SearchConfig("regression", center, shape_penalty=0.0, size_rate=1.0),
         CONFIG,
         resizable.ResizableOutputs(response, deltas),
         past(),
     )
-    np.testing.assert_allclose(found.shift, [5.4 - 4, 2.0 - 3], atol=1e-5)
+    np.testing.assert_allclose(found.shift, shift, atol=1e-5)
     np.testing.assert_allclose(found.size, box[2:], rtol=1e-5)
     assert found.score == 1 and found.region == 0
 
@@ -135,7 +138,7 @@ def test_a_change_of_shape_is_penalized_and_followed_in_part():
     response = jnp.zeros((1, 7, 9)).at[0, 3, 4].set(0.5)
     deltas = jnp.zeros((4, 1, 7, 9)).at[2].set(np.log(4.0 / past().shape[0]))
     seen = resizable.ResizableOutputs(response, deltas)
-    found = search(SearchConfig("regression"), CONFIG, seen, past())
+    found = search(SearchConfig("regression", size_rate=0.6), CONFIG, seen, past())
     height = float(past().shape[1])
     ratio = (4.0 / height) / 1.0
     padded = lambda w, h: np.sqrt((w + (w + h) / 2) * (h + (w + h) / 2))

@@ -7,10 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.tracking_tasks.test_trackers import SMALL, episode, make
-from tracking_tasks import clips
+from tests.tracking_tasks.test_trackers import SMALL, episode, frame, make, video
+from tracking_tasks import clips, resizable
 from tracking_tasks.data.episodes import Clip, cut_episodes
 from tracking_tasks.memory import RecentSamples
+from tracking_tasks.resizable import ResizableSamples
+
+init = jax.jit(lambda tracker, frame, box: tracker.init(frame, box))
+step = jax.jit(lambda tracker, state, frame: tracker.step(state, frame))
+update = jax.jit(lambda tracker, state: tracker.update(state))
 
 
 def test_a_clip_shows_the_first_frame_stretched_and_then_the_frames_in_order():
@@ -97,3 +102,37 @@ def test_recent_samples_are_a_ring_read_from_the_oldest_on():
         memory = memory.store({"x": jnp.array(value)}, yes)
     np.testing.assert_array_equal(memory.newest(4)["x"], [2, 3, 4, 2])
     assert memory.stored == 4
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_the_first_frame_has_its_share_in_an_update(share):
+    tracker = make("roam", "learned_rates", stand_in=True)
+    tracker = tracker.replace(config=dataclasses.replace(tracker.config, first_share=share))
+    images, boxes = video(2)
+    state = init(tracker, frame(images[0]), jnp.asarray(boxes[0]))
+    state, _ = step(tracker, state, frame(images[1]))
+    model, _, target = update(tracker, state)
+
+    def loss(sample):
+        samples = ResizableSamples(
+            sample["features"][None], sample["boxes"][None], jnp.ones(1), target
+        )
+        return lambda model: resizable.objective(tracker.config.model).loss(model, samples)
+
+    @jax.jit
+    def expected(first, newest):
+        current = state.model
+        for _ in range(tracker.config.update_steps):
+            both = lambda model: share * loss(first)(model) + (1 - share) * loss(newest)(model)
+            rates = jax.tree.map(lambda leaf: leaf[-1], tracker.optimizer.rates)
+            gradient = jax.grad(both)(current)
+            current = jax.tree.map(lambda x, rate, g: x - rate * g, current, rates, gradient)
+        return current
+
+    newest = jax.tree.map(lambda leaf: leaf[0], state.memory.newest(1))
+    for one, other in zip(
+        jax.tree.leaves(model),
+        jax.tree.leaves(expected(state.first_sample, newest)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)

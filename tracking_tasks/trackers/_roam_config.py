@@ -41,6 +41,8 @@ class ROAMConfig:
         update_interval: frames between updates, tau (code).
         step_samples: samples of a step (code).
         memory_size: newest samples that an update may use (paper: 2 tau).
+        first_share: weight of the first frame in each step of an online update (here; paper 0):
+            learned from boxes that were found, the filters drift.
         present: share of the first response below which the target is lost (code).
         found_again: share from which it is no longer (code).
         smallest: side of a box in pixels (code).
@@ -67,6 +69,7 @@ class ROAMConfig:
     update_interval: int = 5
     step_samples: int = 5
     memory_size: int = 10
+    first_share: float = 0.5
     present: float = 0.1
     found_again: float = 0.6
     smallest: float = 10.0

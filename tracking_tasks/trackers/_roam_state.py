@@ -19,6 +19,7 @@ class ROAMState(struct.PyTreeNode):
         first_target: the same in the first frame.
         reference: highest response on the first frame.
         loose: whether the motion map is wide.
+        first_sample: of the first frame, as in the memory.
         memory: the newest samples: `features`, and `boxes` of the target in them, in cells.
         frames: number of frames since the first.
     """
@@ -31,6 +32,7 @@ class ROAMState(struct.PyTreeNode):
     first_target: Float[Array, "2"]
     reference: Float[Array, ""]
     loose: Bool[Array, ""]
+    first_sample: dict[str, Array]
     memory: RecentSamples
     frames: Int[Array, ""]
 

@@ -175,6 +175,7 @@ class ROAM(Tracker):
         )
         result = self.fit(self.optimizer, self.initial, batch=first, steps=config.train_steps)
         seen = resizable.outputs(config.model, result.params, features[:1], first.target)
+        sample = {"features": features[0], "boxes": first.boxes[0]}
         return ROAMState(
             center=center,
             size=size,
@@ -184,9 +185,8 @@ class ROAM(Tracker):
             first_target=first.target,
             reference=jnp.maximum(seen.response.max(), 1e-3),
             loose=jnp.ones((), bool),
-            memory=RecentSamples.create(
-                {"features": features[0], "boxes": box}, config.memory_size
-            ),
+            first_sample=sample,
+            memory=RecentSamples.create(sample, config.memory_size),
             frames=jnp.zeros((), jnp.int32),
         )
 
@@ -238,14 +238,23 @@ class ROAM(Tracker):
         return state.replace(model=model, rule_state=rule_state, target=target)
 
     def update(self, state: ROAMState) -> tuple[ResizableModel, PyTree, Float[Array, "2"]]:
-        """Steps on the newest samples, the oldest of them first, around again if they are few."""
+        """Steps on the first frame and on the newest samples.
+
+        The oldest of these come first, and around again if they are few.
+        """
         config = self.config
         steps, n = config.update_steps, config.step_samples
-        in_steps = lambda leaf: leaf.reshape(steps, n, *leaf.shape[1:])
+
+        def in_steps(first: Array, newest: Array) -> Array:
+            first = jnp.broadcast_to(first, (steps, 1, *first.shape))
+            return jnp.concatenate([first, newest.reshape(steps, n, *newest.shape[1:])], 1)
+
+        share = config.first_share
+        weights = jnp.array([share, *[(1 - share) / n] * n])
         target = config.target_cells(state.size)
         samples = ResizableSamples(
-            **jax.tree.map(in_steps, state.memory.newest(steps * n)),
-            weights=jnp.full((steps, n), 1 / n),
+            **jax.tree.map(in_steps, state.first_sample, state.memory.newest(steps * n)),
+            weights=jnp.broadcast_to(weights, (steps, n + 1)),
             target=jnp.broadcast_to(target, (steps, 2)),
         )
         result = self.fit(
