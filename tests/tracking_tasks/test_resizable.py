@@ -157,7 +157,7 @@ def test_the_motion_map_decides_between_equal_peaks_and_the_loose_one_less():
 
 def test_without_regression_the_best_search_region_gives_the_scale():
     config = SearchConfig(
-        scales=(0.5, 1.0, 2.0), loose_motion=20.0, scale_penalty=0.9, size_rate=1.0
+        "scales", scales=(0.5, 1.0, 2.0), loose_motion=20.0, scale_penalty=0.9, size_rate=1.0
     )
     response = jnp.zeros((3, 7, 9)).at[1, 3, 4].set(0.8).at[2, 3, 5].set(1.0)
     seen = resizable.ResizableOutputs(response, jnp.zeros((4, 3, 7, 9)))
