@@ -160,12 +160,14 @@ def _save_bars(
         missing = {"mean": np.nan, "interval": None}
         ours = [summary[row.name].get(score.name, missing) for row in rows]
         paper = [_paper(row.paper, score) for row in rows]
+        beside = 0.0
         if any(number is not None for number in paper):
+            beside = 0.2
             heights = [np.nan if number is None else number for number in paper]
-            axes.bar(places - 0.2, heights, 0.38, color="0.75", label="paper")
+            axes.bar(places - beside, heights, 0.38, color="0.75", label="paper")
         intervals = [one["interval"] or 0.0 for one in ours]
         axes.bar(
-            places + 0.2, [one["mean"] for one in ours], 0.38, yerr=intervals, capsize=3,
+            places + beside, [one["mean"] for one in ours], 0.38, yerr=intervals, capsize=3,
             color=line_style(0)["color"], label="ours",
         )  # fmt: skip
         axes.set_xticks(places, [row.name for row in rows])

@@ -18,7 +18,7 @@ class SearchConfig:
     Attributes:
         boxes: "regression" for ROAM++, "scales" for ROAM (paper).
         center: for "regression", of the box: the "response" has a peak there (here), or it is from
-            "regression", too (paper), which trembles by a tenth of the target.
+            "regression", too (paper), which trembles more.
         motion: standard deviation of the motion map, in first target sizes (code: exp(-0.2 d^2)
             with d in half sizes).
         loose_motion: the same in the beginning, and while the target is lost (code).

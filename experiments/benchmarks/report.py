@@ -114,7 +114,7 @@ def plot(report: Report, title: str) -> Figure:
     axes.set_yticks(range(len(labels)), labels)
     axes.invert_yaxis()
     axes.margins(x=0.15)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(ways), frameon=False)
+    figure.legend(loc="outside lower center", ncols=len(ways), frameon=False)
     return figure
 
 

@@ -6,12 +6,13 @@ longest. A seed only draws the videos.
 
 from experiments.lab import Lab
 from experiments.paper_table import AUC, PRECISION, Measurement, Ordering, Row, Score, Table
+from experiments.training import TrainingConfig
 from tracking_tasks.trackers.gradnet import GradNet
 
 _OURS, _BASELINE = "GradNet", "SiamFC"
 _SEEDS = {"smoke": 2, "small": 5, "full": 5}
 _VIDEOS = {"smoke": (1, 6), "small": (12, 60), "full": (100, 300)}  # and frames of each
-_SIDE = 288  # pixels, as in meta-training
+_SIDE = TrainingConfig().renderer.side  # that of the meta-training of shipped weights
 
 
 def _measure(lab: Lab, row: Row, seed: int) -> Measurement:

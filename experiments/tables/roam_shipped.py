@@ -9,11 +9,12 @@ import dataclasses
 from experiments.lab import Lab
 from experiments.paper_table import AUC, PRECISION, Measurement, Ordering, Row, Score, Table
 from experiments.tables.roam import SGD_RATE, with_sgd
+from experiments.training import TrainingConfig
 from tracking_tasks.trackers.roam import ROAM
 
 _SEEDS = {"smoke": 2, "small": 5, "full": 5}
 _VIDEOS = {"smoke": (1, 6), "small": (12, 120), "full": (100, 300)}  # and frames of each
-_SIDE = 288  # pixels, as in meta-training
+_SIDE = TrainingConfig().renderer.side  # that of the meta-training of shipped weights
 
 
 def _measure(lab: Lab, row: Row, seed: int) -> Measurement:

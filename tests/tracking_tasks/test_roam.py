@@ -7,11 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import tracking_tasks
 from tests.tracking_tasks.test_trackers import SMALL, episode, frame, make, video
 from tracking_tasks import clips, resizable
 from tracking_tasks.data.episodes import Clip, cut_episodes
 from tracking_tasks.memory import RecentSamples
 from tracking_tasks.resizable import ResizableSamples
+from tracking_tasks.trackers.roam import ROAM
 
 init = jax.jit(lambda tracker, frame, box: tracker.init(frame, box))
 step = jax.jit(lambda tracker, state, frame: tracker.step(state, frame))
@@ -136,3 +138,12 @@ def test_the_first_frame_has_its_share_in_an_update(share):
         strict=True,
     ):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_the_search_over_scales_follows_a_plain_target_as_the_regression_does():
+    images, boxes = video(12)
+    tracker = make("roam", ROAM.default_rule)
+    search = dataclasses.replace(tracker.config.search, boxes="scales")
+    tracker = tracker.replace(config=dataclasses.replace(tracker.config, search=search))
+    predicted, _ = tracking_tasks.OnlineTracker(tracker, "default").track(images, boxes[0])
+    assert tracking_tasks.evaluation.overlap(predicted, boxes).min() > 0.6

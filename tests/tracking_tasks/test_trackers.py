@@ -23,8 +23,8 @@ from tracking_tasks.trackers._meta_rtt_config import MetaRTTConfig
 from tracking_tasks.trackers._roam_config import ROAMConfig
 from tracking_tasks.trackers.dimp import DiMPConfig
 
-# Boxes of the largest predicted overlap, or regressed, take a trained tracker: see
-# test_dimp_variants.py and test_roam.py.
+# Boxes of the largest predicted overlap take a trained tracker: see test_dimp_variants.py. ROAM's
+# search over scales is in test_roam.py.
 SMALL = {
     "dimp": DiMPConfig(
         crop_size=96, memory_size=18, init_steps=2, train_steps=2, box_estimation="scale_search"
