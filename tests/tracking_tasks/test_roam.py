@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 import tracking_tasks
+from basics.errors import InputError
 from tests.tracking_tasks.test_trackers import SMALL, episode, frame, make, video
 from tracking_tasks import clips, resizable
 from tracking_tasks.data.episodes import Clip, cut_episodes
 from tracking_tasks.memory import RecentSamples
 from tracking_tasks.resizable import ResizableSamples
+from tracking_tasks.trackers._roam_config import ROAMConfig
 from tracking_tasks.trackers.roam import ROAM
 
 init = jax.jit(lambda tracker, frame, box: tracker.init(frame, box))
@@ -61,6 +63,12 @@ def test_an_update_may_be_judged_by_all_frames_of_the_block_after_it():
     np.testing.assert_array_equal(in_order(future.boxes), in_order(blocks.boxes))
     expected = np.array(hidden > 0) / np.maximum(np.sum(hidden > 0, 1, keepdims=True), 1)
     np.testing.assert_allclose(np.sort(future.weights, 1), np.sort(expected, 1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("future", (0, 4))
+def test_an_update_can_only_be_judged_by_frames_that_a_block_has(future):
+    with pytest.raises(InputError, match=f"future={future}: a block has 3 frames"):
+        ROAMConfig(block=3, future=future)
 
 
 @pytest.fixture(scope="module")

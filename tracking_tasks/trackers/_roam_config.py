@@ -7,6 +7,7 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from basics.errors import InputError
 from models.backbone import STRIDE
 from tracking_tasks.resizable import ResizableConfig
 from tracking_tasks.resizable_search import SearchConfig
@@ -47,6 +48,9 @@ class ROAMConfig:
         found_again: share from which it is no longer (code).
         smallest: side of a box in pixels (code).
         least_inside: share of the box that is kept inside the frame (here).
+
+    Raises:
+        InputError: if `future` is no number of frames of a block.
     """
 
     crop_size: int = 192
@@ -74,6 +78,13 @@ class ROAMConfig:
     found_again: float = 0.6
     smallest: float = 10.0
     least_inside: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.future <= self.block:
+            raise InputError(
+                f"roam.future={self.future}: a block has {self.block} frames, so give 1 to "
+                f"{self.block}, or a larger roam.block"
+            )
 
     @property
     def views(self) -> tuple[tuple[float, float], ...]:
