@@ -178,8 +178,15 @@ def test_an_update_goes_on_from_the_first_frame_or_from_the_update_before(state)
         np.testing.assert_array_equal(updated.last.bias[...], expected.last.bias[...])
 
 
-def test_a_lost_target_teaches_nothing(state):
+def test_only_a_clearly_seen_target_is_learned_from(state):
     images, _ = video(2)
-    one = tracker("gradient_descent", initial_rate=0.0, least_score=1.0)  # never satisfied
-    after, _ = jax.jit(one.step)(state, frame(images[1]))
-    assert after.lost and after.positives.stored == after.negatives.stored == 1
+
+    def after(**thresholds):
+        one = tracker("gradient_descent", initial_rate=0.0, **thresholds)
+        found, _ = jax.jit(one.step)(state, frame(images[1]))
+        assert found.positives.stored == found.negatives.stored
+        return bool(found.lost), int(found.positives.stored)
+
+    assert after(least_score=1.0) == (True, 1)  # never satisfied
+    assert after(least_score=0.0, least_learned=1.0) == (False, 1)
+    assert after(least_score=0.0, least_learned=0.0) == (False, 2)

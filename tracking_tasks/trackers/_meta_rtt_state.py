@@ -20,7 +20,7 @@ class MetaRTTState(struct.PyTreeNode):
         first: the inner parameters as the first frame left them.
         classifier: the inner parameters.
         regressor: refines a box.
-        positives, negatives: samples of the newest frames that showed the target.
+        positives, negatives: samples of the newest frames that clearly showed the target.
         lost: whether the latest frame did not.
         frames: number of frames since the first.
     """

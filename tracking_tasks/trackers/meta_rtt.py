@@ -260,6 +260,7 @@ class MetaRTT(Tracker):
         scores, best = jax.lax.top_k(score(state.classifier(seen)), config.best)
         probability = jax.nn.sigmoid(scores.mean())
         lost = probability < config.least_score
+        learned = ~lost & (probability >= config.least_learned)
         chosen = candidates[best]
         found = jnp.where(lost, local, state.regressor(seen[best], chosen).mean(0))
 
@@ -276,8 +277,8 @@ class MetaRTT(Tracker):
             center=center,
             size=size,
             regressor=state.regressor.follow(seen_there, rate),
-            positives=state.positives.store(positives, ~lost),
-            negatives=state.negatives.store(negatives, ~lost),
+            positives=state.positives.store(positives, learned),
+            negatives=state.negatives.store(negatives, learned),
             lost=lost,
             frames=state.frames + 1,
         )
