@@ -1,5 +1,6 @@
 """Episodes that are clips: patches of the first frame, and later frames in blocks (ROAM)."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -9,7 +10,15 @@ from flax import struct
 from jaxtyping import Array, Float, Key
 
 from models import Features, Grid
-from tracking_tasks.resizable import ResizableModel, ResizableSamples
+from tracking_tasks import boxes
+from tracking_tasks.resizable import (
+    ResizableConfig,
+    ResizableModel,
+    ResizableOutputs,
+    ResizableSamples,
+    outputs,
+)
+from tracking_tasks.resizable_search import Past, SearchConfig, search
 from tracking_tasks.trackers._base import Episode
 
 _CROPS_AT_ONCE = 8  # bounds the backbone's memory
@@ -72,12 +81,12 @@ def from_episode(
     )
     in_blocks = lambda leaf: leaf.reshape(blocks, -1, *leaf.shape[1:])
     seen = in_blocks((episode.query_weights > 0).astype(jnp.float32))
-    boxes = in_blocks(episode.query_boxes)
+    where = in_blocks(episode.query_boxes)
     later = ResizableSamples(
         in_blocks(maps[n:]),
-        grid.boxes_to_cells(boxes),
+        grid.boxes_to_cells(where),
         seen / jnp.maximum(seen.sum(-1, keepdims=True), 1.0),
-        shape(boxes[:, -1, 2:]),
+        shape(where[:, -1, 2:]),
     )
     return ClipSamples(first, later, episode.key)
 
@@ -99,3 +108,29 @@ def random_frames(key: Array, clip: ClipSamples, count: int) -> ResizableSamples
         visible / jnp.maximum(visible.sum(-1, keepdims=True), 1.0),
         jnp.concatenate([clip.first.target[None], blocks.target[:-1]]),
     )
+
+
+def estimated_boxes(
+    model: ResizableModel, clip: ClipSamples, config: ResizableConfig, constants: SearchConfig
+) -> Float[Array, "blocks n 4"]:
+    """Where a model, searching from the true place, finds the target in the frames of each block.
+
+    What it takes for its size is taken as it is: the errors that smoothing leaves add up online.
+    No gradient passes.
+    """
+    constants = dataclasses.replace(constants, boxes="regression", size_rate=1.0)
+    shape = clip.first.target
+    reference = outputs(config, model, clip.first.features[:1], shape).response.max()
+
+    def find(response: Array, deltas: Array, box: Array) -> Array:
+        size = jnp.maximum(box[2:], 1.0)  # in a frame that does not show it there is none
+        past = Past(boxes.center(box), size, shape, size, jnp.array(False), reference)
+        seen = ResizableOutputs(response[None], deltas[:, None])
+        found = search(constants, config, seen, past)
+        return boxes.from_center(past.middle + found.shift, found.size)
+
+    def of_block(block: ResizableSamples) -> Array:
+        seen = outputs(config, model, block.features, shape)
+        return jax.vmap(find, (0, 1, 0))(seen.response, seen.deltas, block.boxes)
+
+    return jax.lax.stop_gradient(jax.lax.map(of_block, clip.blocks))

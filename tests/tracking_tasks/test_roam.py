@@ -1,6 +1,7 @@
 """What is ROAM's own: its clips, the truncation of its outer gradient, and its samples."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +11,11 @@ import pytest
 import tracking_tasks
 from basics.errors import InputError
 from tests.tracking_tasks.test_trackers import SMALL, episode, frame, make, video
+from tracking_tasks import boxes as boxes_lib
 from tracking_tasks import clips, resizable
 from tracking_tasks.data.episodes import Clip, cut_episodes
 from tracking_tasks.memory import RecentSamples
-from tracking_tasks.resizable import ResizableSamples
+from tracking_tasks.resizable import ResizableOutputs, ResizableSamples
 from tracking_tasks.trackers._roam_config import ROAMConfig
 from tracking_tasks.trackers.roam import ROAM
 
@@ -71,6 +73,63 @@ def test_an_update_can_only_be_judged_by_frames_that_a_block_has(future):
         ROAMConfig(block=3, future=future)
 
 
+def test_an_estimated_box_is_where_the_response_peaks_and_has_the_size_of_the_regression(
+    monkeypatch,
+):
+    tracker = make("roam", "none", stand_in=True)
+    clip = tracker.clip(episode("roam"))
+    blocks, n = clip.blocks.weights.shape
+    target = clip.first.target
+    true = jnp.broadcast_to(boxes_lib.from_center(jnp.full(2, 3.0), target), (blocks, n, 4))
+    clip = clip.replace(blocks=clip.blocks.replace(boxes=true))
+
+    def outputs(config, model, features, target):
+        response = jnp.zeros(features.shape[:3]).at[:, 4, 3].set(1.0)
+        return ResizableOutputs(response, jnp.zeros((4, *response.shape)))
+
+    monkeypatch.setattr(clips, "outputs", outputs)
+    config = ROAMConfig()
+    found = clips.estimated_boxes(tracker.initial, clip, config.model, config.search)
+    expected = boxes_lib.from_center(jnp.array([3.0, 4.0]), target)
+    np.testing.assert_allclose(found, np.broadcast_to(expected, found.shape), rtol=1e-5)
+
+
+def test_updates_in_meta_training_see_estimated_boxes_beside_the_first_frame():
+    tracker = make("roam", "learned_rates", stand_in=True)
+    clip = tracker.clip(episode("roam"))
+
+    @functools.partial(jax.jit, static_argnames=("simulation", "share"))
+    def models(clip, simulation, share=0.5):
+        config = dataclasses.replace(tracker.config, simulation=simulation, first_share=share)
+        return tracker.replace(config=config).updates(clip).models
+
+    config = tracker.config
+    first = jax.tree.map(lambda leaf: leaf[0], models(clip, "estimated"))
+    found = clips.estimated_boxes(first, clip, config.model, config.search)
+    target = config.target_cells(found[:, -1, 2:])
+    given = clip.replace(blocks=clip.blocks.replace(boxes=found, target=target))
+    for one, other, true in zip(
+        *(jax.tree.leaves(models(*arguments)) for arguments in (
+            (clip, "estimated"), (given, "true"), (clip, "true"))),
+        strict=True,
+    ):  # fmt: skip
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(one[0], true[0], rtol=1e-6)
+    assert max(
+        jnp.abs(one - true).max()
+        for one, true in zip(
+            *(jax.tree.leaves(models(clip, name)) for name in ("estimated", "true")), strict=True
+        )
+    ) > 1e-4  # fmt: skip
+
+    # Of the first frame alone, they are the same whatever else there is to see but its shape.
+    blank = clip.replace(blocks=clip.blocks.replace(features=0 * clip.blocks.features))
+    for one, other in zip(
+        *(jax.tree.leaves(models(seen, "true", 1.0)) for seen in (clip, blank)), strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+
+
 @pytest.fixture(scope="module")
 def gradients():
     """The outer loss and its gradient by adjoint."""
@@ -114,8 +173,8 @@ def test_recent_samples_are_a_ring_read_from_the_oldest_on():
     assert memory.stored == 4
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_the_first_frame_has_its_share_in_an_update(share):
+def test_the_first_frame_has_its_share_in_an_update():
+    share = 0.3
     tracker = make("roam", "learned_rates", stand_in=True)
     tracker = tracker.replace(config=dataclasses.replace(tracker.config, first_share=share))
     images, boxes = video(2)

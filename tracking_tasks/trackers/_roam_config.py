@@ -31,6 +31,8 @@ class ROAMConfig:
         adjoint: "truncated" detaches the model between updates (code), "unrolled" does not.
         scaling: ranges of the random filter scaling of recurrent rules, of the response's head and
             of the regression's; 0 for none (paper, section 5).
+        simulation: what updates learn from in meta-training: boxes "estimated" by the model, as
+            they are online (here), or the "true" ones (code).
         blocks: updates of a clip in meta-training (here; code 6).
         block: later frames for each of them (here; code 5, with a clip of 31 frames).
         future: how many of a block's frames judge the update before it (paper).
@@ -42,9 +44,10 @@ class ROAMConfig:
         update_interval: frames between updates, tau (code).
         step_samples: samples of a step (code).
         memory_size: newest samples that an update may use (paper: 2 tau).
-        first_share: weight of the first frame in each step of an online update (here; paper 0):
+        first_share: weight of the first frame in each step of an update after it (here; paper 0):
             learned from boxes that were found, the filters drift.
-        present: share of the first response below which the target is lost (code).
+        present: share of the first response below which the target is lost: the tracker stays and
+            learns nothing (here: it is hidden; code 0.1).
         found_again: share from which it is no longer (code).
         smallest: side of a box in pixels (code).
         least_inside: share of the box that is kept inside the frame (here).
@@ -61,6 +64,7 @@ class ROAMConfig:
     initial_rate: float = 0.2
     adjoint: Literal["truncated", "unrolled"] = "truncated"
     scaling: tuple[float, float] = (1.6, 1.3)
+    simulation: Literal["estimated", "true"] = "estimated"
     blocks: int = 4
     block: int = 3
     future: int = 1
@@ -74,7 +78,7 @@ class ROAMConfig:
     step_samples: int = 5
     memory_size: int = 10
     first_share: float = 0.5
-    present: float = 0.1
+    present: float = 0.4
     found_again: float = 0.6
     smallest: float = 10.0
     least_inside: float = 0.2

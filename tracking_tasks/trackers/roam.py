@@ -107,10 +107,14 @@ class ROAM(Tracker):
             return Updates(models, start.losses[:1], start.losses[-1])
         scaling_key, _ = jax.random.split(clip.key)
         truncated = config.adjoint == "truncated"
+        seen = jax.tree.map(lambda leaf: leaf[:-1], clip.blocks)
+        if config.simulation == "estimated":
+            found = clips.estimated_boxes(start.params, clip, config.model, config.search)[:-1]
+            seen = seen.replace(boxes=found, target=config.target_cells(found[:, -1, 2:]))
         later = self.fit(
             self._scaled(scaling_key),
             jax.lax.stop_gradient(start.params) if truncated else start.params,
-            batches=jax.tree.map(lambda leaf: leaf[:-1], clip.blocks),
+            batches=self._beside_first(clip.first.features[0], clip.first.boxes[0], seen),
             steps=config.blocks - 1,
             state=start.state,
             adjoint=metaopt.Truncated(1, detach_state=False) if truncated else metaopt.Unrolled(),
@@ -141,6 +145,21 @@ class ROAM(Tracker):
             "inner_loss_final": updates.first_loss,
         }
         return losses.mean(), metrics
+
+    def _beside_first(
+        self, features: Float[Array, "h w c"], boxes: Float[Array, "4"], samples: ResizableSamples
+    ) -> ResizableSamples:
+        """Samples of each step, and with its share of the weight the first frame."""
+        share, steps = self.config.first_share, len(samples.target)
+
+        def both(first: Array, rest: Array) -> Array:
+            return jnp.concatenate([jnp.broadcast_to(first, (steps, 1, *first.shape)), rest], 1)
+
+        return samples.replace(
+            features=both(features, samples.features),
+            boxes=both(boxes, samples.boxes),
+            weights=both(jnp.asarray(share), (1 - share) * samples.weights),
+        )
 
     def _scaled(self, key: Array) -> metaopt.InnerOptimizer:
         """The rule under random filter scaling, from the second update on.
@@ -244,19 +263,15 @@ class ROAM(Tracker):
         """
         config = self.config
         steps, n = config.update_steps, config.step_samples
-
-        def in_steps(first: Array, newest: Array) -> Array:
-            first = jnp.broadcast_to(first, (steps, 1, *first.shape))
-            return jnp.concatenate([first, newest.reshape(steps, n, *newest.shape[1:])], 1)
-
-        share = config.first_share
-        weights = jnp.array([share, *[(1 - share) / n] * n])
+        newest = state.memory.newest(steps * n)
+        in_steps = lambda leaf: leaf.reshape(steps, n, *leaf.shape[1:])
         target = config.target_cells(state.size)
         samples = ResizableSamples(
-            **jax.tree.map(in_steps, state.first_sample, state.memory.newest(steps * n)),
-            weights=jnp.broadcast_to(weights, (steps, n + 1)),
+            **jax.tree.map(in_steps, newest),
+            weights=jnp.full((steps, n), 1 / n),
             target=jnp.broadcast_to(target, (steps, 2)),
         )
+        samples = self._beside_first(**state.first_sample, samples=samples)
         result = self.fit(
             self.optimizer, state.model, batches=samples, steps=steps, state=state.rule_state
         )
