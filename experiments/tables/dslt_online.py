@@ -1,10 +1,9 @@
-"""What this project changes in DSLT online: learned rules of few steps, and what is not learned.
+"""What this project changes in DSLT online: learned rules of few steps.
 
-No paper has these tables. At the small scale the trackers are those that are shipped, so that a
-seed only draws the videos.
+No paper has this table. At the small scale the trackers are those that are shipped, so that a seed
+only draws the videos.
 """
 
-import dataclasses
 import time
 from typing import Any
 
@@ -22,7 +21,6 @@ _SEEDS = {"smoke": 2, "small": 5, "full": 5}
 _VIDEOS = {"smoke": (1, 6), "small": (8, 50), "full": (100, 300)}  # and frames of each
 _ADAM = "Adam until convergence"
 _FEW_STEPS = "5 steps of steepest descent"
-_GATE = "waits behind occluders"
 
 
 def _tracker(lab: Lab, rule: str, seed: int) -> DSLT:
@@ -39,11 +37,11 @@ def _tracker(lab: Lab, rule: str, seed: int) -> DSLT:
     return tracker
 
 
-def _videos(lab: Lab, tracker: DSLT, **changes: Any) -> Videos:
+def _videos(lab: Lab, tracker: DSLT) -> Videos:
     """Held-out videos in which a target is as large as in the tracker's episodes."""
     training = TRAININGS[lab.scale]
     side = training.renderer.side * tracker.config.crop_size // training.episode.crop_size
-    return lab.held_out(_VIDEOS, side=side, **changes)
+    return lab.held_out(_VIDEOS, side=side)
 
 
 def _measure_rule(lab: Lab, row: Row, seed: int) -> Measurement:
@@ -63,15 +61,6 @@ def _measure_rule(lab: Lab, row: Row, seed: int) -> Measurement:
     scores = lab.judge(tracker, row.setting, videos, seed)
     fits = {"fit_steps": float(np.mean(steps)), "fit_ms": 1e3 * float(np.median(seconds))}
     return Measurement(scores | fits | {"update_ms": 1e3 / scores["fps"]})
-
-
-def _measure_gate(lab: Lab, row: Row, seed: int) -> Measurement:
-    """The row is the share of the usual score below which a frame is not learned from."""
-    tracker = _tracker(lab, DSLT.default_rule, seed)
-    config = dataclasses.replace(tracker.config, least_trusted=row.setting)
-    tracker = tracker.replace(config=config)
-    occluded = _videos(lab, tracker, occluder=1.0, distractor=0.0)
-    return Measurement(lab.judge(tracker, DSLT.default_rule, occluded, seed))
 
 
 TABLES = (
@@ -96,15 +85,5 @@ TABLES = (
             Score("update_ms", "update (ms)", higher_is_better=False),
             Score("fps", "frames/s"),
         ),
-    ),
-    Table(
-        name="dslt_occlusion",
-        title="Should DSLT learn from a frame in which its target scores badly?",
-        source="this project",
-        rows=(Row(_GATE, setting=DSLTConfig.least_trusted), Row("learns always", setting=0.0)),
-        orderings=(Ordering(_GATE, "learns always"),),
-        seeds=_SEEDS,
-        measure=_measure_gate,
-        scores=(AUC, PRECISION),
     ),
 )

@@ -7,11 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import metaopt
 from experiments import lab as lab_lib
 from experiments.lab import Lab
 from experiments.oracle import Oracle
-from experiments.tables import roam, roam_shipped
+from experiments.tables import roam
 from tests.tracking_tasks.test_trackers import SMALL, episode, video
 from tests.tracking_tasks.tiny import Tiny
 from tracking_tasks import evaluation
@@ -105,16 +104,3 @@ def test_figures_have_their_curves(lab):
         assert len(edges) == len(shares) + 1 and sum(shares) == pytest.approx(1)
     (edges, initial), rate = rates.curves["initial_rates"], np.log10(SMALL["roam"].initial_rate)
     assert initial[np.searchsorted(edges, rate) - 1] == pytest.approx(1)  # untrained: all alike
-
-
-def test_shipped_rows_differ_by_search_and_by_rule(lab, monkeypatch):
-    judged = []
-    monkeypatch.setattr(Lab, "shipped", lambda self, name: tracker("lstm"))
-    monkeypatch.setattr(Lab, "judge", lambda self, tracker, *_: judged.append(tracker) or {})
-    (table,) = roam_shipped.TABLES
-    for row in table.rows:
-        table.measure(lab, row, 0)
-    searches = [each.config.search.boxes for each in judged]
-    assert searches == ["regression", "regression", "scales", "scales"]
-    rates = [isinstance(each.optimizer, metaopt.LearnedRates) for each in judged]
-    assert rates == [False, True, False, True]
