@@ -180,7 +180,8 @@ def test_the_first_frame_has_its_share_in_an_update():
     images, boxes = video(2)
     state = init(tracker, frame(images[0]), jnp.asarray(boxes[0]))
     state, _ = step(tracker, state, frame(images[1]))
-    model, _, target = update(tracker, state)
+    learned = update(tracker, state)
+    model, target = learned["model"], learned["target"]
 
     def loss(sample):
         samples = ResizableSamples(

@@ -46,8 +46,9 @@ class ROAMConfig:
         memory_size: newest samples that an update may use (paper: 2 tau).
         first_share: weight of the first frame in each step of an update after it (here; paper 0):
             learned from boxes that were found, the filters drift.
-        present: share of the first response below which the target is lost: the tracker stays and
-            learns nothing (here: it is hidden; code 0.1).
+        present: share of the model's response on the first frame below which the target is lost:
+            the tracker stays and learns nothing (here: it is hidden; code 0.1, of the response
+            before any update).
         found_again: share from which it is no longer (code).
         smallest: side of a box in pixels (code).
         least_inside: share of the box that is kept inside the frame (here).

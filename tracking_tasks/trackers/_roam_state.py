@@ -17,7 +17,7 @@ class ROAMState(struct.PyTreeNode):
         rule_state: the state of the inner optimizer.
         target: width and height in cells by which the filters are shaped.
         first_target: the same in the first frame.
-        reference: highest response on the first frame.
+        reference: the model's highest response on the first frame.
         loose: whether the motion map is wide.
         first_sample: of the first frame, as in the memory.
         memory: the newest samples: `features`, and `boxes` of the target in them, in cells.

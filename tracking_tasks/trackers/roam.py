@@ -29,6 +29,8 @@ from tracking_tasks.trackers._base import (
 from tracking_tasks.trackers._roam_config import ROAMConfig
 from tracking_tasks.trackers._roam_state import ROAMState, Sample
 
+_LEARNED = "model", "rule_state", "target", "reference"  # fields of the state
+
 
 class ROAM(Tracker):
     """See the module; `initial` is meta-trained together with the inner optimizer."""
@@ -193,7 +195,6 @@ class ROAM(Tracker):
             config.target_cells(size),
         )
         result = self.fit(self.optimizer, self.initial, batch=first, steps=config.train_steps)
-        seen = resizable.outputs(config.model, result.params, features[:1], first.target)
         sample = {"features": features[0], "boxes": first.boxes[0]}
         return ROAMState(
             center=center,
@@ -202,7 +203,7 @@ class ROAM(Tracker):
             rule_state=result.state,
             target=first.target,
             first_target=first.target,
-            reference=jnp.maximum(seen.response.max(), 1e-3),
+            reference=self._reference(result.params, features[0], first.target),
             loose=jnp.ones((), bool),
             first_sample=sample,
             memory=RecentSamples.create(sample, config.memory_size),
@@ -251,13 +252,12 @@ class ROAM(Tracker):
         memory = state.memory.store({"features": sample.features, "boxes": sample.box}, sample.good)
         state = state.replace(memory=memory)
         due = (state.frames % config.update_interval == 0) & (memory.stored > 0)
-        model, rule_state, target = jax.lax.cond(
-            due, self.update, lambda state: (state.model, state.rule_state, state.target), state
-        )
-        return state.replace(model=model, rule_state=rule_state, target=target)
+        # Only what changes passes through the condition: the memory would be copied.
+        before = lambda state: {name: getattr(state, name) for name in _LEARNED}
+        return state.replace(**jax.lax.cond(due, self.update, before, state))
 
-    def update(self, state: ROAMState) -> tuple[ResizableModel, PyTree, Float[Array, "2"]]:
-        """Steps on the first frame and on the newest samples.
+    def update(self, state: ROAMState) -> dict[str, PyTree]:
+        """The fields `_LEARNED` after steps on the first frame and on the newest samples.
 
         The oldest of these come first, and around again if they are few.
         """
@@ -275,4 +275,13 @@ class ROAM(Tracker):
         result = self.fit(
             self.optimizer, state.model, batches=samples, steps=steps, state=state.rule_state
         )
-        return result.params, result.state, target
+        reference = self._reference(result.params, state.first_sample["features"], target)
+        learned = result.params, result.state, target, reference
+        return dict(zip(_LEARNED, learned, strict=True))
+
+    def _reference(
+        self, model: ResizableModel, features: Float[Array, "h w c"], target: Float[Array, "2"]
+    ) -> Float[Array, ""]:
+        """The highest response on the first frame."""
+        seen = resizable.outputs(self.config.model, model, features[None], target)
+        return jnp.maximum(seen.response.max(), 1e-3)
