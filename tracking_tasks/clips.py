@@ -111,16 +111,27 @@ def random_frames(key: Array, clip: ClipSamples, count: int) -> ResizableSamples
 
 
 def estimated_boxes(
-    model: ResizableModel, clip: ClipSamples, config: ResizableConfig, constants: SearchConfig
+    model: ResizableModel,
+    first: ResizableSamples,
+    blocks: ResizableSamples,
+    config: ResizableConfig,
+    constants: SearchConfig,
 ) -> Float[Array, "blocks n 4"]:
     """Where a model, searching from the true place, finds the target in the frames of each block.
 
-    What it takes for its size is taken as it is: the errors that smoothing leaves add up online.
-    No gradient passes.
+    The size is followed without smoothing: online, the errors that smoothing leaves add up. No
+    gradient passes.
+
+    Args:
+        model: the inner parameters.
+        first: of a clip.
+        blocks: of a clip, or some of them.
+        config: constants of the model.
+        constants: those of the search, but for how boxes and sizes are found.
     """
     constants = dataclasses.replace(constants, boxes="regression", size_rate=1.0)
-    shape = clip.first.target
-    reference = outputs(config, model, clip.first.features[:1], shape).response.max()
+    shape = first.target
+    reference = outputs(config, model, first.features[:1], shape).response.max()
 
     def find(response: Array, deltas: Array, box: Array) -> Array:
         size = jnp.maximum(box[2:], 1.0)  # in a frame that does not show it there is none
@@ -133,4 +144,4 @@ def estimated_boxes(
         seen = outputs(config, model, block.features, shape)
         return jax.vmap(find, (0, 1, 0))(seen.response, seen.deltas, block.boxes)
 
-    return jax.lax.stop_gradient(jax.lax.map(of_block, clip.blocks))
+    return jax.lax.stop_gradient(jax.lax.map(of_block, blocks))

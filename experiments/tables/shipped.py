@@ -6,7 +6,7 @@ that are trained for minutes; no paper has `occlusion`. A seed only draws the vi
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from experiments.lab import Lab
@@ -51,7 +51,7 @@ def _measure(lab: Lab, row: Row, seed: int, frames: int, looks: Mapping[str, Any
     return Measurement(lab.judge(tracker, setting.rule or tracker.default_rule, videos, seed))
 
 
-def _judged(frames: int, **looks: Any) -> Any:
+def _judged(frames: int, **looks: Any) -> Callable[[Lab, Row, int], Measurement]:
     """`Table.measure` on 12 videos of so many frames at the small scale, which look like this."""
     return functools.partial(_measure, frames=frames, looks=looks)
 
@@ -61,7 +61,7 @@ _SEARCHES = {
     "ROAM++": {},
     "ROAM": {"search": dataclasses.replace(SearchConfig(), boxes="scales")},
 }
-# Below which score a frame is not learned from, as it was published: from none on.
+# The constants that say from which score on a frame is learned from, as they were published.
 _PUBLISHED: dict[Any, dict[str, float]] = {
     DSLT: {"least_trusted": 0.0},
     ROAM: {"present": 0.1},

@@ -89,7 +89,9 @@ def test_an_estimated_box_is_where_the_response_peaks_and_has_the_size_of_the_re
 
     monkeypatch.setattr(clips, "outputs", outputs)
     config = ROAMConfig()
-    found = clips.estimated_boxes(tracker.initial, clip, config.model, config.search)
+    found = clips.estimated_boxes(
+        tracker.initial, clip.first, clip.blocks, config.model, config.search
+    )
     expected = boxes_lib.from_center(jnp.array([3.0, 4.0]), target)
     np.testing.assert_allclose(found, np.broadcast_to(expected, found.shape), rtol=1e-5)
 
@@ -103,24 +105,18 @@ def test_updates_in_meta_training_see_estimated_boxes_beside_the_first_frame():
         config = dataclasses.replace(tracker.config, simulation=simulation, first_share=share)
         return tracker.replace(config=config).updates(clip).models
 
-    config = tracker.config
-    first = jax.tree.map(lambda leaf: leaf[0], models(clip, "estimated"))
-    found = clips.estimated_boxes(first, clip, config.model, config.search)
+    config, estimated, true = tracker.config, models(clip, "estimated"), models(clip, "true")
+    first = jax.tree.map(lambda leaf: leaf[0], estimated)
+    found = clips.estimated_boxes(first, clip.first, clip.blocks, config.model, config.search)
     target = config.target_cells(found[:, -1, 2:])
-    given = clip.replace(blocks=clip.blocks.replace(boxes=found, target=target))
-    for one, other, true in zip(
-        *(jax.tree.leaves(models(*arguments)) for arguments in (
-            (clip, "estimated"), (given, "true"), (clip, "true"))),
-        strict=True,
-    ):  # fmt: skip
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
-        np.testing.assert_allclose(one[0], true[0], rtol=1e-6)
-    assert max(
-        jnp.abs(one - true).max()
-        for one, true in zip(
-            *(jax.tree.leaves(models(clip, name)) for name in ("estimated", "true")), strict=True
-        )
-    ) > 1e-4  # fmt: skip
+    given = models(clip.replace(blocks=clip.blocks.replace(boxes=found, target=target)), "true")
+    leaves = zip(*map(jax.tree.leaves, (estimated, given, true)), strict=True)
+    furthest = 0.0
+    for ours, same, other in leaves:
+        np.testing.assert_allclose(ours, same, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(ours[0], other[0], rtol=1e-6)
+        furthest = max(furthest, jnp.abs(ours - other).max())
+    assert furthest > 1e-4
 
     # Of the first frame alone, they are the same whatever else there is to see but its shape.
     blank = clip.replace(blocks=clip.blocks.replace(features=0 * clip.blocks.features))

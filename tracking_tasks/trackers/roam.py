@@ -29,7 +29,7 @@ from tracking_tasks.trackers._base import (
 from tracking_tasks.trackers._roam_config import ROAMConfig
 from tracking_tasks.trackers._roam_state import ROAMState, Sample
 
-_LEARNED = "model", "rule_state", "target", "reference"  # fields of the state
+_LEARNED = "model", "rule_state", "target", "reference"  # what an update changes of the state
 
 
 class ROAM(Tracker):
@@ -111,7 +111,9 @@ class ROAM(Tracker):
         truncated = config.adjoint == "truncated"
         seen = jax.tree.map(lambda leaf: leaf[:-1], clip.blocks)
         if config.simulation == "estimated":
-            found = clips.estimated_boxes(start.params, clip, config.model, config.search)[:-1]
+            found = clips.estimated_boxes(
+                start.params, clip.first, seen, config.model, config.search
+            )
             seen = seen.replace(boxes=found, target=config.target_cells(found[:, -1, 2:]))
         later = self.fit(
             self._scaled(scaling_key),
@@ -263,11 +265,10 @@ class ROAM(Tracker):
         """
         config = self.config
         steps, n = config.update_steps, config.step_samples
-        newest = state.memory.newest(steps * n)
         in_steps = lambda leaf: leaf.reshape(steps, n, *leaf.shape[1:])
         target = config.target_cells(state.size)
         samples = ResizableSamples(
-            **jax.tree.map(in_steps, newest),
+            **jax.tree.map(in_steps, state.memory.newest(steps * n)),
             weights=jnp.full((steps, n), 1 / n),
             target=jnp.broadcast_to(target, (steps, 2)),
         )
@@ -275,9 +276,13 @@ class ROAM(Tracker):
         result = self.fit(
             self.optimizer, state.model, batches=samples, steps=steps, state=state.rule_state
         )
-        reference = self._reference(result.params, state.first_sample["features"], target)
-        learned = result.params, result.state, target, reference
-        return dict(zip(_LEARNED, learned, strict=True))
+        first = state.first_sample["features"]
+        return {
+            "model": result.params,
+            "rule_state": result.state,
+            "target": target,
+            "reference": self._reference(result.params, first, target),
+        }
 
     def _reference(
         self, model: ResizableModel, features: Float[Array, "h w c"], target: Float[Array, "2"]
