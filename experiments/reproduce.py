@@ -18,7 +18,7 @@ Writes to the output folder:
     <table>/scores.png        our bars beside the paper's; other plots where a table has them
     <table>/cells/, trained/  finished cells and trained trackers, which --resume does not do again
     summary.txt, summary.json every ordering of every table: holds, does not hold, undecided
-    setup.json                what the folder was made with; --resume must be given the same
+    run.json                  what the folder was made with; --resume must be given the same
 """
 
 import pathlib

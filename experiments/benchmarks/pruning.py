@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -38,7 +39,7 @@ def _measure(config: MetaRTTConfig, repeats: int) -> Comparison:
         "units": config.hidden,
         "frames": config.update_interval,
     }
-    config = dataclasses.replace(config, least_score=0.0)  # a lost target is learned in every frame
+    config = dataclasses.replace(config, present=-math.inf)  # one lost is learned in each frame
     ways = {_WHOLE: config, _HALF: dataclasses.replace(config, kept=0.5)}
     calls: dict[str, Callable[[], Any]] = {
         name: _tracking(MetaRTT.create(config=way)) for name, way in ways.items()

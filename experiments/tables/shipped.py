@@ -11,6 +11,7 @@ from typing import Any
 
 from experiments.lab import Lab
 from experiments.paper_table import AUC, PRECISION, Measurement, Ordering, Row, Score, Table
+from experiments.tables import meta_rtt
 from experiments.tables.roam import SGD_RATE, with_sgd
 from experiments.training import TrainingConfig
 from tracking_tasks.resizable_search import SearchConfig
@@ -62,10 +63,10 @@ _SEARCHES = {
     "ROAM": {"search": dataclasses.replace(SearchConfig(), boxes="scales")},
 }
 # The constants that say from which score on a frame is learned from, as they were published.
-_PUBLISHED: dict[Any, dict[str, float]] = {
+_PUBLISHED: dict[Any, Mapping[str, Any]] = {
     DSLT: {"least_trusted": 0.0},
     ROAM: {"present": 0.1},
-    MetaRTT: {"least_score": 0.5, "least_learned": 0.5},
+    MetaRTT: meta_rtt.PUBLISHED,
 }
 
 TABLES = (

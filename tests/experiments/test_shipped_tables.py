@@ -45,7 +45,7 @@ def test_a_tracker_that_waits_is_the_shipped_one_and_the_other_differs_by_its_th
     changed = {
         "DSLT": {"least_trusted"},
         "ROAM": {"present"},
-        "MetaRTT": {"least_score", "least_learned"},
+        "MetaRTT": {"present", "clearly_present"},
     }
     for name, fields in changed.items():
         waiting, published = (

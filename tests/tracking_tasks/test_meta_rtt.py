@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from models import MLP
 from tests.tracking_tasks.test_trackers import episode, frame, make, video
 from tracking_tasks import boxes as boxes_lib
 from tracking_tasks import checkpoints
@@ -187,6 +188,24 @@ def test_only_a_clearly_seen_target_is_learned_from(state):
         assert found.positives.stored == found.negatives.stored
         return bool(found.lost), int(found.positives.stored)
 
-    assert after(least_score=1.0) == (True, 1)  # never satisfied
-    assert after(least_score=0.0, least_learned=1.0) == (False, 1)
-    assert after(least_score=0.0, least_learned=0.0) == (False, 2)
+    assert after(present=np.inf) == (True, 1)
+    assert after(present=-np.inf, clearly_present=np.inf) == (False, 1)
+    assert after(present=-np.inf, clearly_present=-np.inf) == (False, 2)
+
+
+class Certain(MLP):
+    """Gives every box the same score."""
+
+    def __init__(self, score):
+        self.score = score
+
+    def __call__(self, x):
+        return jnp.tile(jnp.array([self.score, 0.0]), (len(x), 1))
+
+
+@pytest.mark.parametrize("factor", [1.0, 10.0])
+def test_scores_count_beside_that_of_the_target_in_the_first_frame(state, factor):
+    """A classifier that is as many times as sure of everything is as sure of nothing."""
+    sure = state.replace(classifier=Certain(4 * factor))
+    strength = tracker()._strength(sure, factor * jnp.array([1.0, 2.0, 3.0]))
+    np.testing.assert_allclose(strength, 0.5)

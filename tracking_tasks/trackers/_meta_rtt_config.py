@@ -57,9 +57,10 @@ class MetaRTTConfig:
             score higher, and the size would drift; here it follows the box regression alone).
         lost_reach: factor on their displacement after a frame without the target (base: 1.4 / 0.6).
         best: candidates whose mean is the target's box (base).
-        least_score: probability in a frame that shows the target (here; base 0.5, a logit of 0).
-        least_learned: probability in a frame whose samples are kept, or the target is learned with
-            what half hides it (here; base `least_score`).
+        present: score in a frame that shows the target, as a share of the target's own in the
+            first frame by the same params (here; base 0, where it is as likely as not).
+        clearly_present: the same in a frame whose samples are kept: what half hides a target would
+            be learned with it (here; base `present`).
         regression_samples: boxes that the box regression is fitted to (here; base 1000).
         regression_spread, regression_overlap: how they are drawn (base).
         ridge: relative penalty of the box regression before it is meta-learned (here).
@@ -119,8 +120,8 @@ class MetaRTTConfig:
     candidate_spread: Spread = Spread(0.6, 1.0, gaussian=True)
     lost_reach: float = 1.4 / 0.6
     best: int = 5
-    least_score: float = 0.7
-    least_learned: float = 0.95
+    present: float = 0.1
+    clearly_present: float = 0.3
     regression_samples: int = 128
     regression_spread: Spread = Spread(0.3, 1.6, 1.1)
     regression_overlap: float = 0.6

@@ -20,6 +20,7 @@ class MetaRTTState(struct.PyTreeNode):
         first: the inner parameters as the first frame left them.
         classifier: the inner parameters.
         regressor: refines a box.
+        first_target: what the classifier sees of the target in the first frame.
         positives, negatives: samples of the newest frames that clearly showed the target.
         lost: whether the latest frame did not.
         frames: number of frames since the first.
@@ -32,6 +33,7 @@ class MetaRTTState(struct.PyTreeNode):
     first: MLP
     classifier: MLP
     regressor: BoxRegressor
+    first_target: Float[Array, "1 d"]
     positives: RecentSamples
     negatives: RecentSamples
     lost: Bool[Array, ""]

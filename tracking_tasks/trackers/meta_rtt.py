@@ -238,6 +238,7 @@ class MetaRTT(Tracker):
             first=classifier,
             classifier=classifier,
             regressor=regressor,
+            first_target=self.roi_features(features, local[None]),
             positives=memory(positives, config.long_memory),
             negatives=memory(negatives, config.short_memory),
             lost=jnp.array(False),
@@ -258,9 +259,9 @@ class MetaRTT(Tracker):
         )
         seen = self.roi_features(features, candidates)
         scores, best = jax.lax.top_k(score(state.classifier(seen)), config.best)
-        probability = jax.nn.sigmoid(scores.mean())
-        lost = probability < config.least_score
-        learned = ~lost & (probability >= config.least_learned)
+        strength = self._strength(state, scores)
+        lost = strength < config.present
+        learned = ~lost & (strength >= config.clearly_present)
         chosen = candidates[best]
         found = jnp.where(lost, local, state.regressor(seen[best], chosen).mean(0))
 
@@ -286,7 +287,7 @@ class MetaRTT(Tracker):
         classifier = jax.lax.cond(
             due, self._update, lambda state, key: state.classifier, state, update_key
         )
-        prediction = Prediction(boxes.from_center(center, size), probability)
+        prediction = Prediction(boxes.from_center(center, size), jax.nn.sigmoid(scores.mean()))
         return state.replace(classifier=classifier), prediction
 
     def look(
@@ -300,6 +301,14 @@ class MetaRTT(Tracker):
         side = self.search_side(size)
         images = self.search_regions(frame, center, side[None])
         return self.maps(images, shared)[0], self.config.crop_size / side
+
+    def _strength(self, state: MetaRTTState, scores: Float[Array, " best"]) -> Float[Array, ""]:
+        """The mean of scores as a share of the target's own in the first frame.
+
+        The more steps a fit takes, the larger are all scores.
+        """
+        (usual,) = score(state.classifier(state.first_target))
+        return scores.mean() / jnp.maximum(usual, 1e-3)
 
     def _memorable(
         self, key: Key[Array, ""], features: Float[Array, "h w c"], box: Float[Array, "4"]
