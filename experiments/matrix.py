@@ -53,7 +53,7 @@ class Preset:
 
 PRESETS = {
     "smoke": Preset(1, TRAININGS["smoke"], videos=1, frames=6, adaptation_episodes=2),
-    "quick": Preset(3, TRAININGS["small"], videos=8, frames=40),
+    "quick": Preset(3, TRAININGS["small"], videos=24, frames=40),
     "full": Preset(5, TRAININGS["full"], videos=100, frames=100),
 }
 

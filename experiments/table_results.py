@@ -68,7 +68,7 @@ def write_summary(folder: pathlib.Path, documents: Sequence[Mapping[str, Any]]) 
         counts[word] += 1
         lines.append(
             f"{order['table']:16}  {word:13}  {order['better']} better than {order['worse']}, "
-            f"{order['score']}: by {show(order['difference'], 2)}"
+            f"{order['score']}: by {_show(order['difference'])}"
         )
     total = ", ".join(f"{count} {word}" for word, count in counts.items())
     text = "\n".join([f"The papers' orderings: {total}", *lines])
@@ -110,20 +110,26 @@ def text(table: Table, scores: Sequence[Score], document: Mapping[str, Any]) -> 
             paper, ours = _paper(row.paper, score), document["ours"][row.name].get(score.name)
             texts += [
                 "-" if paper is None else f"{paper:g}",
-                "-" if ours is None else show(ours, 2),
+                "-" if ours is None else _show(ours),
             ]
         lines.append("  ".join([f"{row.name:{width}}", *map(str.rjust, texts, widths)]))
     labels = {score.name: score.label for score in scores}
     for order in document["orderings"]:
         lines.append(
             f"{order['better']} better than {order['worse']}, {labels[order['score']]}: "
-            f"by {show(order['difference'], 2)}: {_WORDS[order['holds']]}"
+            f"by {_show(order['difference'])}: {_WORDS[order['holds']]}"
         )
     lines.append(
         f"Mean and 95 % interval over {document['seeds']} seed(s), scale {document['scale']}; "
         "differences are paired by seed."
     )
     return "\n".join(lines)
+
+
+def _show(summary: Mapping[str, float | None]) -> str:
+    """Two decimals of a share in percent or of frames/s, four of a loss."""
+    largest = max(abs(number) for number in summary.values() if number is not None)
+    return show(summary, 2 if largest >= 1 else 4)
 
 
 def _measured_scores(table: Table, cells: Cells) -> list[Score]:

@@ -71,7 +71,7 @@ def test_means_intervals_and_verdicts(finished):
 def test_the_text_shows_both_columns_and_the_verdicts(finished):
     lines = (finished / "table.txt").read_text().splitlines()
     assert lines[0] == "made_up: Which is best? (Nobody 1900, Table 1)"
-    assert lines[2].split() == ["a", "50", "20.00", "+-", "24.84", "-", "0.80", "+-", "0.25"]
+    assert lines[2].split() == ["a", "50", "20.00", "+-", "24.84", "-", "0.8000", "+-", "0.2484"]
     assert lines[4].split()[:4] == ["c", "d", "-", "40.00"]
     assert lines[5].endswith("by 20.00 +- 24.84: undecided")
 
