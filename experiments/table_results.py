@@ -127,7 +127,7 @@ def text(table: Table, scores: Sequence[Score], document: Mapping[str, Any]) -> 
 
 
 def _show(summary: Mapping[str, float | None]) -> str:
-    """Two decimals of a share in percent or of frames/s, four of a loss."""
+    """With two decimals, or with four if all is below 1, as losses and their differences are."""
     largest = max(abs(number) for number in summary.values() if number is not None)
     return show(summary, 2 if largest >= 1 else 4)
 

@@ -8,10 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from basics.leaves import named_leaves, with_leaves
 from models import MLP
 from tests.tracking_tasks.test_trackers import episode, frame, make, video
 from tracking_tasks import boxes as boxes_lib
 from tracking_tasks import checkpoints
+from tracking_tasks.roi_classification import score
 from tracking_tasks.trackers import _meta_rtt_simulation as simulation
 from tracking_tasks.trackers.meta_rtt import MetaRTT
 
@@ -191,6 +193,22 @@ def test_only_a_clearly_seen_target_is_learned_from(state):
     assert after(present=np.inf) == (True, 1)
     assert after(present=-np.inf, clearly_present=np.inf) == (False, 1)
     assert after(present=-np.inf, clearly_present=-np.inf) == (False, 2)
+
+
+def test_a_target_is_lost_below_a_share_of_its_score_in_the_first_frame(state):
+    images, _ = video(2)
+    (usual,) = score(state.classifier(state.first_target[None]))
+    leaves = named_leaves(state.classifier)
+    four = {name: leaf * 4 / usual for name, leaf in leaves.items() if name.startswith("last")}
+    state = state.replace(classifier=with_leaves(state.classifier, four))
+
+    def after(present):
+        one = tracker("gradient_descent", initial_rate=0.0, present=present)
+        return jax.jit(one.step)(state, frame(images[1]))
+
+    probability = float(after(-np.inf)[1].score)
+    share = np.log(probability / (1 - probability)) / 4
+    assert after(share + 0.01)[0].lost and not after(share - 0.01)[0].lost
 
 
 class Certain(MLP):

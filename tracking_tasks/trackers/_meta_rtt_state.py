@@ -33,7 +33,7 @@ class MetaRTTState(struct.PyTreeNode):
     first: MLP
     classifier: MLP
     regressor: BoxRegressor
-    first_target: Float[Array, "1 d"]
+    first_target: Float[Array, " d"]
     positives: RecentSamples
     negatives: RecentSamples
     lost: Bool[Array, ""]

@@ -238,7 +238,7 @@ class MetaRTT(Tracker):
             first=classifier,
             classifier=classifier,
             regressor=regressor,
-            first_target=self.roi_features(features, local[None]),
+            first_target=regressor.reference,
             positives=memory(positives, config.long_memory),
             negatives=memory(negatives, config.short_memory),
             lost=jnp.array(False),
@@ -307,7 +307,7 @@ class MetaRTT(Tracker):
 
         The more steps a fit takes, the larger are all scores.
         """
-        (usual,) = score(state.classifier(state.first_target))
+        (usual,) = score(state.classifier(state.first_target[None]))
         return scores.mean() / jnp.maximum(usual, 1e-3)
 
     def _memorable(
