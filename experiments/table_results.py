@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -176,7 +177,8 @@ def _save_bars(
             places + beside, [one["mean"] for one in ours], 0.38, yerr=intervals, capsize=3,
             color=line_style(0)["color"], label="ours",
         )  # fmt: skip
-        axes.set_xticks(places, [row.name for row in rows])
+        names = [textwrap.fill(row.name, 12, break_long_words=False) for row in rows]
+        axes.set_xticks(places, names)
         axes.set(ylabel=score.label)
         axes.margins(y=0.25)  # room for the legend
         axes.grid(color="0.9", axis="y")
