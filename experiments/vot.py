@@ -15,6 +15,9 @@ Writes to the output folder:
     accuracy_robustness.png, expected_overlap.png
     results/<tracker>/baseline/<sequence>/     the runs of each sequence as soon as they end, in the
                       files of vot-toolkit, whose `vot analysis` and `vot report` work on them
+    run.json          what the run is
+
+--resume keeps the runs of sequences that are complete, and refuses a folder of another run.
 
 experiments.plot draws several such folders into the same two plots.
 
@@ -29,7 +32,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from basics.files import write_atomic
-from experiments import cli, shared_flags, vot_plots
+from experiments import cli, run_identity, shared_flags, vot_plots
 from tracking_tasks.evaluation import vot_anchor, vot_files, vot_supervised
 from tracking_tasks.evaluation.reports import Report
 
@@ -50,6 +53,9 @@ _CHALLENGE = flags.DEFINE_enum(
     required=True,
     flag_values=FLAGS,
 )
+_RESUME = flags.DEFINE_bool(
+    "resume", False, "Keep what the output folder holds of the same run.", flag_values=FLAGS
+)
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "The folder to write to.", required=True, flag_values=FLAGS
 )
@@ -62,12 +68,21 @@ def main(_: Sequence[str]) -> None:
     sequences = _DATASET.read(_SEQUENCES.value)
     tracker = _TRACKER.load()
     runs = path / "results" / tracker.name / "baseline"
+    heading = {
+        "tracker": tracker.name,
+        "inner_optimizer": tracker.inner_optimizer,
+        "challenge": challenge,
+    }
+    constants = {name: repr(value) for name, value in _TRACKER.constants.items()}
+    identity = heading | {"checkpoint": _TRACKER.digest(), "constants": constants}
+    run_identity.claim(path, identity, taken=runs.exists(), resume=_RESUME.value)
     interval = vot_supervised.EAO_INTERVALS.get(challenge, vot_anchor.VOT2022.interval)
     if challenge in _ANCHORED:
         report = vot_anchor.evaluate_anchored(
             tracker,
             sequences,
             lambda sequence, each: vot_files.write_anchored(runs, sequence.name, each),
+            lambda sequence: vot_files.read_anchored(runs, sequence),
         )
     else:
         report = vot_supervised.evaluate_supervised(
@@ -75,12 +90,8 @@ def main(_: Sequence[str]) -> None:
             sequences,
             interval,
             lambda sequence, each: vot_files.write_supervised(runs, sequence.name, each),
+            lambda sequence: vot_files.read_supervised(runs, sequence),
         )
-    heading = {
-        "tracker": tracker.name,
-        "inner_optimizer": tracker.inner_optimizer,
-        "challenge": challenge,
-    }
     curve = {"interval": interval, "expected_overlap": report["expected_overlap"]}
     document = heading | report["scores"] | {"sequences": report["sequences"]} | curve
     vot_plots.save(path, {f"{tracker.name}, {tracker.inner_optimizer}": document})

@@ -72,6 +72,32 @@ def test_anchored(flags, tmp_path):
         assert Image.open(plots / name).size[0] > 500
 
 
+@pytest.mark.parametrize(
+    ("challenge", "last"), [("vot2018", "a_003.txt"), ("vot2022", "a_00000010.txt")]
+)
+def test_a_run_goes_on_where_it_was_cut_off(flags, tmp_path, monkeypatch, capsys, challenge, last):
+    assert run(vot, f"--challenge={challenge}", *flags) == 0
+    out = tmp_path / "out"
+    before, file = json.loads((out / "results.json").read_text()), out / "results/dimp/baseline/a"
+    (out / "results.json").unlink()
+    started = []
+    monkeypatch.setattr(
+        Slipping, "init", lambda self, *given: (started.append(1), Follower.init(self, *given))
+    )
+    assert run(vot, f"--challenge={challenge}", *flags) == 1
+    assert "--resume" in error_line(capsys)
+    assert run(vot, f"--challenge={challenge}", "--resume", *flags) == 0
+    assert not started and json.loads((out / "results.json").read_text()) == before
+    for damage in (b"", b"1\n2,x\n", b"\xff", FRAMES * b"7\n"):
+        (file / last).write_bytes(damage)
+        assert run(vot, f"--challenge={challenge}", "--resume", *flags) == 0
+        assert started and json.loads((out / "results.json").read_text()) == before
+        started.clear()
+    other = {"vot2018": "vot2022", "vot2022": "vot2018"}[challenge]
+    assert run(vot, f"--challenge={other}", "--resume", *flags) == 1
+    assert f"challenge {challenge}, not {other}" in error_line(capsys)
+
+
 def test_results_of_two_challenges_do_not_compare(tmp_path, capsys):
     for name in ("vot2018", "vot2022"):
         (tmp_path / name).mkdir()

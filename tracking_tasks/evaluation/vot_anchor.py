@@ -78,6 +78,7 @@ def evaluate_anchored(
     tracker: Tracker,
     sequences: Sequence[sequences_lib.Sequence],
     keep: Callable[[sequences_lib.Sequence, list[AnchorRun]], None] = lambda *_: None,
+    known: Callable[[sequences_lib.Sequence], list[AnchorRun] | None] = lambda _: None,
 ) -> Report:
     """Runs a tracker through the experiment, showing a bar, and scores it.
 
@@ -85,6 +86,7 @@ def evaluate_anchored(
         tracker: Started anew from every anchor.
         sequences: At least one, with anchors.
         keep: Called with the runs of each sequence as soon as they end.
+        known: The runs of a sequence that need not be done again, or None.
 
     Returns:
         `scores`: `accuracy`, `robustness` and `eao`; `sequences`: the former two of each;
@@ -95,6 +97,9 @@ def evaluate_anchored(
     """
     runs = []
     for sequence in tqdm(sequences, unit="sequence"):
+        if done := known(sequence):
+            runs.append(done)
+            continue
         runs.append(run_anchored(tracker, sequence))
         keep(sequence, runs[-1])
     pairs = zip(sequences, runs, strict=True)
@@ -113,20 +118,26 @@ def run_anchored(tracker: Tracker, sequence: sequences_lib.Sequence) -> list[Anc
         InputError: The sequence has no anchors, a frame cannot be read, or the true box of an
             anchor cannot start the tracker.
     """
+    return [_run(tracker, sequence, *start) for start in starts(sequence)]
+
+
+def starts(sequence: sequences_lib.Sequence) -> list[tuple[int, bool]]:
+    """Returns the anchors in the order of their runs, and whether each runs backward.
+
+    Raises:
+        InputError: The sequence has no anchors.
+    """
     if sequence.anchors is None or not sequence.anchors.any():
         raise InputError(f"sequence {sequence.name} has no anchors: VOT's start there")
     forward, backward = (np.flatnonzero(sign * sequence.anchors > 0) for sign in (1, -1))
-    starts = [(int(anchor), False) for anchor in forward]
-    starts += [(int(anchor), True) for anchor in backward]
-    return [_run(tracker, sequence, *start) for start in starts]
+    return [(int(anchor), False) for anchor in forward] + [(int(each), True) for each in backward]
 
 
 def _run(
     tracker: Tracker, sequence: sequences_lib.Sequence, anchor: int, backward: bool
 ) -> AnchorRun:
-    order = range(anchor, -1, -1) if backward else range(anchor, len(sequence))
     boxes, seconds = [np.asarray(sequence.boxes[anchor], np.float64)], []
-    for index in order:
+    for index in order(sequence, anchor, backward):
         image = sequence.frame(index)
         start = time.perf_counter()
         if index == anchor:
@@ -134,18 +145,27 @@ def _run(
         else:
             boxes.append(np.asarray(tracker.update(image).box, np.float64))
         seconds.append(time.perf_counter() - start)
-    truth = regions(sequence)
-    overlaps = vot_overlaps(boxes, [truth[index] for index in order], image_size(sequence))
+    return scored(sequence, anchor, backward, np.stack(boxes), np.array(seconds))
+
+
+def order(sequence: sequences_lib.Sequence, anchor: int, backward: bool) -> range:
+    """Returns the frames of a run."""
+    return range(anchor, -1, -1) if backward else range(anchor, len(sequence))
+
+
+def scored(
+    sequence: sequences_lib.Sequence,
+    anchor: int,
+    backward: bool,
+    boxes: Float[np.ndarray, "frames 4"],
+    seconds: Float[np.ndarray, "frames"],
+) -> AnchorRun:
+    """Returns a run with its overlaps; the arguments are its attributes."""
+    frames, truth = order(sequence, anchor, backward), regions(sequence)
+    overlaps = vot_overlaps(boxes, [truth[index] for index in frames], image_size(sequence))
     overlaps[0] = 0
-    return AnchorRun(
-        anchor,
-        backward,
-        len(sequence),
-        np.stack(boxes),
-        overlaps,
-        sequence.annotated[np.array(order)],
-        np.array(seconds),
-    )
+    visible = sequence.annotated[np.array(frames)]
+    return AnchorRun(anchor, backward, len(sequence), boxes, overlaps, visible, seconds)
 
 
 def accuracy_robustness(

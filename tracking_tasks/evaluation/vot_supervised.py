@@ -89,6 +89,7 @@ def evaluate_supervised(
     sequences: Sequence[sequences_lib.Sequence],
     interval: tuple[int, int],
     keep: Callable[[sequences_lib.Sequence, list[SupervisedRun]], None] = lambda *_: None,
+    known: Callable[[sequences_lib.Sequence], list[SupervisedRun] | None] = lambda _: None,
 ) -> Report:
     """Runs a tracker through the experiment, showing a bar, and scores it.
 
@@ -97,6 +98,7 @@ def evaluate_supervised(
         sequences: At least one; every frame annotated.
         interval: Of lengths, that of the year in `EAO_INTERVALS`.
         keep: Called with the runs of each sequence as soon as they end.
+        known: The runs of a sequence that need not be done again, or None.
 
     Returns:
         `scores`: those of `accuracy_robustness`, and `eao`, unless all fragments are shorter than
@@ -108,6 +110,9 @@ def evaluate_supervised(
     """
     runs = []
     for sequence in tqdm(sequences, unit="sequence"):
+        if done := known(sequence):
+            runs.append(done)
+            continue
         runs.append(run_supervised(tracker, sequence))
         keep(sequence, runs[-1])
     pairs = zip(sequences, runs, strict=True)
@@ -133,12 +138,15 @@ def run_supervised(
         InputError: A frame cannot be read, or a true box cannot start the tracker.
     """
     runs: list[SupervisedRun] = []
-    while len(runs) < config.repetitions:
+    while not are_enough(runs, config):
         runs.append(_run(tracker, sequence, config))
-        same = len(runs) >= config.same_runs and all(_equal(run, runs[0]) for run in runs[1:])
-        if same:
-            break
     return runs
+
+
+def are_enough(runs: Sequence[SupervisedRun], config: SupervisedConfig = VOT2018) -> bool:
+    """Returns whether no more runs over a sequence follow."""
+    same = len(runs) >= config.same_runs and all(_equal(run, runs[0]) for run in runs[1:])
+    return same or len(runs) >= config.repetitions
 
 
 def accuracy(run: SupervisedRun, burn_in: int) -> float:
