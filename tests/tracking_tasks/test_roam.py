@@ -126,6 +126,20 @@ def test_updates_in_meta_training_see_estimated_boxes_beside_the_first_frame():
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
 
 
+def test_a_clip_of_one_block_is_fitted_to_its_first_frame_only():
+    tracker = make("roam", "learned_rates", stand_in=True)
+    short = tracker.replace(config=dataclasses.replace(tracker.config, blocks=1, block=2))
+    updates = jax.jit(lambda episode: short.updates(short.clip(episode)))(episode("roam"))
+    start = tracker.fit(
+        tracker.optimizer, tracker.initial, batch=tracker.clip(episode("roam")).first, steps=1
+    )
+    np.testing.assert_allclose(updates.losses, start.losses[:1], rtol=1e-5)
+    for model, expected in zip(
+        jax.tree.leaves(updates.models), jax.tree.leaves(start.params), strict=True
+    ):
+        np.testing.assert_allclose(model, expected[None], rtol=1e-4, atol=1e-6)
+
+
 @pytest.fixture(scope="module")
 def gradients():
     """The outer loss and its gradient by adjoint."""
