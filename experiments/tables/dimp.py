@@ -23,12 +23,13 @@ _SEEDS = {"smoke": 2, "small": 5, "full": 5}
 
 # Videos and frames of each, for Tables 1 and 2, and for Table 3.
 _SHORT = {"smoke": (1, 6), "small": (40, 25), "full": (100, 100)}
-_LONG = {"smoke": (1, 6), "small": (12, 240), "full": (50, 300)}
+_LONG = {"smoke": (1, 6), "small": (32, 240), "full": (50, 300)}
 
 # How the videos of Table 3 differ from the others. What hides the target makes all rows fail alike;
-# without look-alikes even the first frame's filter hardly ever loses it.
+# without look-alikes even the first frame's filter hardly ever loses it. With colours that change a
+# third as much, the rows were within a point of each other.
 _CHANGING: dict[str, Any] = {
-    "rotation": 3.0, "tilt": 1.2, "deformation": 0.35, "illumination": 0.9, "appearance": 1.0,
+    "rotation": 3.0, "tilt": 1.2, "deformation": 0.35, "illumination": 0.9, "appearance": 3.0,
     "fast_move": 0.0, "leave": 0.0, "occluder": 0.0,
     "distractors": 3, "distractor": 1.0, "same_object": 0.5,
 }  # fmt: skip
@@ -156,7 +157,7 @@ TABLES = (
             Row("Ours", {"auc": 63.8}, "fit"),
         ),
         orderings=(Ordering("Ours", "No update"), Ordering("Ours", "Model averaging")),
-        seeds=_SEEDS,
+        seeds=_SEEDS | {"small": 8},
         measure=_measure_update,
     ),
 )
