@@ -75,7 +75,8 @@ def main(_: Sequence[str]) -> None:
     }
     constants = {name: repr(value) for name, value in _TRACKER.constants.items()}
     identity = heading | {"checkpoint": _TRACKER.digest(), "constants": constants}
-    run_identity.claim(path, identity, taken=runs.exists(), resume=_RESUME.value)
+    taken = runs.exists() or (path / "results.json").exists()
+    run_identity.claim(path, identity, taken=taken, resume=_RESUME.value)
     interval = vot_supervised.EAO_INTERVALS.get(challenge, vot_anchor.VOT2022.interval)
     if challenge in _ANCHORED:
         report = vot_anchor.evaluate_anchored(

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -96,6 +97,9 @@ def test_a_run_goes_on_where_it_was_cut_off(flags, tmp_path, monkeypatch, capsys
     other = {"vot2018": "vot2022", "vot2022": "vot2018"}[challenge]
     assert run(vot, f"--challenge={other}", "--resume", *flags) == 1
     assert f"challenge {challenge}, not {other}" in error_line(capsys)
+    shutil.rmtree(out / "results")  # only the scores are left
+    assert run(vot, f"--challenge={other}", *flags) == 1
+    assert "--resume" in error_line(capsys)
 
 
 def test_results_of_two_challenges_do_not_compare(tmp_path, capsys):
