@@ -23,12 +23,14 @@ class Score:
         label: heading, with the unit.
         factor: from our unit to that of the heading; 100 for a share shown in percent.
         higher_is_better: what `Ordering` means by better.
+        digits: decimals to show.
     """
 
     name: str
     label: str
     factor: float = 1.0
     higher_is_better: bool = True
+    digits: int = 2
 
 
 AUC = Score("auc", "AUC (%)", 100.0)

@@ -1,5 +1,6 @@
 """What the reproduction of a table leaves behind: verdicts, text, results and plots."""
 
+import dataclasses
 import json
 import pathlib
 import textwrap
@@ -69,7 +70,7 @@ def write_summary(folder: pathlib.Path, documents: Sequence[Mapping[str, Any]]) 
         counts[word] += 1
         lines.append(
             f"{order['table']:16}  {word:13}  {order['better']} better than {order['worse']}, "
-            f"{order['score']}: by {_show(order['difference'])}"
+            f"{order['score']}: by {show(order['difference'], order['digits'])}"
         )
     total = ", ".join(f"{count} {word}" for word, count in counts.items())
     text = "\n".join([f"The papers' orderings: {total}", *lines])
@@ -83,7 +84,8 @@ def verdict(cells: Cells, ordering: Ordering, score: Score) -> dict[str, Any]:
 
     Returns:
         `holds` is True if the interval lies above zero, False if it lies below, else None;
-        `difference` counts for the better row and is in the unit of `score.label`.
+        `difference` counts for the better row and is in the unit of `score.label`; `digits` are
+        its decimals.
     """
     sign = 1.0 if score.higher_is_better else -1.0
     better, worse = (_values(cells[row], score) for row in (ordering.better, ordering.worse))
@@ -94,6 +96,7 @@ def verdict(cells: Cells, ordering: Ordering, score: Score) -> dict[str, Any]:
         "worse": ordering.worse,
         "score": score.name,
         "difference": summarize(differences.tolist()),
+        "digits": score.digits,
         "holds": None if abs(mean) <= half_width else mean > 0,
     }
 
@@ -111,14 +114,14 @@ def text(table: Table, scores: Sequence[Score], document: Mapping[str, Any]) -> 
             paper, ours = _paper(row.paper, score), document["ours"][row.name].get(score.name)
             texts += [
                 "-" if paper is None else f"{paper:g}",
-                "-" if ours is None else _show(ours),
+                "-" if ours is None else show(ours, score.digits),
             ]
         lines.append("  ".join([f"{row.name:{width}}", *map(str.rjust, texts, widths)]))
     labels = {score.name: score.label for score in scores}
     for order in document["orderings"]:
         lines.append(
             f"{order['better']} better than {order['worse']}, {labels[order['score']]}: "
-            f"by {_show(order['difference'])}: {_WORDS[order['holds']]}"
+            f"by {show(order['difference'], order['digits'])}: {_WORDS[order['holds']]}"
         )
     lines.append(
         f"Mean and 95 % interval over {document['seeds']} seed(s), scale {document['scale']}; "
@@ -127,17 +130,11 @@ def text(table: Table, scores: Sequence[Score], document: Mapping[str, Any]) -> 
     return "\n".join(lines)
 
 
-def _show(summary: Mapping[str, float | None]) -> str:
-    """With two decimals, or with four if all is below 1, as losses and their differences are."""
-    largest = max(abs(number) for number in summary.values() if number is not None)
-    return show(summary, 2 if largest >= 1 else 4)
-
-
 def _measured_scores(table: Table, cells: Cells) -> list[Score]:
     """The table's scores, and those on real sequences where they were measured."""
     measured = {name for of_row in cells.values() for cell in of_row for name in cell["scores"]}
     real = [
-        Score(f"real_{s.name}", f"{s.label}, real sequences", s.factor, s.higher_is_better)
+        dataclasses.replace(s, name=f"real_{s.name}", label=f"{s.label}, real sequences")
         for s in table.scores
     ]
     return [score for score in [*table.scores, *real] if score.name in measured]

@@ -224,7 +224,7 @@ TABLES = (
         orderings=(Ordering("ROAM", "SGD", "outer_loss"),),
         seeds=_SEEDS,
         measure=_measure_losses,
-        scores=(Score("outer_loss", "loss on a later frame", higher_is_better=False),),
+        scores=(Score("outer_loss", "loss on a later frame", higher_is_better=False, digits=4),),
         curves=(
             Curve("update_loss", "update", "loss before the update", "log"),
             Curve("outer_loss", "update", "loss on a later frame", "log"),

@@ -31,7 +31,7 @@ MADE_UP = Table(
     orderings=(Ordering("+b", "a"), Ordering("a", "+b", "error"), Ordering("c d", "+b")),
     seeds={"smoke": 3, "small": 3, "full": 3},
     measure=measure,
-    scores=(paper_table.AUC, Score("error", "error", higher_is_better=False)),
+    scores=(paper_table.AUC, Score("error", "error", higher_is_better=False, digits=4)),
     curves=(Curve("loss", "step", "loss"), Curve("counts", "value", "count", histogram=True)),
 )
 
