@@ -38,7 +38,6 @@ boxes are the same to the last bit; on other devices they agree to rounding.
 
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from absl import flags
 
@@ -88,12 +87,7 @@ def main(_: Sequence[str]) -> None:
     cli.require_folder(path)
     chosen = expand(_START.value, _DATASET.read(_SEQUENCES.value))
     tracker = _TRACKER.load()
-    heading: dict[str, Any] = {
-        "tracker": tracker.name,
-        "inner_optimizer": tracker.inner_optimizer,
-    }
-    if _TRACKER.constants:
-        heading["constants"] = {name: repr(value) for name, value in _TRACKER.constants.items()}
+    heading = _TRACKER.heading(tracker)
     settings = {name: FLAGS[name].value for name in ("dataset_format", "dataset_split", "start")}
     identity = heading | {"checkpoint": _TRACKER.digest()} | settings
     folder = EvaluationFolder(path, identity, _RESUME.value)

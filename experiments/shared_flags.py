@@ -223,10 +223,16 @@ class LoadedTracker:
         path = self._checkpoint.value or shipped
         return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 
-    @property
-    def constants(self) -> dict[str, Any]:
-        """The constants that the command line gives."""
-        return self._constants.given(self._name.value) if self._constants else {}
+    def heading(self, tracker: tracking_tasks.OnlineTracker) -> dict[str, Any]:
+        """What results say of the tracker that `load` returned."""
+        heading: dict[str, Any] = {
+            "tracker": tracker.name,
+            "inner_optimizer": tracker.inner_optimizer,
+        }
+        given = self._constants.given(self._name.value) if self._constants else {}
+        if given:
+            heading["constants"] = {name: repr(value) for name, value in given.items()}
+        return heading
 
     def load(self) -> tracking_tasks.OnlineTracker:
         """The tracker that the flags ask for.

@@ -68,13 +68,8 @@ def main(_: Sequence[str]) -> None:
     sequences = _DATASET.read(_SEQUENCES.value)
     tracker = _TRACKER.load()
     runs = path / "results" / tracker.name / "baseline"
-    heading = {
-        "tracker": tracker.name,
-        "inner_optimizer": tracker.inner_optimizer,
-        "challenge": challenge,
-    }
-    constants = {name: repr(value) for name, value in _TRACKER.constants.items()}
-    identity = heading | {"checkpoint": _TRACKER.digest(), "constants": constants}
+    heading = _TRACKER.heading(tracker) | {"challenge": challenge}
+    identity = heading | {"checkpoint": _TRACKER.digest()}
     taken = runs.exists() or (path / "results.json").exists()
     run_identity.claim(path, identity, taken=taken, resume=_RESUME.value)
     interval = vot_supervised.EAO_INTERVALS.get(challenge, vot_anchor.VOT2022.interval)

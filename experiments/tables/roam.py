@@ -59,7 +59,7 @@ def _train(lab: Lab, setting: _Setting, seed: int) -> ROAM:
         config = dataclasses.replace(config, scaling=(0.0, 0.0))
     recipe = lab.recipe(ROAM.name, setting.rule, config, outer_steps=_OUTER_STEPS[lab.scale])
     tracker: Any = lab.train(recipe, seed)
-    return with_sgd(tracker, setting.sgd) if setting.sgd else tracker
+    return with_sgd(tracker, setting.sgd)
 
 
 def _longest_trained(lab: Lab, setting: _Setting, seed: int) -> ROAM:
@@ -67,11 +67,16 @@ def _longest_trained(lab: Lab, setting: _Setting, seed: int) -> ROAM:
     if lab.scale != "small":
         return _train(lab, setting, seed)
     tracker: Any = lab.shipped(ROAM.name)
-    return with_sgd(tracker, setting.sgd) if setting.sgd else tracker
+    return with_sgd(tracker, setting.sgd)
 
 
 def with_sgd(tracker: ROAM, rate: float) -> ROAM:
-    """Takes the first step by the learned initial rates, and later ones by one fixed rate."""
+    """Takes the first step by the learned initial rates, and later ones by one fixed rate.
+
+    A rate of 0 leaves the tracker as it is.
+    """
+    if not rate:
+        return tracker
     rule: Any = tracker.optimizer
     rates = jax.tree.map(
         lambda first: jnp.stack([first, jnp.full_like(first, rate)]), rule.initial_rates

@@ -46,7 +46,7 @@ def _measure(lab: Lab, row: Row, seed: int, frames: int, looks: Mapping[str, Any
     setting: _Shipped = row.setting
     tracker: Any = lab.shipped(setting.tracker.name, setting.rule)
     tracker = tracker.replace(config=dataclasses.replace(tracker.config, **setting.constants))
-    tracker = with_sgd(tracker, setting.sgd) if setting.sgd else tracker
+    tracker = with_sgd(tracker, setting.sgd)
     sizes = {"smoke": (1, 6), "small": (12, frames), "full": (100, 300)}
     videos = lab.held_out(sizes, side=_SIDE, **looks)
     return Measurement(lab.judge(tracker, setting.rule or tracker.default_rule, videos, seed))
