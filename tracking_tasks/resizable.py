@@ -111,6 +111,19 @@ def outputs(
     )
 
 
+def mixed_outputs(
+    config: ResizableConfig,
+    model: ResizableModel,
+    other: ResizableModel,
+    share: float,
+    features: Float[Array, "n h w c"],
+    target: Float[Array, "2"],
+) -> ResizableOutputs:
+    """The outputs of a model, but `share` of the response is that of another."""
+    seen, others = (outputs(config, each, features, target) for each in (model, other))
+    return seen.replace(response=(1 - share) * seen.response + share * others.response)
+
+
 def objective(config: ResizableConfig) -> metaopt.CompositeLoss:
     """Paper, eq. 7 and 12, for `ResizableModel` and `ResizableSamples`.
 

@@ -65,6 +65,17 @@ def random_model():
     )
 
 
+def test_the_other_model_has_its_share_in_the_response_alone():
+    model, maps, target = random_model(), samples().features, samples().target
+    other = jax.tree.map(lambda leaf: -2 * leaf, model)
+    seen, others = (resizable.outputs(CONFIG, each, maps, target) for each in (model, other))
+    mixed = resizable.mixed_outputs(CONFIG, model, other, 0.3, maps, target)
+    np.testing.assert_allclose(
+        mixed.response, 0.7 * seen.response + 0.3 * others.response, rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_array_equal(mixed.deltas, seen.deltas)
+
+
 def test_a_silent_model_has_the_loss_of_its_labels():
     batch = samples()
     model = resizable.ResizableModel.create(jax.random.key(0), 4, CONFIG)

@@ -218,6 +218,28 @@ def test_the_first_frame_has_its_share_in_an_update():
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
 
 
+@jax.jit
+def found_with(tracker, state, frame):
+    return tracker.find(state, frame)[1]
+
+
+@pytest.mark.parametrize(("share", "same"), ((1.0, True), (0.5, False)))
+def test_the_first_model_has_its_share_in_the_response(share, same):
+    tracker = make("roam", "learned_rates", stand_in=True)
+    tracker = tracker.replace(config=dataclasses.replace(tracker.config, first_response=share))
+    images, boxes = video(2)
+    state = init(tracker, frame(images[0]), jnp.asarray(boxes[0]))
+    before = found_with(tracker, state, frame(images[1]))
+    response = jax.tree.map(lambda leaf: 3 * leaf, state.model.response)
+    changed = state.replace(model=state.model.replace(response=response))
+    after = found_with(tracker, changed, frame(images[1]))
+    assert bool(jnp.abs(after.score - before.score) < 1e-6) == same
+    # What an update makes of the reference holds for the same mixture.
+    learned = changed.replace(memory=changed.memory.store(changed.first_sample, jnp.array(True)))
+    renewed = update(tracker, learned)["reference"]
+    assert bool(jnp.abs(renewed - state.reference) < 1e-6) == same
+
+
 def test_the_search_over_scales_follows_a_plain_target_as_the_regression_does():
     images, boxes = video(12)
     tracker = make("roam", ROAM.default_rule)

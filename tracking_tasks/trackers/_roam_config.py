@@ -46,6 +46,8 @@ class ROAMConfig:
         memory_size: newest samples that an update may use (paper: 2 tau).
         first_share: weight of the first frame in each step of an update after it (here; paper 0):
             learned from boxes that were found, the filters drift.
+        first_response: share of the first frame's model in the response (here; paper 0): it cannot
+            drift, since it never learns from boxes that were found.
         present: share of the model's response on the first frame below which the target is lost:
             the tracker stays and learns nothing (here: it is hidden; code 0.1, of the response
             before any update).
@@ -79,6 +81,7 @@ class ROAMConfig:
     step_samples: int = 5
     memory_size: int = 10
     first_share: float = 0.5
+    first_response: float = 0.5
     present: float = 0.4
     found_again: float = 0.6
     smallest: float = 10.0

@@ -14,10 +14,11 @@ class ROAMState(struct.PyTreeNode):
         center: x, y of the target in frame pixels.
         size: its width and height in frame pixels.
         model: the inner parameters.
+        first_model: the same after the first frame.
         rule_state: the state of the inner optimizer.
         target: width and height in cells by which the filters are shaped.
         first_target: the same in the first frame.
-        reference: the model's highest response on the first frame.
+        reference: the highest response on the first frame.
         loose: whether the motion map is wide.
         first_sample: of the first frame, as in the memory.
         memory: the newest samples: `features`, and `boxes` of the target in them, in cells.
@@ -27,6 +28,7 @@ class ROAMState(struct.PyTreeNode):
     center: Float[Array, "2"]
     size: Float[Array, "2"]
     model: ResizableModel
+    first_model: ResizableModel
     rule_state: PyTree
     target: Float[Array, "2"]
     first_target: Float[Array, "2"]

@@ -197,15 +197,17 @@ class ROAM(Tracker):
             config.target_cells(size),
         )
         result = self.fit(self.optimizer, self.initial, batch=first, steps=config.train_steps)
+        model = result.params
         sample = {"features": features[0], "boxes": first.boxes[0]}
         return ROAMState(
             center=center,
             size=size,
-            model=result.params,
+            model=model,
+            first_model=model,
             rule_state=result.state,
             target=first.target,
             first_target=first.target,
-            reference=self._reference(result.params, features[0], first.target),
+            reference=self._reference(model, model, features[0], first.target),
             loose=jnp.ones((), bool),
             first_sample=sample,
             memory=RecentSamples.create(sample, config.memory_size),
@@ -231,7 +233,10 @@ class ROAM(Tracker):
             state.loose,
             state.reference,
         )
-        seen = resizable.outputs(config.model, state.model, features, state.target)
+        both = state.model, state.first_model
+        seen = resizable.mixed_outputs(
+            config.model, *both, config.first_response, features, state.target
+        )
         found = search(config.search, config.model, seen, past)
 
         strength = found.score / state.reference
@@ -281,12 +286,19 @@ class ROAM(Tracker):
             "model": result.params,
             "rule_state": result.state,
             "target": target,
-            "reference": self._reference(result.params, first, target),
+            "reference": self._reference(result.params, state.first_model, first, target),
         }
 
     def _reference(
-        self, model: ResizableModel, features: Float[Array, "h w c"], target: Float[Array, "2"]
+        self,
+        model: ResizableModel,
+        first_model: ResizableModel,
+        features: Float[Array, "h w c"],
+        target: Float[Array, "2"],
     ) -> Float[Array, ""]:
         """The highest response on the first frame."""
-        seen = resizable.outputs(self.config.model, model, features[None], target)
+        config = self.config
+        seen = resizable.mixed_outputs(
+            config.model, model, first_model, config.first_response, features[None], target
+        )
         return jnp.maximum(seen.response.max(), 1e-3)
