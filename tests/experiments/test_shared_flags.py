@@ -16,11 +16,12 @@ def loaded(*arguments):
 
 def test_constants_of_a_checkpoint_can_be_changed():
     changed = loaded("--tracker=dimp", "--dimp.memory_size=20", "--dimp.localization.not_found=0.1")
-    assert changed.constants == {
-        "dimp.memory_size": 20,
-        "dimp.localization.not_found": 0.1,
+    tracker, shipped = changed.load(), loaded("--tracker=dimp").load().tracker.config
+    assert changed.heading(tracker)["constants"] == {
+        "dimp.memory_size": "20",
+        "dimp.localization.not_found": "0.1",
     }
-    config, shipped = changed.load().tracker.config, loaded("--tracker=dimp").load().tracker.config
+    config = tracker.tracker.config
     assert (config.memory_size, config.localization.not_found) == (20, 0.1)
     assert config.search_factor == shipped.search_factor and shipped.memory_size == 50
 
