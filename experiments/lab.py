@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+import itertools
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import jax
 
 import tracking_tasks
+from basics.errors import InputError
 from basics.leaves import named_leaves, with_leaves
 from experiments import training
 from models import Backbone
@@ -18,9 +20,11 @@ from tracking_tasks.data import sequences as sequences_lib
 from tracking_tasks.data.photos import load_bank
 from tracking_tasks.data.rendered import rendered_sequences
 from tracking_tasks.data.renderer import RendererConfig
+from tracking_tasks.evaluation import otb_starts
 from tracking_tasks.trackers import TRACKERS, EpisodeConfig, Tracker
 
 HELD_OUT = 2**31 - 1  # no training seed
+_START_STRIDE = 7  # no divisor of the number of starts: every seed has one of its own
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,16 +189,31 @@ class Lab:
         path = tracking_tasks.shipped_weights(name, rule)
         return checkpoints.load(path, name, rule, self._backbone)[0]
 
-    def judge(self, tracker: Tracker, rule: str, videos: Videos, seed: int) -> dict[str, float]:
+    def judge(
+        self, tracker: Tracker, rule: str, videos: Videos, seed: int, *, shipped: bool = False
+    ) -> dict[str, float]:
         """`auc`, `precision20`, `mean_overlap` and `fps` on held-out videos of that seed.
 
         With real sequences the same again as `real_auc` and so on.
+
+        Args:
+            tracker: to judge.
+            rule: name of its inner optimizer.
+            videos: rendered ones; the seed draws them.
+            seed: of the row.
+            shipped: whether the tracker is the same with all seeds. One pass over a real sequence
+                would only repeat itself, so that every seed starts it at another frame, one of
+                those of OTB's temporal robustness.
+
+        Raises:
+            InputError: A real sequence has no such start.
         """
         online = tracking_tasks.OnlineTracker(tracker, rule)
         scores = evaluation.summarize(evaluation.evaluate(online, self.videos(videos, seed)))
         if self._real:
-            real = evaluation.summarize(evaluation.evaluate(online, self._real))
-            scores |= {f"real_{name}": value for name, value in real.items()}
+            real = [_start(each, seed) for each in self._real] if shipped else self._real
+            found = evaluation.summarize(evaluation.evaluate(online, real))
+            scores |= {f"real_{name}": value for name, value in found.items()}
         return scores
 
     def _batches(self, config: training.TrainingConfig) -> training.Batches:
@@ -205,3 +224,13 @@ class Lab:
         return rendered_sequences(
             key, self.bank("test"), videos.renderer, videos.count, videos.frames
         )
+
+
+def _start(sequence: sequences_lib.Sequence, seed: int) -> sequences_lib.Sequence:
+    """A sequence from one of OTB's later frames on; the first few seeds are spread over all."""
+    if seed >= otb_starts.STARTS:
+        raise InputError(
+            f"a real sequence has {otb_starts.STARTS} starts: give at most that many seeds"
+        )
+    number = seed * _START_STRIDE % otb_starts.STARTS
+    return next(itertools.islice(otb_starts.temporal(sequence), number, None))

@@ -4,7 +4,8 @@ The papers trained for days on data that has to be downloaded. Here every row is
 rendered videos and judged on held-out ones, so the numbers differ from the papers'; what can be
 compared is which row is better than which. Our column stands beside the paper's with its 95 %
 interval over seeds, and each ordering of the paper holds, does not hold, or stays undecided by the
-differences paired by seed.
+differences paired by seed. With --dataset_dir rows are judged on real sequences as well; a shipped
+tracker, which is the same with all seeds, starts them at another frame with each.
 
 Examples:
     python -m experiments.reproduce --list

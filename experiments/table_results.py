@@ -83,7 +83,8 @@ def verdict(cells: Cells, ordering: Ordering, score: Score) -> dict[str, Any]:
     """Whether an ordering holds: the paired differences by seed and their 95 % interval.
 
     Returns:
-        `holds` is True if the interval lies above zero, False if it lies below, else None;
+        `holds` is True if the interval lies above zero, False if it lies below, else None, as where
+        a score is not a number;
         `difference` counts for the better row and is in the unit of `score.label`; `digits` are
         its decimals.
     """
@@ -97,7 +98,7 @@ def verdict(cells: Cells, ordering: Ordering, score: Score) -> dict[str, Any]:
         "score": score.name,
         "difference": summarize(differences.tolist()),
         "digits": score.digits,
-        "holds": None if abs(mean) <= half_width else mean > 0,
+        "holds": mean > 0 if abs(mean) > half_width else None,
     }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tracking_tasks
+from basics.errors import InputError
 from basics.leaves import named_leaves
 from experiments import lab as lab_lib
 from experiments import training
@@ -84,6 +85,19 @@ def test_rows_of_a_seed_are_judged_on_the_same_videos(calls, tmp_path):
     assert scores["auc"] == scores["real_auc"] and 0 < scores["auc"] <= 1
     lab.judge(tracker, "none", VIDEOS, 1)
     assert len(set(calls["render"])) == 2
+
+
+def test_a_shipped_tracker_starts_a_real_sequence_elsewhere_with_every_seed(calls, tmp_path):
+    images, boxes = video(3)
+    long = [Sequence(name="real", frames=tuple(images) * 14, boxes=np.tile(boxes, (14, 1)))]
+    starts = [lab_lib._start(long[0], seed) for seed in range(20)]
+    lengths = [len(sequence) for sequence in starts]
+    # 42 frames, of which 23 are followed by enough.
+    assert lengths[:3] == [42, 34, 26] and len({each.name for each in starts}) == 20
+    lab = Lab("smoke", tmp_path, real=long, backbone=Tiny())
+    tracker = lab_lib.TRACKERS["dimp"].create("none", CONFIG, Tiny())
+    with pytest.raises(InputError, match="20 starts"):
+        lab.judge(tracker, "none", VIDEOS, 20, shipped=True)
 
 
 def test_the_shipped_tracker_is_that_of_load(tmp_path):

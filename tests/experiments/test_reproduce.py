@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import pathlib
 
 import pytest
@@ -93,7 +94,13 @@ def test_plots_are_pictures(finished, name):
 
 @pytest.mark.parametrize(
     ("shares", "holds"),
-    [([0.2, 0.31, 0.4], True), ([0.0, 0.09, 0.2], False), ([0.2, 0.1, 0.4], None), ([0.2], None)],
+    [
+        ([0.2, 0.31, 0.4], True),
+        ([0.0, 0.09, 0.2], False),
+        ([0.2, 0.1, 0.4], None),
+        ([0.2], None),
+        ([0.2, math.nan, 0.4], None),
+    ],
 )
 def test_an_ordering_holds_beyond_its_paired_interval(tmp_path, monkeypatch, shares, holds):
     monkeypatch.setitem(SHARES, "+b", shares)

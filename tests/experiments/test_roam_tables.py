@@ -104,3 +104,7 @@ def test_figures_have_their_curves(lab):
         assert len(edges) == len(shares) + 1 and sum(shares) == pytest.approx(1)
     (edges, initial), rate = rates.curves["initial_rates"], np.log10(SMALL["roam"].initial_rate)
     assert initial[np.searchsorted(edges, rate) - 1] == pytest.approx(1)  # untrained: all alike
+
+
+def test_an_update_that_diverged_has_no_rates():
+    assert roam._finite([np.array([0.1, np.nan]), np.array([np.inf, 0.2])]).tolist() == [0.1, 0.2]

@@ -19,7 +19,7 @@ PROGRAM = [sys.executable, str(ROOT / "tests/metaopt/parallel_program.py")]
 
 def start(devices, *arguments):
     environment = os.environ | {
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}",
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": str(ROOT),
     }
