@@ -184,6 +184,15 @@ class Lab:
         looking = dataclasses.replace(renderer, duration=float(frames), **looks)
         return Videos(looking, count, frames)
 
+    @property
+    def takes_shipped(self) -> bool:
+        """Whether tables that ask for a well trained tracker take the shipped one.
+
+        At the small scale they do: one that is trained for minutes loses its target for other
+        reasons than a table asks about. A seed then only draws what the tracker sees.
+        """
+        return self.scale == "small"
+
     def shipped(self, name: str, rule: str | None = None) -> Tracker:
         """The tracker with the weights that are shipped, and its paper's rule or the given one."""
         path = tracking_tasks.shipped_weights(name, rule)

@@ -84,9 +84,8 @@ def verdict(cells: Cells, ordering: Ordering, score: Score) -> dict[str, Any]:
 
     Returns:
         `holds` is True if the interval lies above zero, False if it lies below, else None, as where
-        a score is not a number;
-        `difference` counts for the better row and is in the unit of `score.label`; `digits` are
-        its decimals.
+        a score is not a number; `difference` counts for the better row and is in the unit of
+        `score.label`; `digits` are its decimals.
     """
     sign = 1.0 if score.higher_is_better else -1.0
     better, worse = (_values(cells[row], score) for row in (ordering.better, ordering.worse))

@@ -90,21 +90,17 @@ def _measure_parts(lab: Lab, row: Row, seed: int) -> Measurement:
 
 
 def _measure_update(lab: Lab, row: Row, seed: int) -> Measurement:
-    """Table 3: one tracker, whose online update is the row.
-
-    At the small scale that is the shipped one: a tracker that was trained for minutes loses its
-    target for other reasons. A seed then only draws the videos.
-    """
+    """Table 3: one tracker, whose online update is the row."""
     outer_loop = TRAININGS[lab.scale]
-    if lab.scale == "small":
+    if lab.takes_shipped:
         tracker = lab.shipped("dimp")
     else:
         recipe = Recipe("dimp", "steepest_descent", _config(outer_loop), outer_loop)
         tracker = lab.train(recipe, seed)
     tracker = tracker.replace(config=dataclasses.replace(tracker.config, update=row.setting))
     videos = lab.held_out(_LONG, **_CHANGING)
-    shipped = lab.scale == "small"
-    return Measurement(lab.judge(tracker, "steepest_descent", videos, seed, shipped=shipped))
+    scores = lab.judge(tracker, "steepest_descent", videos, seed, shipped=lab.takes_shipped)
+    return Measurement(scores)
 
 
 _FIGURE_3 = tuple(

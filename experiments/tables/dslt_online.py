@@ -1,7 +1,6 @@
 """What this project changes in DSLT online: learned rules of few steps.
 
-No paper has this table. At the small scale the trackers are those that are shipped, so that a seed
-only draws the videos.
+No paper has this table.
 """
 
 import time
@@ -28,7 +27,7 @@ def _tracker(lab: Lab, rule: str, seed: int) -> DSLT:
     outer_loop = TRAININGS[lab.scale]
     config = DSLTConfig(crop_size=outer_loop.episode.crop_size)
     tracker: Any
-    if lab.scale == "small":
+    if lab.takes_shipped:
         tracker = lab.shipped(DSLT.name, rule)
     elif rule == DSLT.default_rule:
         tracker = lab.untrained(DSLT.name, rule, config)
@@ -58,7 +57,7 @@ def _measure_rule(lab: Lab, row: Row, seed: int) -> Measurement:
         start = time.perf_counter()
         steps.append(int(fit(tracker, samples).steps))
         seconds.append(time.perf_counter() - start)
-    scores = lab.judge(tracker, row.setting, videos, seed, shipped=lab.scale == "small")
+    scores = lab.judge(tracker, row.setting, videos, seed, shipped=lab.takes_shipped)
     fits = {"fit_steps": float(np.mean(steps)), "fit_ms": 1e3 * float(np.median(seconds))}
     return Measurement(scores | fits | {"update_ms": 1e3 / scores["fps"]})
 

@@ -63,8 +63,7 @@ def _train(lab: Lab, setting: _Setting, seed: int) -> ROAM:
 
 
 def _longest_trained(lab: Lab, setting: _Setting, seed: int) -> ROAM:
-    """At the small scale that is the shipped tracker; a seed then only draws what it sees."""
-    if lab.scale != "small":
+    if not lab.takes_shipped:
         return _train(lab, setting, seed)
     tracker: Any = lab.shipped(ROAM.name)
     return with_sgd(tracker, setting.sgd)
@@ -110,7 +109,7 @@ def _measure_steps(lab: Lab, row: Row, seed: int) -> Measurement:
             row.setting.rule,
             lab.held_out(_VIDEOS),
             seed,
-            shipped=lab.scale == "small",
+            shipped=lab.takes_shipped,
         )
     aucs = [score["auc"] for score in scores.values()]
     return Measurement(scores[2], {"auc_by_steps": (list(map(float, steps)), aucs)})

@@ -1,8 +1,8 @@
 """Trackers as they are shipped, meta-trained longest, with one thing changed in tracking.
 
 `gradnet_shipped` and `roam_shipped` ask what GradNet's Table 3 and ROAM's Figure 5 ask of trackers
-that are trained for minutes; no paper has `occlusion`. A seed only draws the videos,
-and the frames that real sequences start at.
+that are trained for minutes; no paper has `occlusion`. A seed only draws the videos, and the frames
+that real sequences start at.
 """
 
 import dataclasses

@@ -87,7 +87,9 @@ def test_rows_of_a_seed_are_judged_on_the_same_videos(calls, tmp_path):
     assert len(set(calls["render"])) == 2
 
 
-def test_a_shipped_tracker_starts_a_real_sequence_elsewhere_with_every_seed(calls, tmp_path):
+def test_a_shipped_tracker_starts_a_real_sequence_elsewhere_with_every_seed(
+    calls, tmp_path, monkeypatch
+):
     images, boxes = video(3)
     long = [Sequence(name="real", frames=tuple(images) * 14, boxes=np.tile(boxes, (14, 1)))]
     starts = [lab_lib._start(long[0], seed) for seed in range(20)]
@@ -96,6 +98,14 @@ def test_a_shipped_tracker_starts_a_real_sequence_elsewhere_with_every_seed(call
     assert lengths[:3] == [42, 34, 26] and len({each.name for each in starts}) == 20
     lab = Lab("smoke", tmp_path, real=long, backbone=Tiny())
     tracker = lab_lib.TRACKERS["dimp"].create("none", CONFIG, Tiny())
+    seen = []
+    monkeypatch.setattr(
+        lab_lib.evaluation, "evaluate", lambda tracker, sequences: seen.append(sequences)
+    )
+    monkeypatch.setattr(lab_lib.evaluation, "summarize", lambda results: {})
+    for shipped in (False, True):
+        lab.judge(tracker, "none", VIDEOS, 1, shipped=shipped)
+    assert [len(sequence) for (sequence,) in seen] == [3, 42, 3, 34]  # rendered, real
     with pytest.raises(InputError, match="20 starts"):
         lab.judge(tracker, "none", VIDEOS, 20, shipped=True)
 

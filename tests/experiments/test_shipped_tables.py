@@ -19,9 +19,12 @@ def judged(monkeypatch, tmp_path):
     monkeypatch.setattr(lab_lib, "load_bank", lambda folder, split: None)
     untrained = lambda lab, name, rule=None: TRACKERS[name].create(rule, None, Tiny())
     monkeypatch.setattr(Lab, "shipped", untrained)
-    monkeypatch.setattr(
-        Lab, "judge", lambda self, *arguments, shipped: {"arguments": arguments[:3]}
-    )
+
+    def judge(lab, *arguments, shipped):
+        assert shipped  # real sequences start elsewhere with every seed
+        return {"arguments": arguments[:3]}
+
+    monkeypatch.setattr(Lab, "judge", judge)
     lab = Lab("smoke", tmp_path)
     return {
         table.name: {row.name: table.measure(lab, row, 0).scores["arguments"] for row in table.rows}
