@@ -37,14 +37,13 @@ boxes are the same to the last bit; on other devices they agree to rounding.
 """
 
 import pathlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 from absl import flags
 
 from experiments import cli, evaluation_results, shared_flags
 from experiments.evaluation_folder import EvaluationFolder
 from tracking_tasks import evaluation
-from tracking_tasks.data import sequences as sequences_lib
 from tracking_tasks.evaluation import otb_starts, results_folder
 
 _DEFAULT_PROTOCOL = "otb"
@@ -62,14 +61,7 @@ _PROTOCOL = flags.DEFINE_enum(
     "How boxes are scored; by default as the data set's own toolkit does, or as otb.",
     flag_values=FLAGS,
 )
-_START = flags.DEFINE_enum(
-    "start",
-    "first",
-    ["first", "sre", "tre"],
-    "Where a tracker starts: from the first true box (one pass), from 12 perturbed ones (sre, "
-    "spatial robustness), or from 20 frames spread over the sequence (tre, temporal robustness).",
-    flag_values=FLAGS,
-)
+_START = shared_flags.start_flag(FLAGS)
 _PARALLEL_VIDEOS = flags.DEFINE_integer(
     "parallel_videos", 1, "How many videos are tracked side by side.", 1, flag_values=FLAGS
 )
@@ -85,7 +77,7 @@ def main(_: Sequence[str]) -> None:
     """Runs the program."""
     path = pathlib.Path(_OUTPUT_DIR.value)
     cli.require_folder(path)
-    chosen = expand(_START.value, _DATASET.read(_SEQUENCES.value))
+    chosen = otb_starts.expand(_START.value, _DATASET.read(_SEQUENCES.value))
     tracker = _TRACKER.load()
     heading = _TRACKER.heading(tracker)
     settings = {name: FLAGS[name].value for name in ("dataset_format", "dataset_split", "start")}
@@ -110,16 +102,6 @@ def main(_: Sequence[str]) -> None:
     evaluation_results.save(path, heading | {"protocol": protocol}, results, found)
     print(evaluation_results.table(found))
     print(f"written to {path}")
-
-
-def expand(start: str, sequences: Sequence[sequences_lib.Sequence]) -> list[sequences_lib.Sequence]:
-    """Returns the sequences to run through for a way to start, each under a name of its own."""
-    variants: dict[str, Callable[[sequences_lib.Sequence], Iterable[sequences_lib.Sequence]]] = {
-        "first": lambda sequence: [sequence],
-        "sre": otb_starts.spatial,
-        "tre": otb_starts.temporal,
-    }
-    return [variant for sequence in sequences for variant in variants[start](sequence)]
 
 
 if __name__ == "__main__":

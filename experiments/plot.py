@@ -12,20 +12,24 @@ Examples:
     python -m experiments.plot --results_dirs=vot/dimp,vot/siamfc --output_dir=vot/plots
     python -m experiments.plot --dataset_dir=OTB100 --results_dirs=runs/a,runs/b \
         --names="DiMP,initial values" --strips=Couple,Jogging.1 --output_dir=paper
+    python -m experiments.plot --dataset_dir=OTB100 --results_dirs=tre/a,tre/b --start=tre
 
 Writes to the output folder, over the sequences that all trackers have boxes for:
     success.png, precision.png, normalized_precision.png
                               mean curves, the best tracker first in the legend
     attributes.png            area under the success curve by attribute, if the data set has any
     strips/<sequence>.png     frames with the boxes of all trackers and the true ones
-    scores.json               the numbers of the legends
+    scores.json               the numbers of the legends, and how far the area under the success
+                              curve is from that of the first tracker, with 95 % intervals; these
+                              are printed too
 Of folders that experiments.vot wrote it draws, and needs no data set for it:
     accuracy_robustness.png, expected_overlap.png
 """
 
 import json
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -33,10 +37,11 @@ from absl import flags
 from basics.errors import InputError
 from basics.files import write_atomic
 from experiments import cli, shared_flags, vot_plots
+from experiments.paired_differences import describe, to_first
 from experiments.published_results import find_boxes, read_published
 from tracking_tasks import evaluation
 from tracking_tasks.data import sequences as sequences_lib
-from tracking_tasks.evaluation import plots
+from tracking_tasks.evaluation import otb_starts, plots
 from tracking_tasks.evaluation.strips import save_strip
 
 _MOST_STRIPS = 4  # that are drawn unasked
@@ -52,6 +57,7 @@ _DATASET = shared_flags.Dataset(FLAGS)
 _SEQUENCES = flags.DEFINE_list(
     "sequences", None, "Names of sequences, separated by commas; by default all.", FLAGS
 )
+_START = shared_flags.start_flag(FLAGS)
 _STRIPS = flags.DEFINE_list(
     "strips", None, f"Which sequences to show; by default the first {_MOST_STRIPS}.", FLAGS
 )
@@ -74,12 +80,18 @@ def main(_: Sequence[str]) -> None:
         vot_plots.save(output, found)
         print(f"written to {output}")
         return
-    sequences = common_to(folders, _DATASET.read(_SEQUENCES.value))
+    whole = _DATASET.read(_SEQUENCES.value)
+    runs = otb_starts.expand(_START.value, whole)
+    sequences = common_to(folders, runs)
     boxes = {name: _read(folder, sequences) for name, folder in zip(names, folders, strict=True)}
     shown = choose(sequences, _STRIPS.value)
     title = f"{FLAGS['dataset_format'].value}, {len(sequences)} sequences"
     scores = save_curves(output, boxes, sequences, title)
-    save_attributes(output, boxes, sequences, title)
+    aucs = {name: _aucs(each, sequences) for name, each in boxes.items()}
+    save_attributes(output, aucs, sequences, title)
+    for name, difference in to_first(aucs, runs, len(whole)).items():
+        print(f"AUC of {name} less that of {names[0]}: {describe(difference)}")
+        scores[name]["auc_difference"] = difference
     for index in shown:
         path = output / "strips" / f"{sequences[index].name}.png"
         save_strip(path, sequences[index], {name: each[index] for name, each in boxes.items()})
@@ -136,7 +148,7 @@ def choose(sequences: Sequences, names: Sequence[str] | None) -> list[int]:
 
 def save_curves(
     output: pathlib.Path, boxes: Boxes, sequences: Sequences, title: str
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, Any]]:
     """Saves the three plots of curves, and returns the numbers in their legends by tracker."""
 
     def mean(curve: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> dict[str, np.ndarray]:
@@ -162,31 +174,32 @@ def save_curves(
     return {name: {key: legend[name] for key, legend in legends.items()} for name in boxes}
 
 
-def save_attributes(output: pathlib.Path, boxes: Boxes, sequences: Sequences, title: str) -> None:
-    """Saves the bars by attribute, if there are attributes."""
+def save_attributes(
+    output: pathlib.Path, aucs: Mapping[str, Mapping[str, float]], sequences: Sequences, title: str
+) -> None:
+    """Saves the bars by attribute, if there are attributes, of areas by tracker and sequence."""
     members = {
-        attribute: [i for i, sequence in enumerate(sequences) if attribute in sequence.attributes]
+        attribute: [sequence.name for sequence in sequences if attribute in sequence.attributes]
         for attribute in {name for sequence in sequences for name in sequence.attributes}
     }
     if not members:
         return
-    aucs = {
-        name: [
-            evaluation.success_auc(predicted, sequence.boxes)
-            for predicted, sequence in zip(each, sequences, strict=True)
-        ]
-        for name, each in boxes.items()
-    }
     plots.save_attribute_plot(
         output / "attributes.png",
         {
-            name: {a: float(np.mean([values[i] for i in m])) for a, m in members.items()}
+            name: {a: float(np.mean([values[n] for n in m])) for a, m in members.items()}
             for name, values in aucs.items()
         },
-        {attribute: len(indices) for attribute, indices in members.items()},
+        {attribute: len(of_it) for attribute, of_it in members.items()},
         title,
         "success rate (area under the curve)",
     )
+
+
+def _aucs(boxes: Sequence[np.ndarray], sequences: Sequences) -> dict[str, float]:
+    """A tracker's area under the success curve, by sequence."""
+    pairs = zip(boxes, sequences, strict=True)
+    return {each.name: evaluation.success_auc(predicted, each.boxes) for predicted, each in pairs}
 
 
 def _read(folder: pathlib.Path, sequences: Sequences) -> list[np.ndarray]:

@@ -16,6 +16,7 @@ from experiments.config_flags import ConfigFlags
 from models import BACKBONES, Backbone, EfficientNetLite0
 from tracking_tasks.data.formats import FORMATS, read_dataset
 from tracking_tasks.data.sequences import Sequence
+from tracking_tasks.evaluation import otb_starts
 from tracking_tasks.trackers import TRACKERS
 
 DATASETS_VARIABLE = "METAOPT_DATASETS"
@@ -45,6 +46,19 @@ def photos_dir_flag(registry: flags.FlagValues) -> flags.FlagHolder[str | None]:
         "photos_dir",
         None,
         "A folder of photographs to render from; by default those of scikit-image.",
+        flag_values=registry,
+    )
+
+
+def start_flag(registry: flags.FlagValues) -> flags.FlagHolder[str]:
+    """--start."""
+    return flags.DEFINE_enum(
+        "start",
+        "first",
+        list(otb_starts.KINDS),
+        "Where a tracker starts: from the first true box (one pass), from 12 perturbed ones (sre, "
+        "spatial robustness), or from 20 frames spread over the sequence (tre, temporal "
+        "robustness).",
         flag_values=registry,
     )
 

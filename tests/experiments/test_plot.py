@@ -6,8 +6,11 @@ from PIL import Image
 
 from experiments import plot
 from experiments.published_results import read_published
+from experiments.statistics import mean_and_interval
 from tests.experiments.programs import TRUTH, error_line, make_frames, run
+from tracking_tasks.data.formats import read_dataset
 from tracking_tasks.data.sequences import Sequence
+from tracking_tasks.evaluation import otb_starts
 
 FROM_ONE = np.float32([1, 1, 0, 0])
 
@@ -51,6 +54,34 @@ def test_everyone_is_in_the_plots(dataset, trackers, tmp_path):
     for name in plots:
         assert Image.open(out / f"{name}.png").size[0] > 500
     assert not (out / "attributes.png").exists()
+
+
+def test_starts_are_paired_with_two_intervals(dataset, tmp_path, capsys):
+    """A tracker that is wrong on one of two sequences, from eleven of its twelve starts."""
+    areas = np.zeros((2, 12))
+    for row, whole in enumerate(read_dataset(dataset, "otb")):
+        for column, start in enumerate(otb_starts.spatial(whole)):
+            boxes = start.boxes.copy()
+            write(tmp_path / "a" / "boxes" / f"{start.name}.txt", boxes)
+            if row == 1 and column > 0:
+                boxes[1:, 0] += 100
+                areas[row, column] = 1 / 4 - 1  # of the perfect one, which has 20 / 21
+            write(tmp_path / "b" / "boxes" / f"{start.name}.txt", boxes)
+    (tmp_path / "b" / "boxes" / "Ball_up.txt").unlink()  # no difference there
+    out, folders = tmp_path / "out", f"{tmp_path / 'a'},{tmp_path / 'b'}"
+    flags = f"--dataset_dir={dataset}", f"--results_dirs={folders}", f"--output_dir={out}"
+    assert run(plot, *flags, "--start=sre") == 0
+    found = json.loads((out / "scores.json").read_text())
+    assert "auc_difference" not in found["a"]
+    found = found["b"]["auc_difference"]
+    by_sequence, by_start = 20 / 21 * areas.mean(1), 20 / 21 * areas.mean(0)
+    by_start[2] = 20 / 21 * areas[1, 2]  # without Ball
+    assert (found["sequences"], found["starts"]) == (2, 12)
+    assert found["mean"] == pytest.approx(by_sequence.mean())
+    for name, values in (("over_sequences", by_sequence), ("over_starts", by_start)):
+        assert found[name] == pytest.approx(mean_and_interval(values)[1])
+    said = "AUC of b less that of a: -0.327 +- 4.160 over 2 sequences, -0.327 +-"
+    assert said in capsys.readouterr().out
 
 
 def test_only_sequences_that_all_have_count(dataset, trackers, tmp_path, capsys):

@@ -6,7 +6,7 @@ Benchmark", CVPR 2013, section 4; numbers and rounding from the benchmark's MATL
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from jaxtyping import Float
@@ -32,6 +32,19 @@ _CORNERS = {
     "bottom_left": (1, 0, 0, 1),
     "bottom_right": (0, 0, 1, 1),
 }
+
+
+def expand(kind: str, sequences: Iterable[Sequence]) -> list[Sequence]:
+    """All runs from every sequence, sequence by sequence, each under a name of its own.
+
+    Args:
+        kind: one of `KINDS`.
+        sequences: the whole sequences.
+
+    Raises:
+        InputError: A sequence is too short for "tre".
+    """
+    return [run for sequence in sequences for run in KINDS[kind](sequence)]
 
 
 def spatial(sequence: Sequence) -> Iterator[Sequence]:
@@ -107,3 +120,10 @@ def _from(sequence: Sequence, start: int, name: str) -> Sequence:
     }
     flags = {key: values[start:] for key, values in sequence.frame_attributes.items()}
     return dataclasses.replace(sequence, name=name, frame_attributes=flags, **per_frame)
+
+
+KINDS: dict[str, Callable[[Sequence], Iterable[Sequence]]] = {
+    "first": lambda sequence: [sequence],
+    "sre": spatial,
+    "tre": temporal,
+}
