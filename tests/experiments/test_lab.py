@@ -121,4 +121,5 @@ def test_a_rule_with_shipped_weights_of_its_own_has_them(tmp_path):
     lab = Lab("smoke", tmp_path)
     adam, learned = (lab.shipped("dslt", rule) for rule in ("adam", "steepest_descent"))
     assert jnp.abs(adam.initial.filters).max() == 0 < jnp.abs(learned.initial.filters).max()
+    assert lab.shipped("roam", "gradient_descent").optimizer.hyperparams["learning_rate"] > 0.3
     assert tracking_tasks.shipped_weights("dslt", "gru") == tracking_tasks.shipped_weights("dslt")

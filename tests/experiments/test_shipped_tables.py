@@ -65,9 +65,8 @@ def test_a_tracker_that_waits_is_the_shipped_one_and_the_other_differs_by_its_th
 def test_roam_s_rows_differ_by_search_and_by_rule(judged):
     rows = [tracker for tracker, _, _ in judged["roam_shipped"].values()]
     searches = [each.config.search.boxes for each in rows]
-    assert searches == ["regression", "regression", "scales", "scales"]
-    assert [isinstance(each.optimizer, metaopt.LearnedRates) for each in rows] == [
-        False, True, False, True,
-    ]  # fmt: skip
+    assert searches == ["regression"] * 3 + ["scales"] * 3
+    rules = metaopt.CoordinatewiseRNN, metaopt.LearnedRates, metaopt.GradientDescent
+    assert [type(each.optimizer) for each in rows] == [*rules, *rules]
     rates = rows[1].optimizer.rates.response.filters
     assert jnp.all(rates[1] == jnp.float32(0.2))
