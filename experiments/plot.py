@@ -85,7 +85,8 @@ def main(_: Sequence[str]) -> None:
     sequences = common_to(folders, runs)
     boxes = {name: _read(folder, sequences) for name, folder in zip(names, folders, strict=True)}
     shown = choose(sequences, _STRIPS.value)
-    title = f"{FLAGS['dataset_format'].value}, {len(sequences)} sequences"
+    what = "sequences" if _START.value == "first" else f"runs of {_START.value}"
+    title = f"{FLAGS['dataset_format'].value}, {len(sequences)} {what}"
     scores = save_curves(output, boxes, sequences, title)
     aucs = {name: _aucs(each, sequences) for name, each in boxes.items()}
     save_attributes(output, aucs, sequences, title)
