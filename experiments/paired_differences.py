@@ -34,8 +34,8 @@ def paired_difference(
 ) -> dict[str, Any]:
     """The mean of `scores - reference`, sequences counting alike, with two 95 % intervals.
 
-    That over sequences says what to expect on other sequences; that over starts, which is
-    narrower, what to expect from other starts on these.
+    That over sequences says what to expect on other sequences, that over starts what to expect
+    from other starts on these.
 
     Args:
         scores: of one tracker; NaN where there is no run.
