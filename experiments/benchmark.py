@@ -26,9 +26,9 @@ from absl import flags
 
 from basics.figures import save_figure
 from basics.files import write_atomic
-from experiments import cli
 from experiments.benchmarks import evaluation, inner_loop, meta_gradient, pruning, renderer, roam
 from experiments.benchmarks.report import Report, document, machine, plot, table
+from experiments.command_line import cli
 
 # A suite takes the preset and the number of repeats.
 SUITES: dict[str, Callable[[str, int], Report]] = {

@@ -26,8 +26,9 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from experiments import cli, comparison_results, shared_flags
-from experiments.matrix_flags import MatrixFlags
+from experiments.command_line import cli, shared_flags
+from experiments.matrix import comparison_results
+from experiments.matrix.matrix_flags import MatrixFlags
 from tracking_tasks.trackers import TRACKERS
 
 FLAGS = flags.FlagValues()

@@ -41,8 +41,9 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from experiments import cli, evaluation_results, shared_flags
-from experiments.evaluation_folder import EvaluationFolder
+from experiments.analysis import evaluation_results
+from experiments.analysis.evaluation_folder import EvaluationFolder
+from experiments.command_line import cli, shared_flags
 from tracking_tasks import evaluation
 from tracking_tasks.evaluation import otb_starts, results_folder
 

@@ -34,13 +34,14 @@ from tqdm import tqdm
 from basics.errors import InputError
 from basics.figures import save_figure
 from basics.files import write_atomic
-from experiments import cli, shared_flags, training
+from experiments.command_line import cli, shared_flags
+from experiments.meta_training import training
 from models import Features
 from tracking_tasks import boxes
 from tracking_tasks.data.photos import load_bank
-from tracking_tasks.overlap_maximization import maximize_overlap, proposals
-from tracking_tasks.trackers import Episode
-from tracking_tasks.trackers.dimp import DiMP
+from tracking_tasks.episode import Episode
+from tracking_tasks.trackers.dimp.overlap import maximize_overlap, proposals
+from tracking_tasks.trackers.dimp.tracker import DiMP
 
 # Standard deviation of where tracking leaves a box, of its centre in square roots of the area and
 # of its size in logarithms: such a box overlaps with the target by about three quarters.

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from experiments import cli, shared_flags
+from experiments.command_line import cli, shared_flags
 from tracking_tasks.data import packed
 
 FLAGS = flags.FlagValues()

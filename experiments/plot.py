@@ -36,9 +36,10 @@ from absl import flags
 
 from basics.errors import InputError
 from basics.files import write_atomic
-from experiments import cli, shared_flags, vot_plots
-from experiments.paired_differences import describe, to_first
-from experiments.published_results import find_boxes, read_published
+from experiments.analysis.paired_differences import describe, to_first
+from experiments.analysis.published_results import find_boxes, read_published
+from experiments.command_line import cli, shared_flags
+from experiments.pictures import vot_plots
 from tracking_tasks import evaluation
 from tracking_tasks.data import sequences as sequences_lib
 from tracking_tasks.evaluation import otb_starts, plots

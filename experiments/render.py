@@ -37,8 +37,8 @@ from tqdm import tqdm
 
 from basics.errors import InputError
 from basics.files import write_atomic
-from experiments import cli, shared_flags
-from experiments.contact_sheet import annotate, write_sheet
+from experiments.command_line import cli, shared_flags
+from experiments.pictures.contact_sheet import annotate, write_sheet
 from tracking_tasks.data.formats import otb
 from tracking_tasks.data.photos import SPLITS, load_bank
 from tracking_tasks.data.rendered import rendered_videos, to_sequence

@@ -16,8 +16,9 @@ from absl import flags
 
 from basics.errors import InputError
 from basics.files import write_atomic
-from experiments import cells, cli
+from experiments.command_line import cli
 from experiments.report_page import page
+from experiments.runs import cells
 
 FLAGS = flags.FlagValues()
 _OUTPUT = flags.DEFINE_string(

@@ -33,10 +33,12 @@ from tqdm import tqdm
 
 from basics.compilation import let_go_of_programs
 from basics.errors import InputError
-from experiments import cells, cli, run_identity, shared_flags, table_results
-from experiments.lab import Lab
-from experiments.paper_table import SCALES, Table
-from experiments.tables import load_tables
+from experiments.command_line import cli, shared_flags
+from experiments.reproduction import table_results
+from experiments.reproduction.lab import Lab
+from experiments.reproduction.paper_table import SCALES, Table
+from experiments.reproduction.tables import load_tables
+from experiments.runs import cells, run_identity
 
 FLAGS = flags.FlagValues()
 _TABLE = flags.DEFINE_list(

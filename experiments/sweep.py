@@ -27,8 +27,9 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from experiments import cli, matrix, sweep_results
-from experiments.matrix_flags import MatrixFlags
+from experiments.command_line import cli
+from experiments.matrix import matrix, sweep_results
+from experiments.matrix.matrix_flags import MatrixFlags
 from tracking_tasks.trackers import TRACKERS
 
 FLAGS = flags.FlagValues()

@@ -23,9 +23,9 @@ from tqdm import tqdm
 
 from basics.errors import InputError
 from basics.files import write_atomic
-from experiments import cli, shared_flags
-from experiments.drawing import draw_box
-from experiments.evaluation_folder import format_rows
+from experiments.analysis.evaluation_folder import format_rows
+from experiments.command_line import cli, shared_flags
+from experiments.pictures.drawing import draw_box
 from tracking_tasks.boxes import validate_box
 from tracking_tasks.data.videos import Video, read_video, write_video
 from tracking_tasks.evaluation.tracks import Tracker

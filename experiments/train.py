@@ -30,8 +30,10 @@ from absl import flags
 
 from basics.errors import InputError
 from basics.leaves import is_part, named_leaves
-from experiments import cli, run_identity, shared_flags, training, training_data
-from experiments.feature_pool import pooled_batches
+from experiments.command_line import cli, shared_flags
+from experiments.meta_training import training, training_data
+from experiments.meta_training.feature_pool import pooled_batches
+from experiments.runs import run_identity
 from tracking_tasks import checkpoints
 from tracking_tasks.trackers import TRACKERS
 

@@ -32,7 +32,9 @@ from collections.abc import Sequence
 from absl import flags
 
 from basics.files import write_atomic
-from experiments import cli, run_identity, shared_flags, vot_plots
+from experiments.command_line import cli, shared_flags
+from experiments.pictures import vot_plots
+from experiments.runs import run_identity
 from tracking_tasks.evaluation import vot_anchor, vot_files, vot_supervised
 from tracking_tasks.evaluation.reports import Report
 

@@ -22,7 +22,7 @@ from absl import flags
 from tqdm import tqdm
 
 from basics.errors import InputError
-from experiments import cli, shared_flags
+from experiments.command_line import cli, shared_flags
 from tracking_tasks.adapters import vot
 
 FLAGS = flags.FlagValues()

@@ -1,25 +1,25 @@
 """Backbones, heads and the layers they share, as flax.nnx modules; pretrained weights."""
 
 from models.backbone import Backbone, Features, Grid
-from models.convolution import convolve
-from models.correlation import correlate, correlate_all, correlate_plain
-from models.efficientnet import EfficientNetLite0
+from models.backbones.efficientnet import EfficientNetLite0
+from models.backbones.resnet import ResNet18, ResNet50
+from models.backbones.siamfc import SiamFCAlexNet
+from models.backbones.torch_weights import load_state_dict
+from models.backbones.vgg import VGG16
+from models.backbones.vgg_m import VGGM
 from models.errors import WeightsError
-from models.few_shot import FewShotClassifier
-from models.filter_head import FilterHead
-from models.iou_predictor import IoUPredictor, Modulation
-from models.layers import depthwise_conv
-from models.least_squares_head import LeastSquaresHead
-from models.mlp import MLP
-from models.prroi import precise_roi_pool
-from models.resizable_filter import ResizableHead, warp_filters
-from models.resnet import ResNet18, ResNet50
-from models.roi_align import adaptive_roi_align
-from models.siamfc import SiamFCAlexNet
-from models.template_network import TemplateNetwork
-from models.torch_weights import load_state_dict
-from models.vgg import VGG16
-from models.vgg_m import VGGM
+from models.heads.few_shot import FewShotClassifier
+from models.heads.filter_head import FilterHead
+from models.heads.iou_predictor import IoUPredictor, Modulation
+from models.heads.least_squares_head import LeastSquaresHead
+from models.heads.mlp import MLP
+from models.heads.resizable_filter import ResizableHead, warp_filters
+from models.heads.template_network import TemplateNetwork
+from models.layers.convolution import convolve
+from models.layers.correlation import correlate, correlate_all, correlate_plain
+from models.layers.fast_convolutions import depthwise_conv
+from models.layers.prroi import precise_roi_pool
+from models.layers.roi_align import adaptive_roi_align
 
 BACKBONES: dict[str, type[Backbone]] = {
     backbone.name: backbone

@@ -7,7 +7,7 @@ prediction = tracker.update(next_image)     # .box, .score
 
 from basics.errors import InputError as InputError
 from tracking_tasks import evaluation as evaluation
+from tracking_tasks.online import OnlineTracker as OnlineTracker
+from tracking_tasks.online import load as load
+from tracking_tasks.online import shipped_weights as shipped_weights
 from tracking_tasks.trackers import TRACKERS as TRACKERS
-from tracking_tasks.tracking import OnlineTracker as OnlineTracker
-from tracking_tasks.tracking import load as load
-from tracking_tasks.tracking import shipped_weights as shipped_weights

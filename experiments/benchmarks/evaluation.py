@@ -20,7 +20,7 @@ from experiments.benchmarks.report import Comparison, Report
 from experiments.benchmarks.timing import interleaved
 from tracking_tasks.data import sequences as sequences_lib
 from tracking_tasks.evaluation import engine
-from tracking_tasks.trackers.dimp import DiMP, DiMPConfig
+from tracking_tasks.trackers.dimp.tracker import DiMP, DiMPConfig
 
 _PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 _SIZES = ((200, 250), (240, 230), (180, 256), (256, 200))  # height and width, one bucket

@@ -17,7 +17,11 @@ import metaopt
 from experiments.benchmarks.report import Comparison, Report
 from experiments.benchmarks.timing import interleaved, read, relative_difference
 from models import correlate_plain
-from tracking_tasks.losses import DiscriminativeLoss, DiscriminativeLossConfig, FilterSamples
+from tracking_tasks.trackers.dimp.loss import (
+    DiscriminativeLoss,
+    DiscriminativeLossConfig,
+    FilterSamples,
+)
 
 _FILTER_SIZE = 4
 _LARGE = 2**28  # bytes, more than any cache holds

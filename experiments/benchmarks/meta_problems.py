@@ -12,7 +12,7 @@ import metaopt
 from experiments.benchmarks.inner_loop import problem as dimp_problem
 from models import FewShotClassifier, correlate
 from tracking_tasks import labels
-from tracking_tasks.losses import DiscriminativeLoss, DiscriminativeLossConfig
+from tracking_tasks.trackers.dimp.loss import DiscriminativeLoss, DiscriminativeLossConfig
 
 Fit = Callable[..., metaopt.FitResult]  # `metaopt.fit` with the number of steps and the adjoint
 Labelled = tuple[Float[Array, "*tasks n h w c"], Int[Array, "*tasks n"]]  # images and classes

@@ -5,7 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from tracking_tasks.trackers import Frame, Tracker
+from tracking_tasks.episode import Frame
+from tracking_tasks.trackers import Tracker
 
 
 def started_on_noise(tracker: Tracker) -> tuple[Any, Frame]:

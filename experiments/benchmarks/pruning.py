@@ -11,9 +11,9 @@ import jax
 from experiments.benchmarks.noise import started_on_noise
 from experiments.benchmarks.report import Comparison, Report
 from experiments.benchmarks.timing import interleaved
-from tracking_tasks.trackers import Frame
-from tracking_tasks.trackers._meta_rtt_config import MetaRTTConfig
-from tracking_tasks.trackers.meta_rtt import MetaRTT
+from tracking_tasks.episode import Frame
+from tracking_tasks.trackers.meta_rtt.config import MetaRTTConfig
+from tracking_tasks.trackers.meta_rtt.tracker import MetaRTT
 
 _WHOLE, _HALF = "all channels", "half of them"
 

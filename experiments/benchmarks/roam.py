@@ -16,10 +16,10 @@ from experiments.benchmarks.report import Comparison, Report
 from experiments.benchmarks.timing import interleaved
 from models import Features
 from models.backbone import STRIDE
-from tracking_tasks.resizable import ResizableConfig
-from tracking_tasks.trackers import Episode
-from tracking_tasks.trackers._roam_config import ROAMConfig
-from tracking_tasks.trackers.roam import ROAM
+from tracking_tasks.episode import Episode
+from tracking_tasks.trackers.roam.config import ROAMConfig
+from tracking_tasks.trackers.roam.model import ResizableConfig
+from tracking_tasks.trackers.roam.tracker import ROAM
 
 
 @dataclasses.dataclass(frozen=True)

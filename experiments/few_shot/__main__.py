@@ -44,9 +44,10 @@ from absl import flags
 from basics import tensors
 from basics.errors import InputError
 from basics.leaves import named_leaves
-from experiments import cli, run_identity
+from experiments.command_line import cli
 from experiments.few_shot import evaluation, report, tasks, training
 from experiments.few_shot.methods import METHODS
+from experiments.runs import run_identity
 
 FLAGS = flags.FlagValues()
 _TASK = flags.DEFINE_enum(

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from basics.figures import line_style, save_figure
 from basics.files import write_atomic
+from experiments.analysis.statistics import show, summarize
 from experiments.few_shot.evaluation import Curves
 from experiments.few_shot.tasks import Task
-from experiments.statistics import show, summarize
 
 
 def write(

@@ -11,7 +11,7 @@ from jaxtyping import Array, Scalar
 
 import metaopt
 from basics.leaves import is_part, named_leaves, with_leaves
-from experiments import outer_loop
+from experiments.meta_training import outer_loop
 
 
 class Trainable(Protocol):

@@ -33,7 +33,7 @@ from matplotlib.figure import Figure
 import metaopt
 from basics.figures import line_style, save_figure
 from basics.files import write_atomic
-from experiments import cli
+from experiments.command_line import cli
 from experiments.few_shot import from_scratch, saved_rules, training
 
 _RATES = {

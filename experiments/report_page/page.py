@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import to_hex
 
-from experiments.report_page import clips, figures
-from experiments.sweep_results import of_tracker, summarize
+from experiments.matrix.sweep_results import of_tracker, summarize
+from experiments.pictures import clips
+from experiments.report_page import figures
 
 _STYLE = pathlib.Path(__file__).with_name("page.css")
 

@@ -17,8 +17,9 @@ import jax
 import jax.numpy as jnp
 
 import metaopt
-from experiments import training
-from tracking_tasks.trackers import Episode, Tracker
+from experiments.meta_training import training
+from tracking_tasks.episode import Episode
+from tracking_tasks.trackers import Tracker
 
 CONFIG = training.TrainingConfig(outer_steps=12, save_every=2, log_every=1, learning_rate=0.1)
 

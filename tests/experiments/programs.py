@@ -5,7 +5,7 @@ import types
 import numpy as np
 from PIL import Image
 
-from experiments import cli
+from experiments.command_line import cli
 
 TRUTH = np.float32([[10 + index, 15, 20, 24] for index in range(4)])
 

@@ -9,7 +9,7 @@ from PIL import Image
 from experiments import benchmark
 from experiments.benchmarks import inner_loop, report, timing
 from tests.experiments.programs import error_line, run
-from tracking_tasks.losses import DiscriminativeLossConfig
+from tracking_tasks.trackers.dimp.loss import DiscriminativeLossConfig
 
 CASES = [
     {"features": "6x6x8", "steps": 2, "pass": name} for name in ("forward", "forward + backward")

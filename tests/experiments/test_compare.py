@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 import metaopt
-from experiments import compare, matrix
-from experiments.statistics import mean_and_interval
+from experiments import compare
+from experiments.analysis.statistics import mean_and_interval
+from experiments.matrix import matrix
 from models import EfficientNetLite0
 from tests.experiments import programs
 from tests.tracking_tasks.tiny import Tiny

@@ -11,7 +11,7 @@ import tracking_tasks
 from basics.errors import InputError
 from experiments import evaluate
 from tests.experiments.programs import TRUTH, Follower, error_line, make_frames, run
-from tests.tracking_tasks.layouts import write_layout
+from tests.tracking_tasks.data.layouts import write_layout
 from tracking_tasks.data import formats, sequences
 
 

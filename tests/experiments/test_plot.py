@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from experiments import plot
-from experiments.published_results import read_published
-from experiments.statistics import mean_and_interval
+from experiments.analysis.published_results import read_published
+from experiments.analysis.statistics import mean_and_interval
 from tests.experiments.programs import TRUTH, error_line, make_frames, run
 from tracking_tasks.data.formats import read_dataset
 from tracking_tasks.data.sequences import Sequence

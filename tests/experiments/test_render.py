@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import contact_sheet, render
-from experiments.drawing import COLOR
+from experiments import render
+from experiments.pictures import contact_sheet
+from experiments.pictures.drawing import COLOR
 from tests.experiments.programs import error_line, run
 from tracking_tasks.data.formats import read_dataset
 from tracking_tasks.data.renderer import Video

@@ -6,8 +6,10 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from experiments import cli, report, sweep_results
-from experiments.report_page import clips
+from experiments import report
+from experiments.command_line import cli
+from experiments.matrix import sweep_results
+from experiments.pictures import clips
 
 RULES = ("learned_rates", "steepest_descent")
 

@@ -8,9 +8,11 @@ import pathlib
 import pytest
 from PIL import Image
 
-from experiments import cells, lab, paper_table, reproduce
-from experiments.paper_table import Curve, Measurement, Ordering, Row, Score, Table
-from experiments.tables import load_tables
+from experiments import reproduce
+from experiments.reproduction import lab, paper_table
+from experiments.reproduction.paper_table import Curve, Measurement, Ordering, Row, Score, Table
+from experiments.reproduction.tables import load_tables
+from experiments.runs import cells
 from tests.experiments import programs
 from tracking_tasks.data.photos import load_bank
 

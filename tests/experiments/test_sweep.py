@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import cells, matrix, ranking, sweep
+from experiments import sweep
+from experiments.analysis import ranking
+from experiments.matrix import matrix
+from experiments.runs import cells
 from tests.experiments import programs
 
 SKILL = {"adam": 0.5, "steepest_descent": 0.6, "none": 0.3}

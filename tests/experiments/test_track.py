@@ -4,7 +4,8 @@ from PIL import Image
 
 import tracking_tasks
 from basics.errors import InputError
-from experiments import drawing, track
+from experiments import track
+from experiments.pictures import drawing
 from models.errors import WeightsError
 from tests.experiments.programs import TRUTH, Follower, error_line, make_frames, run
 from tracking_tasks.data.videos import read_video, write_video

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 
 import tracking_tasks
-from experiments import train, training, training_data
+from experiments import train
+from experiments.meta_training import training, training_data
 from tests.experiments import programs
-from tests.experiments.test_training import CONFIG, batches
-from tests.tracking_tasks.test_trackers import SMALL, make, video
+from tests.experiments.meta_training.test_training import CONFIG, batches
+from tests.tracking_tasks.trackers.test_contract import SMALL, make, video
 from tracking_tasks import checkpoints
 from tracking_tasks.data import packed
 from tracking_tasks.data.sequences import Sequence
-from tracking_tasks.trackers import EpisodeConfig
+from tracking_tasks.episode import EpisodeConfig
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from PIL import Image
 import tracking_tasks
 from experiments import plot, vot
 from tests.experiments.programs import Follower, error_line, run
-from tests.tracking_tasks.layouts import write_layout
+from tests.tracking_tasks.data.layouts import write_layout
 from tracking_tasks.data.sequences import Sequence
 
 FRAMES = 130

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from models.backbone import CENTERED_GRID, Backbone, Features
-from models.layers import Conv
-from tracking_tasks.trackers.dimp import DiMP, DiMPConfig
+from models.layers.fast_convolutions import Conv
+from tracking_tasks.trackers.dimp.tracker import DiMP, DiMPConfig
 
 CONFIG = DiMPConfig(
     crop_size=64,

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, Key, UInt8, UInt32
 from tracking_tasks import boxes, crops
 from tracking_tasks.data.photos import PhotoBank
 from tracking_tasks.data.renderer import RendererConfig, render
-from tracking_tasks.trackers import Episode, EpisodeConfig
+from tracking_tasks.episode import Episode, EpisodeConfig
 
 
 class Clip(NamedTuple):

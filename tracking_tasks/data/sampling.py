@@ -18,7 +18,7 @@ from PIL import Image
 
 from tracking_tasks.data.episodes import Clip
 from tracking_tasks.data.packed import PackedDataset, PackedSequence
-from tracking_tasks.trackers import EpisodeConfig
+from tracking_tasks.episode import EpisodeConfig
 
 _DEVIATIONS = 2.0  # of a crop's random scale that a window leaves room for
 _MULTIPLE = 16  # of a window's side in pixels

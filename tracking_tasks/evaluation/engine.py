@@ -24,9 +24,9 @@ import numpy as np
 from basics.errors import InputError
 from tracking_tasks.data import sequences as sequences_lib
 from tracking_tasks.data.prefetch import prefetched
+from tracking_tasks.evaluation.lanes import Lanes
 from tracking_tasks.evaluation.tracks import Recorder, Track, Tracker
-from tracking_tasks.lanes import Lanes
-from tracking_tasks.tracking import OnlineTracker
+from tracking_tasks.online import OnlineTracker
 
 Sequences = Sequence[sequences_lib.Sequence]
 Tick = Callable[[], Any]

@@ -1,0 +1,1 @@
+"""From scores to statements: intervals, rankings, differences, published results."""

@@ -1,0 +1,1 @@
+"""What every program shares: errors in one line, and flags."""

@@ -1,0 +1,56 @@
+"""What is made equal between the rules of a comparison, beside outer steps and episodes."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from tracking_tasks.episode import Episode
+from tracking_tasks.trackers import Tracker
+
+BUDGETS = {
+    "outer_steps": "equal outer steps; each rule takes the inner steps that its tracker gives it",
+    "inner_steps": "equal outer and inner steps",
+    "inner_flops": "equal outer steps, and inner steps of equally many operations together",
+}
+
+
+def equal_flops(create: Callable[[str], Tracker], rule: str, episode: Episode) -> Any:
+    """The tracker's constants with as many inner steps as the default rule's operations allow.
+
+    Every constant whose name ends in `_steps` is scaled, and is at least 1. The rule "none" costs
+    nothing and keeps them.
+
+    Args:
+        create: makes the untrained tracker with a rule.
+        rule: whose constants.
+        episode: one that it is meta-trained on; only its shapes matter.
+    """
+    tracker = create(rule)
+    idle = step_flops(create("none"), episode)
+    cost = step_flops(tracker, episode) - idle
+    if cost <= 0:
+        return tracker.config
+    factor = (step_flops(create(tracker.default_rule), episode) - idle) / cost
+    return scale_steps(tracker.config, factor)
+
+
+def scale_steps(config: Any, factor: float) -> Any:
+    """A config whose numbers of inner steps are multiplied and rounded, to at least 1."""
+    names = [f.name for f in dataclasses.fields(config) if f.name.endswith("_steps")]
+    steps = {name: max(1, round(getattr(config, name) * factor)) for name in names}
+    return dataclasses.replace(config, **steps)
+
+
+def step_flops(tracker: Tracker, episode: Episode) -> float:
+    """Operations of one inner step and of judging its iterate, as XLA counts them."""
+
+    def count(steps: int) -> float:
+        # The tracker is an argument, not a constant: XLA would compute with constants beforehand.
+        adapt = jax.jit(lambda tracker, episode: tracker.adapt(episode, steps))
+        cost = adapt.lower(tracker, episode).compile().cost_analysis()
+        return float(cost["flops"])  # type: ignore[index]
+
+    # XLA counts a loop as one turn whatever its length, and unrolls one of a single turn.
+    return count(2) - count(0)

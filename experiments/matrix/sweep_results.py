@@ -1,0 +1,126 @@
+"""What a sweep leaves behind: the matrix as results, text and heat map."""
+
+import itertools
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from basics.figures import save_figure
+from basics.files import write_atomic
+from experiments.analysis import ranking
+
+Cells = Sequence[Mapping[str, Any]]
+
+
+def write(
+    folder: pathlib.Path, heading: Mapping[str, Any], cells: Cells, failures: Mapping[str, str]
+) -> dict[str, Any]:
+    """Writes the heat map and the table, and `results.json` last; returns what that holds."""
+    trackers = list(dict.fromkeys(cell["tracker"] for cell in cells))
+    summary = {tracker: summarize(of_tracker(cells, tracker)) for tracker in trackers}
+    document = {
+        **heading,
+        "summary": summary,
+        "failures": dict(failures),
+        "cells": list(cells),
+    }
+    _save_heat_map(folder / "matrix.png", summary)
+    write_atomic(folder / "table.txt", table(summary, heading["fairness"]) + "\n")
+    write_atomic(folder / "results.json", json.dumps(document, indent=1) + "\n")
+    return document
+
+
+def of_tracker(cells: Cells, tracker: str) -> dict[str, Cells]:
+    """The cells of a tracker by its rule, each in the order of the seeds."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for cell in cells:
+        if cell["tracker"] == tracker:
+            found.setdefault(cell["inner_optimizer"], []).append(cell)
+    return {rule: sorted(each, key=lambda cell: cell["seed"]) for rule, each in found.items()}
+
+
+def summarize(by_rule: Mapping[str, Cells]) -> dict[str, Any]:
+    """The statistics of a tracker's rules; those that compare them are over the common seeds.
+
+    Returns:
+        `rules`: of each the mean `auc` with `low` and `high` of its interval, and the means of
+        `precision20`, `query_loss` and `update_ms`. With two rules or more also `ranking` and
+        `pairs`: the difference of every two and its p-value, corrected for their number.
+    """
+    rules = {}
+    for rule, cells in by_rule.items():
+        auc = ranking.bootstrap(_scores(cells))
+        means = {
+            name: float(np.mean([cell[name] for cell in cells]))
+            for name in ("precision20", "query_loss", "update_ms")
+        }
+        rules[rule] = {"auc": auc.mean, "low": auc.low, "high": auc.high, **means}
+    common = set.intersection(*({cell["seed"] for cell in cells} for cells in by_rule.values()))
+    if len(by_rule) < 2 or not common:
+        return {"rules": rules, "ranking": None, "pairs": []}
+    scores = {
+        rule: _scores([cell for cell in cells if cell["seed"] in common])
+        for rule, cells in by_rule.items()
+    }
+    pairs = list(itertools.combinations(scores, 2))
+    p_values = ranking.holm([ranking.paired_p(scores[a], scores[b]) for a, b in pairs])
+    return {
+        "rules": rules,
+        "ranking": ranking.rank(scores)._asdict(),
+        "pairs": [
+            {"a": a, "b": b, "auc_difference": float((scores[a] - scores[b]).mean()), "p": p}
+            for (a, b), p in zip(pairs, p_values, strict=True)
+        ],
+    }
+
+
+def table(summary: Mapping[str, Mapping[str, Any]], fairness: str) -> str:
+    """The matrix as text: AUC with its interval, and each tracker's ranking."""
+    rules = list(dict.fromkeys(rule for each in summary.values() for rule in each["rules"]))
+    width = max(len("tracker"), *map(len, summary))
+    widths = [max(17, len(rule)) for rule in rules]
+    lines = ["  ".join([f"{'tracker':{width}}", *map(str.rjust, rules, widths)])]
+    for tracker, each in summary.items():
+        texts = []
+        for rule in rules:
+            row = each["rules"].get(rule)
+            texts.append(f"{row['auc']:.3f} {row['low']:.3f}-{row['high']:.3f}" if row else "-")
+        lines.append("  ".join([f"{tracker:{width}}", *map(str.rjust, texts, widths)]))
+    lines.append("AUC on held-out rendered videos, 95 % interval over seeds and sequences.")
+    for tracker, each in summary.items():
+        if each["ranking"]:
+            ranks = ", ".join(f"{rule} {r:.2f}" for rule, r in each["ranking"]["ranks"].items())
+            difference = each["ranking"]["critical_difference"]
+            lines.append(f"{tracker}, mean ranks (critical difference {difference:.2f}): {ranks}")
+    lines.append(f"{fairness[0].upper()}{fairness[1:]}.")
+    return "\n".join(lines)
+
+
+def _scores(cells: Cells) -> np.ndarray:
+    return np.array([[each["auc"] for each in cell["sequences"].values()] for cell in cells])
+
+
+def _save_heat_map(path: pathlib.Path, summary: Mapping[str, Mapping[str, Any]]) -> None:
+    rules = list(dict.fromkeys(rule for each in summary.values() for rule in each["rules"]))
+    values = np.array(
+        [
+            [each["rules"].get(rule, {"auc": np.nan})["auc"] for rule in rules]
+            for each in summary.values()
+        ]
+    )
+    figure = Figure(figsize=(2 + 0.9 * len(rules), 1.8 + 0.6 * len(summary)), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(values, cmap="viridis", aspect="auto")
+    middle = (np.nanmin(values) + np.nanmax(values)) / 2
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            color = "white" if value <= middle else "black"
+            axes.text(column, row, f"{value:.3f}", ha="center", va="center", color=color)
+    axes.set_xticks(range(len(rules)), rules, rotation=30, ha="right")
+    axes.set_yticks(range(len(summary)), list(summary))
+    figure.colorbar(image, label="AUC")
+    save_figure(path, figure)

@@ -1,0 +1,1 @@
+"""The outer loop: batches of episodes, pools of features, steps, checkpoints."""

@@ -1,0 +1,86 @@
+"""The loop around `metaopt.outer_step`: progress, metrics and checkpoints of any meta-training."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+
+import jax
+from tqdm import tqdm
+
+import metaopt
+from basics.errors import InputError
+from experiments.meta_training.training_folder import TrainingFolder
+
+Advance = Callable[[metaopt.OuterState, int], tuple[metaopt.OuterState, dict[str, jax.Array]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class LoopConfig:
+    """The constants of an outer loop.
+
+    Attributes:
+        outer_steps: number of outer steps.
+        save_every: steps between checkpoints.
+        log_every: steps between logged metrics.
+        patience: number of skipped (non-finite) steps in a row that ends the run.
+    """
+
+    outer_steps: int = 1000
+    save_every: int = 100
+    log_every: int = 10
+    patience: int = 20
+
+
+def run(
+    advance: Advance,
+    state: metaopt.OuterState,
+    config: LoopConfig,
+    folder: pathlib.Path | None = None,
+    *,
+    resume: bool = False,
+    label: str = "meta-training",
+    stride: int = 1,
+) -> metaopt.OuterState:
+    """Takes outer steps up to `config.outer_steps`.
+
+    Args:
+        advance: `advance(state, index) -> (state, metrics)` takes `stride` steps from step `index`
+            on. If it is a pure function, a resumed run ends as one that was never stopped.
+        state: where to start from.
+        config: constants; all numbers of steps are multiples of `stride`.
+        folder: where checkpoints (`state/`), TensorBoard events and `metrics.jsonl` go; nothing is
+            written without one.
+        resume: go on from the newest checkpoint in `folder`, if there is one.
+        label: of the progress bar.
+        stride: outer steps that one call takes.
+
+    Returns:
+        The state after the last step.
+
+    Raises:
+        InputError: if the loss is not finite for `config.patience` steps in a row.
+    """
+    folder_of_run = TrainingFolder(folder) if folder else None
+    if folder_of_run and resume:
+        state = folder_of_run.restore(state)
+    first, total = int(state.step), config.outer_steps
+    with tqdm(total=total, desc=label, initial=first) as bar:
+        for index in range(first, total, stride):
+            state, metrics = advance(state, index)
+            done = index + stride
+            bar.update(stride)
+            if done % config.log_every == 0 or done >= total:
+                values = {name: float(value) for name, value in metrics.items()}
+                bar.set_postfix(loss=f"{values['outer_loss']:.5f}", refresh=False)
+                if folder_of_run:
+                    folder_of_run.log(done, values | {"skipped": int(state.skipped)})
+                if int(state.skipped_in_a_row) >= config.patience:
+                    raise InputError(
+                        f"the outer loss was not finite for {config.patience} steps up to step "
+                        f"{done}: lower --learning_rate or start from another checkpoint"
+                    )
+            if folder_of_run and (done % config.save_every == 0 or done >= total):
+                folder_of_run.save(state)
+    if folder_of_run:
+        folder_of_run.close()
+    return state

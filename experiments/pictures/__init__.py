@@ -1,0 +1,1 @@
+"""Drawings: boxes in frames, contact sheets, clips, plots of VOT results."""

@@ -1,0 +1,151 @@
+"""DSLT's ablations: Lu et al., "Deep Regression Tracking with Shrinkage Loss", ECCV 2018.
+
+The paper measures on OTB-2015, once. Of its figures only the numbers that its text repeats are
+known here. Nothing is meta-trained in its tracker, so the seeds are those of the videos.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import metaopt
+import tracking_tasks
+from experiments.reproduction.lab import TRAININGS, Lab
+from experiments.reproduction.paper_table import (
+    AUC,
+    PRECISION,
+    Curve,
+    Measurement,
+    Ordering,
+    Row,
+    Score,
+    Table,
+)
+from tracking_tasks.episode import Frame
+from tracking_tasks.trackers.dslt.config import DSLTConfig
+from tracking_tasks.trackers.dslt.objective import RegressionConfig
+from tracking_tasks.trackers.dslt.tracker import DSLT
+
+_SOURCE = "Lu et al. 2018"
+_SEEDS = {"smoke": 2, "small": 5, "full": 5}
+# Videos and frames of each; what converges is seen on short ones, too.
+_VIDEOS = {"smoke": (1, 6), "small": (8, 40), "full": (100, 300)}
+_SHORT = {"smoke": (1, 6), "small": (24, 15), "full": (100, 100)}
+_LOSSES = (
+    Row("shrinkage", setting="shrinkage"),
+    Row("L2", {"auc": 64.2, "precision20": 87.0}, "squared"),
+    Row("L3 (focal)", setting="focal"),
+    Row("OHNM", setting="hard_negative_mining"),
+)
+
+
+def _tracker(lab: Lab, **changes: Any) -> DSLT:
+    """The paper's tracker at the scale's size, with some of its constants changed."""
+    crop_size = TRAININGS[lab.scale].episode.crop_size
+    config = dataclasses.replace(DSLTConfig(crop_size=crop_size), **changes)
+    tracker = lab.untrained(DSLT.name, DSLT.default_rule, config)
+    assert isinstance(tracker, DSLT)
+    return tracker
+
+
+def _with_loss(lab: Lab, loss: str) -> DSLT:
+    return _tracker(lab, regression=RegressionConfig(loss=loss))
+
+
+def _measure_loss(lab: Lab, row: Row, seed: int) -> Measurement:
+    tracker = _with_loss(lab, row.setting)
+    return Measurement(lab.judge(tracker, tracker.default_rule, lab.held_out(_VIDEOS), seed))
+
+
+def _measure_layers(lab: Lab, row: Row, seed: int) -> Measurement:
+    tracker = _tracker(lab, fusion=row.setting)
+    return Measurement(lab.judge(tracker, tracker.default_rule, lab.held_out(_VIDEOS), seed))
+
+
+def _measure_convergence(lab: Lab, row: Row, seed: int) -> Measurement:
+    """Figure 11: the fit on the first frames, and the steps until convergence there and later."""
+    tracker = _with_loss(lab, row.setting)
+    online = tracking_tasks.OnlineTracker(tracker, tracker.default_rule)
+    curves, first, later = [], [], []
+    for video in lab.videos(lab.held_out(_SHORT), seed):
+        image, box = video.frame(0), jnp.asarray(video.boxes[0])
+        extent = jnp.array(image.shape[1::-1])
+        curves.append(_training_losses(tracker, Frame(jnp.asarray(image), extent), box))
+        online.track((video.frame(index) for index in range(len(video))), video.boxes[0])
+        first.append(int(online.state.init_steps))
+        later.append(float(online.state.update_steps / online.state.frames))
+    curve = np.mean(curves, axis=0)
+    return Measurement(
+        {"init_steps": float(np.mean(first)), "update_steps": float(np.mean(later))},
+        {"training_loss": (list(range(len(curve))), curve.tolist())},
+    )
+
+
+@jax.jit
+def _training_losses(tracker: DSLT, frame: Frame, box: jax.Array) -> jax.Array:
+    """The training loss before each step on a first frame and after the last, 1 at the start."""
+    samples = tracker.first_samples(frame, box)
+    result = metaopt.fit(
+        tracker.optimizer,
+        tracker.config.regression.objective(tracker.maps),
+        tracker.initial,
+        samples,
+        steps=tracker.config.init_steps,
+    )
+    return result.losses / result.losses[0]
+
+
+TABLES = (
+    Table(
+        name="dslt_losses",
+        title="Which loss makes the better tracker?",
+        source=f"{_SOURCE}, Figure 10",
+        rows=_LOSSES,
+        orderings=tuple(Ordering("shrinkage", row.name) for row in _LOSSES[1:]),
+        seeds=_SEEDS,
+        measure=_measure_loss,
+        scores=(AUC, PRECISION),
+    ),
+    Table(
+        name="dslt_convergence",
+        title="Which loss converges in the fewest iterations?",
+        source=f"{_SOURCE}, Figure 11",
+        rows=tuple(Row(row.name, setting=row.setting) for row in _LOSSES),
+        orderings=tuple(
+            Ordering("shrinkage", row.name, score)
+            for score in ("init_steps", "update_steps")
+            for row in _LOSSES[1:]
+        ),
+        seeds=_SEEDS,
+        measure=_measure_convergence,
+        scores=(
+            Score("init_steps", "iterations, first frame", higher_is_better=False),
+            Score("update_steps", "iterations a later frame", higher_is_better=False),
+        ),
+        curves=(Curve("training_loss", "iteration", "training loss over the first", "log"),),
+    ),
+    Table(
+        name="dslt_layers",
+        title="Which levels, and which residual connections?",
+        source=f"{_SOURCE}, Figure 10",
+        rows=(
+            Row("DSLT", setting="residual"),
+            Row("DSLT_m (responses only)", setting="responses"),
+            Row("features only", setting="features"),
+            Row("fine level alone", setting="fine"),
+            Row("coarse level alone", setting="coarse"),
+        ),
+        orderings=(
+            Ordering("DSLT", "DSLT_m (responses only)"),
+            Ordering("DSLT", "features only"),
+            Ordering("DSLT", "fine level alone"),
+            Ordering("DSLT", "coarse level alone"),
+        ),
+        seeds=_SEEDS,
+        measure=_measure_layers,
+        scores=(AUC, PRECISION),
+    ),
+)

@@ -1,0 +1,256 @@
+"""ROAM's analysis: Yang et al., "ROAM: Recurrently Optimizing Tracking Model", CVPR 2020, Fig. 5-8.
+
+The paper measures the area under the success curve on OTB-2015; of Figure 5 it gives one number in
+words, a gain of about 6 % over SGD, and of the others none. At the small scale Figures 6 and 7 are
+of the shipped tracker: minutes do not teach an LSTM to be ahead of a rate that is tuned by hand.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import metaopt
+import tracking_tasks
+from experiments.reproduction.lab import HELD_OUT, TRAININGS, Lab
+from experiments.reproduction.oracle import Oracle
+from experiments.reproduction.paper_table import Curve, Measurement, Ordering, Row, Score, Table
+from tracking_tasks import evaluation
+from tracking_tasks.episode import Episode
+from tracking_tasks.trackers.roam.config import ROAMConfig
+from tracking_tasks.trackers.roam.tracker import ROAM
+
+_SOURCE = "Yang et al. 2020, Figure"
+_SEEDS = {"smoke": 2, "small": 3, "full": 5}
+_VIDEOS = {"smoke": (1, 6), "small": (12, 60), "full": (100, 100)}
+_STEPS = {"smoke": (1, 2), "small": (1, 2, 4, 8), "full": (1, 2, 4, 8, 16, 32)}
+_OUTER_STEPS = {"smoke": 2, "small": 60, "full": 6000}
+_BINS = np.linspace(-8.0, 1.0, 37)  # of log10 of a rate
+
+
+@dataclasses.dataclass(frozen=True)
+class _Setting:
+    """What a row changes.
+
+    Attributes:
+        rule: that the tracker is meta-trained with.
+        scaling: random filter scaling in meta-training.
+        sgd: the rate of plain gradient descent, which takes over after the first frame; 0 for none.
+        oracle: learn online from true boxes.
+    """
+
+    rule: str = "lstm"
+    scaling: bool = True
+    sgd: float = 0.0
+    oracle: bool = False
+
+
+_ROAM = _Setting()
+SGD_RATE = 0.2  # 0.5 diverges
+_SGD = _Setting(sgd=SGD_RATE)
+_SLOW_SGD = _Setting(sgd=SGD_RATE / 10)  # the paper's second rate is a tenth, too
+
+
+def _train(lab: Lab, setting: _Setting, seed: int) -> ROAM:
+    config = ROAMConfig(crop_size=TRAININGS[lab.scale].episode.crop_size)
+    if not setting.scaling:
+        config = dataclasses.replace(config, scaling=(0.0, 0.0))
+    recipe = lab.recipe(ROAM.name, setting.rule, config, outer_steps=_OUTER_STEPS[lab.scale])
+    tracker: Any = lab.train(recipe, seed)
+    return with_sgd(tracker, setting.sgd)
+
+
+def _longest_trained(lab: Lab, setting: _Setting, seed: int) -> ROAM:
+    if not lab.takes_shipped:
+        return _train(lab, setting, seed)
+    tracker: Any = lab.shipped(ROAM.name)
+    return with_sgd(tracker, setting.sgd)
+
+
+def with_sgd(tracker: ROAM, rate: float) -> ROAM:
+    """Takes the first step by the learned initial rates, and later ones by one fixed rate.
+
+    A rate of 0 leaves the tracker as it is.
+    """
+    if not rate:
+        return tracker
+    rule: Any = tracker.optimizer
+    rates = jax.tree.map(
+        lambda first: jnp.stack([first, jnp.full_like(first, rate)]), rule.initial_rates
+    )
+    return tracker.replace(
+        optimizer=metaopt.LearnedRates(tracker.initial, steps=2).replace(rates=rates)
+    )
+
+
+def _measure(lab: Lab, row: Row, seed: int) -> Measurement:
+    """Figure 5: the row is a `_Setting`."""
+    setting: _Setting = row.setting
+    tracker = _train(lab, setting, seed)
+    if not setting.oracle:
+        return Measurement(lab.judge(tracker, setting.rule, lab.held_out(_VIDEOS), seed))
+    results = [
+        evaluation.evaluate(Oracle(tracker, sequence.boxes), [sequence])[0]
+        for sequence in lab.videos(lab.held_out(_VIDEOS), seed)
+    ]
+    return Measurement(evaluation.summarize(results))
+
+
+def _measure_steps(lab: Lab, row: Row, seed: int) -> Measurement:
+    """Figure 6: AUC by the number of gradient steps of an update; the score is that of two."""
+    tracker = _longest_trained(lab, row.setting, seed)
+    steps, scores = _STEPS[lab.scale], {}
+    for count in steps:
+        config = dataclasses.replace(tracker.config, update_steps=count)
+        scores[count] = lab.judge(
+            tracker.replace(config=config),
+            row.setting.rule,
+            lab.held_out(_VIDEOS),
+            seed,
+            shipped=lab.takes_shipped,
+        )
+    aucs = [score["auc"] for score in scores.values()]
+    return Measurement(scores[2], {"auc_by_steps": (list(map(float, steps)), aucs)})
+
+
+def _measure_losses(lab: Lab, row: Row, seed: int) -> Measurement:
+    """Figure 7: the loss that each update starts from, and that of its model on a later frame.
+
+    The held-out clips have twice the updates of those in meta-training.
+    """
+    tracker = _longest_trained(lab, row.setting, seed)
+    config = tracker.config
+    config = dataclasses.replace(config, blocks=2 * config.blocks, clip=2 * config.clip)
+    tracker = tracker.replace(config=dataclasses.replace(config, scaling=(0.0, 0.0)))
+    outer_loop = dataclasses.replace(
+        TRAININGS[lab.scale], outer_steps=1, episode=tracker.episode_config, seed=HELD_OUT - seed
+    )
+    update, future = _losses(tracker, lab.batches(outer_loop)(0))
+    x = list(map(float, range(1, update.shape[1] + 1)))
+    means = {"update_loss": update, "outer_loss": future}
+    return Measurement(
+        {"outer_loss": float(future.mean())},
+        {name: (x, np.asarray(losses.mean(0)).tolist()) for name, losses in means.items()},
+    )
+
+
+@jax.jit
+def _losses(tracker: ROAM, episodes: Episode) -> tuple[jax.Array, jax.Array]:
+    def losses(episode: Episode) -> tuple[jax.Array, jax.Array]:
+        clip = tracker.clip(episode)
+        updates = tracker.updates(clip)
+        return updates.losses, tracker.future_losses(updates.models, clip)
+
+    return jax.lax.map(losses, episodes)
+
+
+def _measure_rates(lab: Lab, row: Row, seed: int) -> Measurement:
+    """Figure 8: histograms of the learned initial rates, and of those of the last online update."""
+    tracker = _train(lab, row.setting, seed)
+    rule: Any = tracker.optimizer
+    later = []
+    for sequence in lab.videos(lab.held_out(_VIDEOS), seed):
+        online = tracking_tasks.OnlineTracker(tracker, row.setting.rule)
+        online.track(map(np.asarray, sequence.frames), sequence.boxes[0])
+        later.append(np.asarray(online.state.rule_state.emitted))
+    initial = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(rule.initial_rates)])
+    last = _finite(later)
+    return Measurement(
+        {"spread": float(np.log10(last).std())},
+        {"initial_rates": _histogram(initial), "later_rates": _histogram(last)},
+    )
+
+
+def _finite(rates: list[np.ndarray]) -> np.ndarray:
+    """All in one; an update that diverged has no rates."""
+    every = np.concatenate(rates)
+    return every[np.isfinite(every)]
+
+
+def _histogram(rates: np.ndarray) -> tuple[list[float], list[float]]:
+    """Shares by log10 of the rate; a rate that is not positive counts as the smallest."""
+    counts, _ = np.histogram(np.log10(np.maximum(rates, 10.0 ** _BINS[0])), _BINS)
+    return _BINS.tolist(), (counts / len(rates)).tolist()
+
+
+TABLES = (
+    Table(
+        name="roam_modules",
+        title="What do the recurrent optimizer and random filter scaling add?",
+        source=f"{_SOURCE} 5, left",
+        rows=(
+            Row("SGD", setting=_SGD),
+            Row("ROAM-w/o RFS", setting=_Setting(scaling=False)),
+            Row("ROAM", setting=_ROAM),
+            Row("SGD-Oracle", setting=dataclasses.replace(_SGD, oracle=True)),
+            Row("ROAM-Oracle", setting=_Setting(oracle=True)),
+        ),
+        orderings=(
+            Ordering("ROAM", "SGD"),
+            Ordering("ROAM", "ROAM-w/o RFS"),
+            Ordering("ROAM-Oracle", "SGD-Oracle"),
+            Ordering("SGD-Oracle", "SGD"),
+            Ordering("ROAM-Oracle", "ROAM"),
+        ),
+        seeds=_SEEDS,
+        measure=_measure,
+    ),
+    Table(
+        name="roam_cells",
+        title="Which network should emit the rates?",
+        source=f"{_SOURCE} 5, right",
+        rows=(
+            Row("ROAM", setting=_ROAM),
+            Row("ROAM-GRU", setting=_Setting("gru")),
+            Row("ROAM-FC", setting=_Setting("mlp")),
+            Row("ROAM-ConstLR", setting=_Setting("learned_rates")),
+        ),
+        orderings=tuple(Ordering("ROAM", f"ROAM-{worse}") for worse in ("GRU", "FC", "ConstLR")),
+        seeds=_SEEDS,
+        measure=_measure,
+    ),
+    Table(
+        name="roam_steps",
+        title="How many gradient steps should an update take? (scores: two)",
+        source=f"{_SOURCE} 6",
+        rows=(
+            Row("ROAM", setting=_ROAM),
+            Row("SGD(7e-6)", setting=_SGD),
+            Row("SGD(7e-7)", setting=_SLOW_SGD),
+        ),
+        orderings=(Ordering("ROAM", "SGD(7e-6)"), Ordering("ROAM", "SGD(7e-7)")),
+        seeds=_SEEDS,
+        measure=_measure_steps,
+        curves=(Curve("auc_by_steps", "gradient steps of an update", "AUC"),),
+    ),
+    Table(
+        name="roam_losses",
+        title="Does the recurrent optimizer reach lower losses than SGD?",
+        source=f"{_SOURCE} 7",
+        rows=(Row("ROAM", setting=_ROAM), Row("SGD", setting=_SGD)),
+        orderings=(Ordering("ROAM", "SGD", "outer_loss"),),
+        seeds=_SEEDS,
+        measure=_measure_losses,
+        scores=(Score("outer_loss", "loss on a later frame", higher_is_better=False, digits=4),),
+        curves=(
+            Curve("update_loss", "update", "loss before the update", "log"),
+            Curve("outer_loss", "update", "loss on a later frame", "log"),
+        ),
+    ),
+    Table(
+        name="roam_rates",
+        title="Which rates are learned, and how different are they?",
+        source=f"{_SOURCE} 8 and 2",
+        rows=(Row("ROAM", setting=_ROAM), Row("ROAM-w/o RFS", setting=_Setting(scaling=False))),
+        orderings=(Ordering("ROAM", "ROAM-w/o RFS", "spread"),),
+        seeds=_SEEDS,
+        measure=_measure_rates,
+        scores=(Score("spread", "standard deviation of log10 of the later rates", digits=4),),
+        curves=(
+            Curve("initial_rates", "log10 of the rate", "share", histogram=True),
+            Curve("later_rates", "log10 of the rate", "share", histogram=True),
+        ),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Feature extractors, and the readers of their published weights."""

@@ -1,0 +1,1 @@
+"""Convolutions, correlations and pooling of regions, in forms that are fast on a CPU too."""

@@ -1,0 +1,95 @@
+"""MetaRTT's tables on an untrained tracker of a tiny backbone: every row measures what it says."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from experiments.reproduction import lab as lab_lib
+from experiments.reproduction.lab import Lab
+from experiments.reproduction.tables import meta_rtt
+from tests.tracking_tasks.tiny import Tiny
+from tests.tracking_tasks.trackers.test_contract import SMALL, video
+from tracking_tasks.data.sequences import Sequence
+from tracking_tasks.trackers.meta_rtt.tracker import MetaRTT
+
+ROWS = {row.name: row for table in meta_rtt.TABLES for row in table.rows}
+
+
+@functools.cache
+def tracker():
+    return MetaRTT.create("learned_rates", SMALL["meta_rtt"], Tiny())
+
+
+@pytest.fixture
+def lab(monkeypatch, tmp_path):
+    """A lab that trains nothing, with the other tests' video."""
+    recipes = []
+
+    def train(self, recipe, seed):
+        recipes.append(recipe)
+        return tracker()
+
+    images, boxes = video(4)
+    one = Sequence(name="one", frames=tuple(images), boxes=boxes)
+    monkeypatch.setattr(Lab, "train", train)
+    monkeypatch.setattr(lab_lib, "rendered_sequences", lambda *_: [one])
+    monkeypatch.setattr(lab_lib, "load_bank", lambda folder, split: None)
+    lab = Lab("smoke", tmp_path, backbone=Tiny())
+    lab.recipes = recipes
+    return lab
+
+
+def test_rows_differ_in_what_their_names_say(lab):
+    trained, online = {}, {}
+    for name, row in ROWS.items():
+        online[name] = meta_rtt._train(lab, row.setting, 0)
+        trained[name] = lab.recipes[-1]
+    episodes = {recipe.training.episode for recipe in trained.values()}
+    assert len(episodes) == 1
+    ours = trained["MetaRTT"].config
+
+    def changed(name):
+        values = vars(trained[name].config).items()
+        return {key: value for key, value in values if getattr(ours, key) != value}
+
+    assert changed("w/o estimated target") == {"simulation": "true"}
+    assert changed("w/o hard instances") == {"hard_videos": 0}
+    assert changed("scalar rate") == {"granularity": "scalar", "rate_sets": "fit"}
+    assert changed("rate per parameter") == {"granularity": "parameter"}
+    assert changed("Meta-Tracker") == {"simulation": "none", "hard_videos": 0}
+    assert changed("Meta-Tracker, hard instances") == {"simulation": "none"}
+    assert changed("RT-MDNet") == changed("RT-MDNet 5/15") == {"training": "domains"}
+    pruned = {"kept": 0.5, "training": "pruning"}
+    assert changed("MetaRTT+Prune") == pruned
+    assert changed("No meta-learning") == pruned | {"training": "first_frame_pruning"}
+    assert changed("No adaptive pruning") == pruned | {"adaptive_masks": False}
+    assert trained["MetaRTT+Prune"].start == trained["MetaRTT"]
+    for name, steps in {
+        "RT-MDNet": (50, 15),
+        "RT-MDNet 5/15": (5, 15),
+        "MetaRTT 50/5": (50, 5),
+        "Meta-Tracker": (5, 15),
+        "MetaRTT 5/5": (SMALL["meta_rtt"].train_steps, SMALL["meta_rtt"].online_steps),
+    }.items():
+        config = online[name].config
+        assert (config.train_steps, config.online_steps) == steps
+
+
+def test_gradient_descent_takes_the_place_of_the_learned_rates(lab):
+    def rates(name):
+        made = meta_rtt._train(lab, ROWS[name].setting, 0)
+        return [
+            float(rule.hyperparams["learning_rate"]) if hasattr(rule, "hyperparams") else None
+            for rule in (made.optimizer, made.online_optimizer)
+        ]
+
+    sgd = meta_rtt._Sgd()
+    assert rates("RT-MDNet") == [np.float32(sgd.rate), np.float32(sgd.online_rate)]
+    assert rates("Meta-Tracker") == [None, np.float32(sgd.online_rate)]
+    assert rates("MetaRTT") == [None, None]
+
+
+def test_a_row_is_judged_on_videos(lab):
+    scores = meta_rtt._measure(lab, ROWS["RT-MDNet 5/5"], 0).scores
+    assert 0 <= scores["auc"] <= 1 and scores["fps"] > 0

@@ -1,0 +1,60 @@
+import functools
+import os
+
+import pytest
+
+from basics.errors import InputError
+from experiments.runs import executors
+
+
+def make(forbidden):
+    """A function of a process that fails for one number in a way of ours, for one in another."""
+    return functools.partial(run, forbidden)
+
+
+def run(forbidden, number):
+    if number == forbidden:
+        raise InputError(f"{number} is forbidden: take another")
+    if number == 0:
+        os._exit(1)
+    return 12 // (number - 1), os.getpid()
+
+
+def outcomes(forbidden, numbers, **options):
+    found = executors.run(functools.partial(make, forbidden), numbers, **options)
+    return {job: (result, failure) for job, result, failure in found}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_failures_are_reported_and_the_others_go_on(workers):
+    found = outcomes(3, [1, 2, 3, 4], workers=workers)
+    assert [found[n][0] and found[n][0][0] for n in (1, 2, 3, 4)] == [None, 12, None, 4]
+    assert found[3] == (None, "3 is forbidden: take another")
+    assert "Traceback" in found[1][1] and "ZeroDivisionError" in found[1][1]
+    processes = {found[n][0][1] for n in (2, 4)}
+    assert (processes == {os.getpid()}) == (workers == 1)
+
+
+def test_a_killed_process_takes_no_job_with_it_that_was_not_begun():
+    found = outcomes(3, [0, 2, 4, 5, 7], workers=2)
+    assert sorted(found) == [0, 2, 4, 5, 7]
+    failed = {job for job, (_, failure) in found.items() if failure}
+    assert 0 in failed and len(failed) <= 2  # that beside it may have been at work
+    assert all("was killed, perhaps for want of memory" in found[job][1] for job in failed)
+
+
+def test_jobs_run_on_ray():
+    ray = pytest.importorskip("ray")
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    try:
+        found = outcomes(3, [3, 4], executor="ray")
+    finally:
+        ray.shutdown()
+    assert found[3] == (None, "3 is forbidden: take another")
+    assert found[4][0][0] == 4 and found[4][0][1] != os.getpid()
+
+
+def test_without_ray_the_remedy_is_named(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    with pytest.raises(InputError, match="pip install"):
+        list(executors.run(lambda: print, [1], executor="ray"))

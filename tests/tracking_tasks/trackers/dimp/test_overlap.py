@@ -1,0 +1,155 @@
+"""Overlap maximization: ascent on overlaps that are known, proposals, and guards."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from models import Features, IoUPredictor, Modulation
+from tracking_tasks import boxes, evaluation
+from tracking_tasks.trackers.dimp.overlap import (
+    OverlapConfig,
+    OverlapMaximizer,
+    Reference,
+    maximize_overlap,
+    proposals,
+    start_boxes,
+)
+
+# The published code's.
+CONFIG = OverlapConfig(starts=10, center_jitter=0.1, size_jitter=0.5, steps=5)
+TRUTH = jnp.array([50.0, 40.0, 30.0, 45.0])
+KEY = jax.random.key(0)
+
+
+def quadratic(box):
+    """Falls off with the square of a box's distance from TRUTH, in its sides; the maximum is 1."""
+    side = jnp.concatenate([TRUTH[2:], TRUTH[2:]])
+    return 1 - 0.5 * jnp.sum((box - TRUTH) ** 2 / side)
+
+
+def exact(box):
+    return 2 * boxes.overlap(box, TRUTH) - 1
+
+
+@jax.jit
+def overlap(box):
+    return boxes.overlap(box, TRUTH)
+
+
+def test_on_a_quadratic_each_step_halves_the_distance():
+    """The gradient of a box of the true size, times its sides, is the way to TRUTH."""
+    config = dataclasses.replace(CONFIG, starts=1, averaged=1, steps=3, step_length=0.5)
+    start = TRUTH + jnp.array([8.0, -6.0, 0.0, 0.0])
+    found = maximize_overlap(quadratic, start, KEY, config)
+    np.testing.assert_allclose(found.box - TRUTH, [1.0, -0.75, 0, 0], atol=1e-4)
+    np.testing.assert_allclose(found.predicted, quadratic(found.box), rtol=1e-5)
+
+
+@pytest.mark.parametrize("offset", [(4, 0, 0, 0), (-5, 6, 0, 0), (0, 0, 12, 8), (5, 5, -9, -12)])
+def test_ascent_on_the_true_overlap_improves_it(offset):
+    start = TRUTH + jnp.array(offset, jnp.float32)
+    run = jax.jit(lambda box: maximize_overlap(exact, box, KEY, CONFIG))
+    found = run(start)
+    assert overlap(found.box) > overlap(start) + 0.5 * (1 - overlap(start))
+    np.testing.assert_allclose(found.predicted, exact(found.box), atol=0.15)
+
+
+def test_pure_in_its_key_and_vmapped_equals_single():
+    run = lambda box, key: maximize_overlap(quadratic, box, key, CONFIG)
+    keys = jax.random.split(KEY, 3)
+    starts = TRUTH + jnp.array([[3.0, 2.0, 1.0, -4.0], [0.0, 0.0, 0.0, 0.0], [-6.0, 1.0, 5.0, 9.0]])
+    together = jax.vmap(run)(starts, keys)
+    single = jax.jit(run)
+    for index in range(3):
+        one = single(starts[index], keys[index])
+        np.testing.assert_allclose(together.box[index], one.box, rtol=1e-5)
+        np.testing.assert_array_equal(one.box, single(starts[index], keys[index]).box)
+
+
+@pytest.mark.parametrize("overlap_of", [lambda box: jnp.sum(box) * jnp.nan, lambda box: 9 * box[2]])
+def test_what_is_not_finite_or_too_long_leaves_the_box_as_it_was(overlap_of):
+    found = maximize_overlap(overlap_of, TRUTH, KEY, CONFIG)
+    np.testing.assert_array_equal(found.box, TRUTH)
+    assert np.isfinite(found.predicted)
+
+
+def test_starts_hold_the_box_itself_and_stay_near():
+    starts = np.asarray(start_boxes(KEY, TRUTH, CONFIG))
+    side = np.sqrt(30 * 45)
+    assert starts.shape == (10, 4)
+    np.testing.assert_allclose(starts[0], TRUTH, rtol=1e-6)
+    moved = np.abs(np.asarray(boxes.center(starts)) - np.asarray(boxes.center(TRUTH)))
+    assert 0.02 * side < moved.max() <= 0.05 * side + 1e-4
+    grown = np.abs(starts[:, 2:] - np.asarray(TRUTH[2:]))
+    assert 0.1 * side < grown.max() <= 0.25 * side + 1e-4
+    thin = np.asarray(start_boxes(KEY, jnp.array([0.0, 0.0, 4.0, 100.0]), CONFIG))
+    assert thin[:, 2:].min() >= 4 / 3 - 1e-5
+
+
+def test_proposals_overlap_enough_and_cover_the_range():
+    config = dataclasses.replace(CONFIG, proposals=2000)
+    drawn = np.asarray(jax.jit(lambda key: proposals(key, TRUTH, config))(KEY))
+    found = evaluation.overlap(drawn, np.tile(TRUTH, (2000, 1)))
+    assert drawn.shape == (2000, 4) and found.min() >= 0.1 - 1e-6
+    assert 0.65 < np.median(found) < 0.8
+    assert found.min() < 0.2 and found.max() > 0.99
+    small = proposals(KEY, jnp.array([0.0, 0.0, 2.0, 2.0]), config)
+    assert np.isfinite(small).all() and small[:, 2:].min() >= 1.99
+
+
+class Known(IoUPredictor):
+    """Knows where the target is."""
+
+    def __init__(self):
+        pass
+
+    def modulation(self, reference, box):
+        return NOWHERE
+
+    def query(self, features, modulation):
+        return features.stride8, features.stride16
+
+    def __call__(self, maps, box):
+        return quadratic(box)
+
+
+NOTHING = Features(jnp.zeros((2, 2, 1)), jnp.zeros((1, 1, 1)))
+NOWHERE = Modulation(jnp.zeros(1), jnp.zeros(1))
+
+
+def test_the_box_follows_the_search_at_its_rates_and_changes_but_so_much():
+    start = jnp.array([52.0, 41.0, 28.0, 50.0])
+    unbiased = Reference(NOWHERE, jnp.zeros(2), jnp.ones(2))
+
+    def estimate(**changes):
+        config = dataclasses.replace(CONFIG, starts=4, averaged=1, step_length=0.5, **changes)
+        maximizer = OverlapMaximizer(config, Known())
+        return maximizer.estimate(unbiased, NOTHING, start, KEY).box
+
+    far = estimate(center_rate=1.0, size_rate=1.0)
+    half = estimate(center_rate=0.5, size_rate=0.25)
+    way = boxes.center(far) - boxes.center(start)
+    assert jnp.abs(way).min() > 0.1
+    np.testing.assert_allclose(boxes.center(half) - boxes.center(start), way / 2, atol=1e-4)
+    log_change = jnp.log(far[2:] / start[2:])
+    assert jnp.abs(log_change).min() > 0.05
+    np.testing.assert_allclose(jnp.log(half[2:] / start[2:]), log_change / 4, atol=1e-5)
+    bound = estimate(center_rate=1.0, size_rate=1.0, largest_change=1.01)
+    np.testing.assert_allclose(jnp.abs(jnp.log(bound[2:] / start[2:])), np.log(1.01), rtol=1e-3)
+
+
+def test_what_the_search_errs_by_on_the_first_frame_is_taken_off():
+    """The first frame says that the target is not where the predictor finds it."""
+    config = dataclasses.replace(CONFIG, center_rate=1.0, size_rate=1.0, largest_change=2.0)
+    maximizer = OverlapMaximizer(config, Known())
+    target = TRUTH + jnp.array([3.0, -2.0, 4.0, 5.0])
+    frames = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), NOTHING)
+    reference = maximizer.reference(frames, jnp.stack([target, target]), KEY)
+    found = maximize_overlap(quadratic, target, KEY, config).box
+    np.testing.assert_allclose(reference.factor, found[2:] / target[2:], rtol=1e-4)
+    assert jnp.abs(found - target).max() > 1.0
+    again = maximizer.estimate(reference, NOTHING, target, KEY).box
+    np.testing.assert_allclose(again, target, atol=1e-3)

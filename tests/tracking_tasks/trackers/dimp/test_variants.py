@@ -1,0 +1,179 @@
+"""What DiMP's own analysis varies (Tables 2 and 3): online update, initializer, fine-tuning."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import tracking_tasks
+from basics.errors import InputError
+from basics.leaves import named_leaves
+from experiments.meta_training import training
+from models import Features, IoUPredictor, Modulation
+from models.backbone import CENTERED_GRID, SAME_GRID
+from models.heads.filter_head import fuse
+from tests.tracking_tasks.tiny import Tiny, make
+from tests.tracking_tasks.trackers.test_contract import episode, frame, video
+from tracking_tasks import checkpoints
+from tracking_tasks.trackers.dimp.loss import FilterSamples
+from tracking_tasks.trackers.dimp.overlap import OverlapConfig
+
+init = jax.jit(lambda tracker, frame, box: tracker.init(frame, box))
+step = jax.jit(lambda tracker, state, frame: tracker.step(state, frame)[0])
+
+
+def small_episode():
+    cut = lambda leaf: leaf[..., :64, :64, :] if leaf.ndim == 4 else leaf
+    return jax.tree.map(cut, episode("dimp"))
+
+
+def states(tracker, count=3):
+    """The online state after the first frame and after each of the next, the target at rest."""
+    images, boxes = video(1)
+    found = [init(tracker, frame(images[0]), jnp.asarray(boxes[0]))]
+    for _ in range(count):
+        found.append(step(tracker, found[-1], frame(images[0])))
+    return found
+
+
+def test_without_update_the_filter_stays_that_of_the_first_frame():
+    filters = [state.target_filter for state in states(make(update="none"))]
+    assert all(jnp.array_equal(one, filters[0]) for one in filters)
+
+
+def test_the_fit_updates_at_its_interval():
+    filters = [state.target_filter for state in states(make())]
+    changed = [bool(jnp.any(a != b)) for a, b in zip(filters[1:], filters[:-1], strict=True)]
+    assert changed == [False, True, False]
+
+
+def test_averaging_mixes_in_what_the_frame_alone_predicts():
+    tracker = make(update="average", learning_rate=0.1)
+    first, second = states(tracker, 1)
+    stored = states(make(), 1)[1].memory  # the same frame, seen from the same place
+    sample = {name: leaf[first.memory.initial] for name, leaf in stored.samples.items()}
+    one = FilterSamples(**jax.tree.map(lambda leaf: leaf[None], sample), weights=jnp.ones(1))
+    size = jnp.full(2, tracker.config.target_cells)
+    box = jnp.concatenate([sample["centers"] - size / 2, size])[None]
+    start = tracker.head.initial_filter(one.features, box, one.weights)
+    predicted = tracker.fit(start, one, tracker.config.train_steps).params
+    expected = 0.9 * first.target_filter + 0.1 * predicted
+    assert jnp.abs(second.target_filter - first.target_filter).max() > 0.01
+    np.testing.assert_allclose(second.target_filter, expected, atol=1e-4)
+
+
+def test_without_initializer_the_fit_starts_from_zero():
+    small = small_episode()
+    adapt = jax.jit(lambda tracker: tracker.adapt(small, 1))
+    with_zero, with_initial = adapt(make(initializer=False)), adapt(make())
+    tracker = make(initializer=False)
+    boxes = tracker.backbone.grid.boxes_to_cells(small.support_boxes)
+    features = tracker.head(tracker.backbone(small.support_images))
+    samples = FilterSamples(features, boxes[:, :2] + boxes[:, 2:] / 2, small.support_weights)
+    zero = jnp.zeros((5, 5, 10))
+    residuals, _ = tracker.loss(zero, samples)
+    assert with_zero.inner_losses[0] == pytest.approx(float(0.5 * jnp.sum(residuals**2)), rel=1e-4)
+    assert with_zero.inner_losses[1] < with_zero.inner_losses[0]
+    assert with_initial.inner_losses[0] != pytest.approx(float(with_zero.inner_losses[0]), rel=1e-3)
+
+
+@pytest.mark.parametrize("grid", [SAME_GRID, CENTERED_GRID])
+def test_both_levels_of_the_fused_grid_see_the_same_place(grid):
+    cells = np.arange(16.0)
+    coarse = 2 * np.arange(8.0) + grid.coarse_origin  # where its cells lie, in fine cells
+    ramp = lambda at: jnp.asarray(np.stack(np.broadcast_arrays(at[:, None], at), -1)[None])
+    fused = fuse(Features(ramp(cells), ramp(coarse)), grid)[0]
+    inner = slice(1, 15)
+    fine, upsampled = (fused[inner, inner, part] for part in (slice(2), slice(2, 4)))
+    ratio = upsampled / fine  # both were scaled as a whole
+    np.testing.assert_allclose(ratio, ratio[0, 0, 0], rtol=1e-5)
+
+
+class Twice(IoUPredictor):
+    """A predictor that likes boxes twice as wide as high, wherever they are."""
+
+    def __init__(self):
+        pass
+
+    def modulation(self, reference, box):
+        return Modulation(jnp.zeros(1), jnp.zeros(1))
+
+    def query(self, features, modulation):
+        return features.stride8[..., :1], features.stride16[..., :1]
+
+    def __call__(self, maps, box):
+        return -((jnp.log(box[2] / box[3]) - jnp.log(2.0)) ** 2)
+
+
+def test_the_box_takes_the_shape_of_largest_predicted_overlap_little_by_little():
+    tracker = make(box_estimation="overlap", overlap=OverlapConfig(size_rate=1.0))
+    tracker = tracker.replace(maximizer=tracker.maximizer.replace(predictor=Twice()))
+    images, boxes = video(1)
+    state = init(tracker, frame(images[0]), jnp.asarray(boxes[0]))
+    # It would like the first frame's box so too, which is taken off what it says later.
+    np.testing.assert_allclose(state.reference.factor[0] / state.reference.factor[1], 2.0, rtol=0.1)
+    state = state.replace(reference=state.reference._replace(factor=jnp.ones(2)))
+    sizes = [state.size]
+    for _ in range(6):
+        state = step(tracker, state, frame(images[0]))
+        sizes.append(state.size)
+    sizes = np.stack(sizes)
+    assert np.abs(np.log(sizes[1:] / sizes[:-1])).max() < np.log(1.2501)
+    assert sizes[-1, 0] / sizes[-1, 1] == pytest.approx(2.0, rel=0.1)
+
+
+def test_the_loss_of_the_overlap_joins_that_of_the_classification():
+    tracker, small = make(box_estimation="overlap"), small_episode()
+    loss = jax.jit(lambda tracker, episode: tracker.outer_loss(episode))
+    joint, metrics = loss(tracker, small)
+    alone, without = loss(tracker.replace(maximizer=None), small)
+    assert "overlap_loss" not in without and metrics["overlap_loss"] > 0.01
+    assert joint - alone == pytest.approx(float(metrics["overlap_loss"]) / 100, rel=1e-3)
+    unseen = small.replace(support_weights=jnp.zeros(2), query_weights=jnp.zeros(2))
+    assert loss(tracker, unseen)[1]["overlap_loss"] == 0.0
+    levels = {
+        name: tracker.backbone(getattr(small, name)) for name in ("support_images", "query_images")
+    }
+    assert loss(tracker, small.replace(**levels))[0] == pytest.approx(float(joint), rel=1e-4)
+
+
+def batches(index):
+    return jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), small_episode())
+
+
+def test_fine_tuning_moves_the_backbone_at_its_own_rate_and_is_saved(tmp_path):
+    tracker = make()
+    config = training.TrainingConfig(
+        outer_steps=2, episodes=2, learning_rate=1e-2, backbone_rate=0.1, frozen=("loss",)
+    )
+    tuned = training.train(tracker, batches, config)
+    before, after = named_leaves(tracker), named_leaves(tuned)
+    moved = {name: float(jnp.abs(after[name] - before[name]).max()) for name in before}
+    assert all(distance == 0 for name, distance in moved.items() if name.startswith("loss"))
+    # The first rate of the schedule is 0, the second the peak; Adam moves by up to the rate.
+    assert 0.5e-3 < moved["backbone.fine.kernel"] < 2e-3
+    assert 0.5e-2 < moved["head.projection"] < 2e-2
+
+    path = tmp_path / "tuned.safetensors"
+    checkpoints.save(path, tuned, "steepest_descent", fine_tuned=True)
+    loaded = checkpoints.load(path, "dimp", backbone=Tiny())[0]
+    for name, leaf in named_leaves(loaded).items():
+        np.testing.assert_array_equal(leaf, after[name])
+    checkpoints.save(path, tuned, "steepest_descent")
+    loaded = named_leaves(checkpoints.load(path, "dimp", backbone=Tiny())[0])
+    np.testing.assert_array_equal(loaded["backbone.fine.kernel"], before["backbone.fine.kernel"])
+
+
+def test_a_checkpoint_knows_its_backbone(tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    checkpoints.save(path, make(), "steepest_descent")
+    assert checkpoints.read_metadata(path)["backbone"] == "tiny"
+    with pytest.raises(InputError, match="trained on the backbone 'tiny', not 'eff"):
+        tracking_tasks.load("dimp", checkpoint=path)
+
+
+def test_another_backbone_follows_the_target():
+    images, boxes = video(8)
+    tracker = tracking_tasks.OnlineTracker(make(crop_size=96), "steepest_descent")
+    predicted, _ = tracker.track(images, boxes[0])
+    assert tracking_tasks.evaluation.overlap(predicted, boxes).min() > 0.5

@@ -1,0 +1,229 @@
+"""What is MetaRTT's own: its simulated episodes and what is learned from them."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from basics.leaves import named_leaves, with_leaves
+from models import MLP
+from tests.tracking_tasks.trackers.test_contract import episode, frame, make, video
+from tracking_tasks import boxes as boxes_lib
+from tracking_tasks import checkpoints
+from tracking_tasks.trackers.meta_rtt import simulation
+from tracking_tasks.trackers.meta_rtt.loss import score
+from tracking_tasks.trackers.meta_rtt.tracker import MetaRTT
+
+KEY = jax.random.key(0)
+
+
+def tracker(rule="learned_rates", **changes):
+    made = make("meta_rtt", rule, stand_in=True)
+    return MetaRTT.create(rule, dataclasses.replace(made.config, **changes), made.backbone)
+
+
+@functools.cache
+def batch(count=3):
+    """Episodes of different brightness."""
+    one = lambda index: jax.tree.map(lambda leaf: leaf, episode("meta_rtt")).replace(
+        support_images=episode("meta_rtt").support_images[:1] - 10 * index,
+        support_boxes=episode("meta_rtt").support_boxes[:1] + index,
+        support_weights=jnp.ones(1),
+        key=jax.random.key(index),
+    )
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(one, range(count)))
+
+
+def test_an_episode_gets_the_first_frames_of_the_others():
+    mixed = tracker(hard_videos=5).mix(batch())
+    assert mixed.query_images.shape[1] == 2 + 2  # of three episodes, two are others
+    for own, others in enumerate([(1, 2), (2, 0), (0, 1)]):
+        for place, other in enumerate(others):
+            np.testing.assert_array_equal(
+                mixed.query_images[own, 2 + place], batch().support_images[other, 0]
+            )
+            np.testing.assert_array_equal(
+                mixed.query_boxes[own, 2 + place], batch().support_boxes[other, 0]
+            )
+    np.testing.assert_array_equal(mixed.query_images[:, :2], batch().query_images)
+
+
+@pytest.fixture(scope="module")
+def gradients():
+    """Metrics and the outer gradient, with hard examples and with such that cannot be seen."""
+
+    @jax.jit
+    def run(tracker, episode):
+        return jax.value_and_grad(lambda t: t.outer_loss(episode), has_aux=True)(tracker)
+
+    one = tracker()
+    hard = jax.tree.map(lambda leaf: leaf[0], one.mix(batch()))
+    unseen = hard.replace(query_weights=hard.query_weights.at[2:].set(0.0))
+    return {"hard": run(one, hard), "alone": run(one, unseen)}
+
+
+def test_all_meta_parameters_are_learned(gradients):
+    _, gradient = gradients["hard"]
+    for part in (
+        gradient.shared.kernel,
+        *(layer.kernel for layer in gradient.initial.hidden),
+        gradient.initial.last.kernel,
+        gradient.optimizer.rates.last.kernel,
+        gradient.online_optimizer.rates.last.kernel,
+    ):
+        assert jnp.isfinite(part[...]).all() and jnp.abs(part[...]).max() > 0
+    assert jnp.abs(gradient.log_ridge) > 0
+    # A rate of its own for each step.
+    rates = gradient.online_optimizer.rates.last.kernel[...]
+    assert rates.shape == (10, 1, 1) and len(np.unique(rates)) == 10
+
+
+def test_hard_examples_count_in_the_triplet_loss_alone(gradients):
+    (with_hard, metrics), _ = gradients["hard"]
+    (alone, metrics_alone), _ = gradients["alone"]
+    assert metrics["triplet_loss"] > 0 == metrics_alone["triplet_loss"]
+    weight = tracker().config.triplet_weight
+    np.testing.assert_allclose(with_hard - weight * metrics["triplet_loss"], alone, rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def view():
+    return simulation.view(tracker(), jax.tree.map(lambda leaf: leaf[0], batch()))
+
+
+def test_later_targets_are_where_the_classifier_finds_them(view):
+    truth = view.boxes[1:-1]
+    find = jax.jit(simulation.targets)
+    one = tracker(simulation="true")
+    np.testing.assert_array_equal(find(one, view, KEY, one.initial), truth)
+    one = tracker()
+    found = find(one, view, KEY, one.initial)
+    shift = np.abs(boxes_lib.center(found) - boxes_lib.center(truth)).max()
+    assert 0 < shift <= one.config.candidate_spread.shift * 24
+    # The opposite classifier prefers another candidate.
+    opposite = jax.tree.map(lambda leaf: leaf, one.initial)
+    opposite.last.kernel[...] = -one.initial.last.kernel[...]
+    assert np.abs(find(one, view, KEY, opposite) - found).max() > 1
+
+
+def test_no_gradient_flows_through_the_estimate(view):
+    one = tracker()
+    total = lambda classifier: simulation.online(one, view, KEY, classifier).features.sum()
+    gradient = jax.jit(jax.grad(total))(one.initial)
+    assert all((leaf == 0).all() for leaf in jax.tree.leaves(gradient))
+
+
+def test_the_error_of_the_box_regression_is_that_on_the_last_frame(view):
+    one = tracker()
+    loss = jax.jit(simulation.regression_loss)
+    same = view.replace(maps=view.maps[:1].repeat(3, 0), boxes=view.boxes[:1].repeat(3, 0))
+    assert loss(one, same, KEY) < 0.9 * loss(one, view, KEY)
+    assert loss(one, view.replace(visible=view.visible.at[-1].set(0.0)), KEY) == 0
+
+
+def test_without_a_visible_target_a_frame_counts_for_nothing(view):
+    one = tracker()
+    unseen = view.replace(visible=view.visible.at[1].set(0.0))
+    assert jax.jit(simulation.online)(one, unseen, KEY, one.initial).weights.sum() == 0
+
+
+def test_domains_teach_all_layers_but_the_last():
+    one = tracker(training="domains")
+    first = jax.tree.map(lambda leaf: leaf[0], batch())
+    run = jax.jit(jax.value_and_grad(lambda t: t.outer_loss(first), has_aux=True))
+    (loss, metrics), gradient = run(one)
+    assert metrics["inner_loss_final"] < 0.3 and jnp.isfinite(loss)
+    assert (gradient.initial.last.kernel[...] == 0).all()
+    assert all(jnp.abs(layer.kernel[...]).max() > 0 for layer in gradient.initial.hidden)
+    assert jnp.abs(gradient.shared.kernel[...]).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "shape"),
+    [
+        ({"granularity": "parameter"}, (40, 16, 16)),
+        ({"granularity": "tensor"}, (40, 1, 1)),
+        ({"granularity": "tensor", "rate_sets": "fit"}, (1, 1, 1)),
+    ],
+)
+def test_rates_are_as_fine_as_is_asked(changes, shape):
+    assert tracker(**changes).optimizer.rates.hidden[1].kernel[...].shape == shape
+
+
+def test_another_rule_replaces_both_optimizers(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    moved = jax.tree.map(lambda leaf: leaf + 0.5, tracker().replace(backbone=None))
+    checkpoints.save(path, moved, "learned_rates")
+    config, stand_in = tracker().config, tracker().backbone
+    other, rule = checkpoints.load(path, "meta_rtt", "adam", stand_in)
+    assert rule == "adam" and other.config == config
+    for optimizer in (other.optimizer, other.online_optimizer):
+        np.testing.assert_allclose(optimizer.hyperparams["learning_rate"], config.initial_rate)
+    np.testing.assert_array_equal(other.shared.kernel[...], moved.shared.kernel[...])
+
+
+@pytest.fixture(scope="module")
+def state():
+    """After the first frame, at a rate of 0."""
+    images, start = video(1)
+    one = tracker("gradient_descent", initial_rate=0.0)
+    return jax.jit(one.init)(frame(images[0]), jnp.asarray(start[0]))
+
+
+def test_an_update_goes_on_from_the_first_frame_or_from_the_update_before(state):
+    moved = state.replace(classifier=jax.tree.map(lambda leaf: leaf + 1, state.classifier))
+    for restart, expected in ((True, moved.first), (False, moved.classifier)):
+        one = tracker("gradient_descent", initial_rate=0.0, restart=restart)
+        updated = jax.jit(lambda one, state: one._update(state, KEY))(one, moved)
+        np.testing.assert_array_equal(updated.last.bias[...], expected.last.bias[...])
+
+
+def test_only_a_clearly_seen_target_is_learned_from(state):
+    images, _ = video(2)
+
+    def after(**thresholds):
+        one = tracker("gradient_descent", initial_rate=0.0, **thresholds)
+        found, _ = jax.jit(one.step)(state, frame(images[1]))
+        assert found.positives.stored == found.negatives.stored
+        return bool(found.lost), int(found.positives.stored)
+
+    assert after(present=np.inf) == (True, 1)
+    assert after(present=-np.inf, clearly_present=np.inf) == (False, 1)
+    assert after(present=-np.inf, clearly_present=-np.inf) == (False, 2)
+
+
+def test_a_target_is_lost_below_a_share_of_its_score_in_the_first_frame(state):
+    images, _ = video(2)
+    (usual,) = score(state.classifier(state.first_target[None]))
+    leaves = named_leaves(state.classifier)
+    four = {name: leaf * 4 / usual for name, leaf in leaves.items() if name.startswith("last")}
+    state = state.replace(classifier=with_leaves(state.classifier, four))
+
+    def after(present):
+        one = tracker("gradient_descent", initial_rate=0.0, present=present)
+        return jax.jit(one.step)(state, frame(images[1]))
+
+    probability = float(after(-np.inf)[1].score)
+    share = np.log(probability / (1 - probability)) / 4
+    assert after(share + 0.01)[0].lost and not after(share - 0.01)[0].lost
+
+
+class Certain(MLP):
+    """Gives every box the same score."""
+
+    def __init__(self, score):
+        self.score = score
+
+    def __call__(self, x):
+        return jnp.tile(jnp.array([self.score, 0.0]), (len(x), 1))
+
+
+@pytest.mark.parametrize("factor", [1.0, 10.0])
+def test_scores_count_beside_that_of_the_target_in_the_first_frame(state, factor):
+    """A classifier that is as many times as sure of everything is as sure of nothing."""
+    sure = state.replace(classifier=Certain(4 * factor))
+    strength = tracker()._strength(sure, factor * jnp.array([1.0, 2.0, 3.0]))
+    np.testing.assert_allclose(strength, 0.5)

@@ -1,0 +1,100 @@
+"""What trackers and data share: frames, predictions, and episodes, the tasks of meta-training."""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
+
+
+class Frame(NamedTuple):
+    """A frame padded to a fixed shape, so that one compiled program serves many frame sizes.
+
+    Attributes:
+        pixels: RGB.
+        extent: width and height of the picture, which lies in the upper left corner.
+    """
+
+    pixels: UInt8[Array, "h w 3"]
+    extent: Int[Array, "2"]
+
+
+class Prediction(NamedTuple):
+    """Where the target is.
+
+    Attributes:
+        box: x, y, w, h in frame pixels.
+        score: about 1 for a clearly seen target.
+    """
+
+    box: Float[Array | np.ndarray, "4"]
+    score: Float[Array, ""] | float
+
+
+@dataclasses.dataclass(frozen=True)
+class EpisodeConfig:
+    """How a tracker wants its episodes cut from videos.
+
+    The defaults are those of Bhat et al. 2019 ("paper"), section 3.6, and its published code.
+
+    Attributes:
+        crop_size: side of the crops in pixels.
+        search_factor: side of a crop in square roots of the target's area.
+        support: support frames, from the first half of a segment (paper: 3).
+        query: query frames, from its second half (paper: 3).
+        segment: length of a segment in frames (paper: 60).
+        in_order: instead, support and then query follow each other at equal distances: a clip.
+        views: each support frame is seen in these ways: factors on the target's width and height.
+        support_shift, query_shift: largest displacement of a crop from the target along an axis,
+            in halves of the square root of the target's area (code: 3 and 4.5; here less, since
+            photographs end close to their objects).
+        support_scale, query_scale: standard deviation of the natural logarithm of a random factor
+            on the side of a crop (code: 0.25 and 0.5; here less, as is met in tracking).
+        query_stretch: largest natural logarithm of a random factor on the target's width, and of
+            its inverse on the height.
+        brightness: largest relative change of a frame's brightness (code: 0.2).
+        grayscale: probability that a whole episode is grey (code: 0.05).
+        least_visible: a frame that shows less than this share of the target counts for nothing.
+    """
+
+    crop_size: int = 192
+    search_factor: float = 5.0
+    support: int = 3
+    query: int = 3
+    segment: float = 60.0
+    in_order: bool = False
+    views: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
+    support_shift: float = 2.0
+    query_shift: float = 3.0
+    support_scale: float = 0.15
+    query_scale: float = 0.25
+    query_stretch: float = 0.0
+    brightness: float = 0.2
+    grayscale: float = 0.05
+    least_visible: float = 0.3
+
+
+class Episode(struct.PyTreeNode):
+    """One simulated task: support samples to fit on and query samples to be judged on.
+
+    A batch of episodes is an Episode whose leaves have a leading axis.
+
+    Attributes:
+        support_images: (n, s, s, 3), RGB in 0..255, square crops around the target; or the
+            features that the tracker's backbone sees there.
+        support_boxes: (n, 4), x, y, w, h in pixels of the crop.
+        support_weights: (n,), how much each counts: their sum is 1, or 0 if none shows the target.
+        query_images: (m, s, s, 3), of later frames; or likewise.
+        query_boxes: (m, 4).
+        query_weights: (m,), as the support's.
+        key: for what an outer loss draws at random, such as proposals of boxes.
+    """
+
+    support_images: PyTree[Float[Array, "..."]]
+    support_boxes: Float[Array, "*batch n 4"]
+    support_weights: Float[Array, "*batch n"]
+    query_images: PyTree[Float[Array, "..."]]
+    query_boxes: Float[Array, "*batch m 4"]
+    query_weights: Float[Array, "*batch m"]
+    key: Key[Array, "*batch"]

@@ -1,0 +1,1 @@
+"""DiMP: a target filter, fitted by steepest descent (Bhat et al. 2019)."""

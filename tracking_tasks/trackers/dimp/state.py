@@ -1,0 +1,31 @@
+"""What DiMP carries from frame to frame."""
+
+from flax import struct
+from jaxtyping import Array, Float, Int, PyTree
+
+from tracking_tasks.memory import SampleMemory
+from tracking_tasks.trackers.dimp.overlap import Reference
+
+
+class DiMPState(struct.PyTreeNode):
+    """The online state.
+
+    Attributes:
+        center: x, y of the target in frame pixels.
+        size: its width and height in frame pixels.
+        smallest: lower bound of the size, in frame pixels.
+        target_filter: the inner parameters.
+        rule_state: the state of the inner optimizer.
+        reference: what the overlap is predicted from; None in a search over scales.
+        memory: samples with `features` and `centers` (in cells).
+        frames: number of frames since the first.
+    """
+
+    center: Float[Array, "2"]
+    size: Float[Array, "2"]
+    smallest: Float[Array, "2"]
+    target_filter: Float[Array, "k k c"]
+    rule_state: PyTree
+    reference: Reference | None
+    memory: SampleMemory
+    frames: Int[Array, ""]

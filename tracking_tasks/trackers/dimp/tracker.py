@@ -1,0 +1,282 @@
+"""DiMP: a target filter fitted by steepest descent on a learned discriminative loss.
+
+Bhat, Danelljan, Van Gool, Timofte, "Learning Discriminative Model Prediction for Tracking", ICCV
+2019. The box is the one of the largest predicted overlap with the target (section 3.5), or, without
+a trained predictor, it keeps its shape and its size comes from a search over scales.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PyTree
+
+import metaopt
+from models import (
+    Backbone,
+    Features,
+    FilterHead,
+    correlate,
+)
+from models.backbone import STRIDE
+from tracking_tasks import augmentation, boxes, labels
+from tracking_tasks.episode import Episode, Frame, Prediction
+from tracking_tasks.memory import SampleMemory
+from tracking_tasks.trackers.base import Adaptation, Tracker
+from tracking_tasks.trackers.dimp.config import DiMPConfig as DiMPConfig
+from tracking_tasks.trackers.dimp.localization import Trust, locate
+from tracking_tasks.trackers.dimp.loss import DiscriminativeLoss, FilterSamples, hinge_error
+from tracking_tasks.trackers.dimp.overlap import OverlapMaximizer
+from tracking_tasks.trackers.dimp.state import DiMPState as DiMPState
+
+
+class DiMP(Tracker):
+    """See the module; all but the backbone is meta-trained together.
+
+    Attributes:
+        head: classification features and initial filter.
+        loss: the learned loss.
+        maximizer: finds the box; None in a tracker made for a search over scales.
+    """
+
+    name: ClassVar[str] = "dimp"
+    config_type: ClassVar[type] = DiMPConfig
+    default_rule: ClassVar[str] = "steepest_descent"
+    # The size follows the filter alone, as minutes do not teach a predictor of overlap.
+    in_comparisons: ClassVar[Mapping[str, Any]] = {"box_estimation": "scale_search"}
+
+    head: FilterHead
+    loss: DiscriminativeLoss
+    maximizer: OverlapMaximizer | None
+
+    @classmethod
+    def _create(cls, rule: str, config: DiMPConfig, backbone: Backbone) -> "DiMP":
+        size, channels = config.filter_size, sum(backbone.channels)
+        target_filter = jax.ShapeDtypeStruct((size, size, channels), jnp.float32)
+        maximizer = None
+        if config.box_estimation == "overlap":
+            maximizer = OverlapMaximizer.create(backbone, config.overlap)
+        return cls(
+            config=config,
+            backbone=backbone,
+            optimizer=metaopt.optimizers.make(
+                rule, target_filter, steps=config.train_steps, rate=config.initial_rate
+            ),
+            head=FilterHead(channels, size, backbone.grid),
+            loss=DiscriminativeLoss(config.loss),
+            maximizer=maximizer,
+        )
+
+    def initial_filter(
+        self,
+        features: Float[Array, "n h w c"],
+        target_boxes: Float[Array, "n 4"],
+        weights: Float[Array, " n"],
+    ) -> Float[Array, "k k c"]:
+        """What the fit starts from; the boxes are in cells."""
+        if self.config.initializer:
+            return self.head.initial_filter(features, target_boxes, weights)
+        return jnp.zeros((self.config.filter_size,) * 2 + features.shape[-1:])
+
+    def fit(
+        self, params: PyTree, samples: FilterSamples, steps: int, **options
+    ) -> metaopt.FitResult:
+        """The inner loop: `metaopt.fit` of the filter to the samples."""
+        objective = metaopt.LeastSquares(self.loss)
+        return metaopt.fit(self.optimizer, objective, params, samples, steps=steps, **options)
+
+    def adapt(self, episode: Episode, steps: int) -> Adaptation:
+        """The query losses are the hinge errors of eq. 8, averaged over cells and frames."""
+        return self._adapt(*self._features(episode), episode, steps)
+
+    def outer_loss(self, episode: Episode) -> tuple[Float[Array, ""], dict[str, Array]]:
+        """The classification loss plus that of the predicted overlap over beta.
+
+        The former is the query loss averaged over all iterates, the initial one included (paper,
+        eq. 9). This is the paper's L_tot divided by beta.
+        """
+        support, query = self._features(episode)
+        adaptation = self._adapt(support, query, episode, self.config.train_steps)
+        loss = adaptation.query_losses.mean()
+        metrics = {
+            "query_loss_initial": adaptation.query_losses[0],
+            "query_loss_final": adaptation.query_losses[-1],
+            "inner_loss_final": adaptation.inner_losses[-1],
+        }
+        if self.maximizer is not None:
+            frames = Features(*map(jnp.concatenate, zip(support, query, strict=True)))
+            true_boxes = jnp.concatenate([episode.support_boxes, episode.query_boxes])
+            weights = jnp.concatenate([episode.support_weights, episode.query_weights])
+            seen = (weights > 0).astype(weights.dtype)
+            metrics["overlap_loss"] = self.maximizer.loss(frames, true_boxes, seen, episode.key)
+            loss += metrics["overlap_loss"] / self.config.classification_weight
+        return loss, metrics
+
+    def _features(self, episode: Episode) -> tuple[Features, Features]:
+        """What the backbone sees in the support and in the query."""
+        support, query = episode.support_images, episode.query_images
+        if isinstance(support, Features):
+            return support, query
+        n = len(support)
+        levels = self.backbone(jnp.concatenate([support, query]))
+        return Features(*(x[:n] for x in levels)), Features(*(x[n:] for x in levels))
+
+    def _adapt(
+        self, support_levels: Features, query_levels: Features, episode: Episode, steps: int
+    ) -> Adaptation:
+        config = self.config
+        support, query = self.head(support_levels), self.head(query_levels)
+        target_boxes = self.backbone.grid.boxes_to_cells(episode.support_boxes)
+        weights = episode.support_weights
+        result = self.fit(
+            self.initial_filter(support, target_boxes, weights),
+            FilterSamples(support, boxes.center(target_boxes), weights),
+            steps,
+            observe=lambda target_filter: correlate(query, target_filter),
+        )
+        centers = boxes.center(self.backbone.grid.boxes_to_cells(episode.query_boxes))
+        distance = jax.vmap(labels.distances, (0, None, None))(centers, *query.shape[1:3])
+        label = labels.gaussian(distance, config.label_sigma * config.target_cells)
+        error = hinge_error(result.observed, label, config.hinge_threshold)
+        query_losses = jnp.mean(error**2, axis=(2, 3)) @ episode.query_weights
+        return Adaptation(result.losses, query_losses)
+
+    def learned_functions(self) -> dict[str, tuple[Array, Array]]:
+        """Label, target mask and spatial weight by the distance in cells (paper, Figure 3)."""
+        config = self.config.loss
+        distance = jnp.arange(config.bins) * config.spacing
+        names = ("label", "target mask", "spatial weight")
+        return {
+            name: (distance, y) for name, y in zip(names, self.loss.maps(distance), strict=True)
+        }
+
+    def init(self, frame: Frame, box: Float[Array, "4"]) -> DiMPState:
+        config = self.config
+        center, size = boxes.center(box), box[2:]
+        side = self.search_side(size)
+        images, offsets = augmentation.first_frame_samples(
+            frame.pixels, frame.extent, center, side, config.crop_size, config.first_frame
+        )
+        levels = self.backbone(images)
+        features = augmentation.drop_channels(self.head(levels), config.first_frame)
+        copies = len(features) - len(images)
+        offsets = jnp.concatenate([offsets, jnp.broadcast_to(offsets[:1], (copies, 2))])
+        in_crop = config.crop_size / 2 + offsets
+        crop_size = size * config.crop_size / side
+        n = len(features)
+        samples = FilterSamples(
+            features, self.backbone.grid.to_cells(in_crop), jnp.full(n, 1.0 / n)
+        )
+        in_pixels = boxes.from_center(in_crop, jnp.tile(crop_size, (n, 1)))
+        target_boxes = self.backbone.grid.boxes_to_cells(in_pixels)
+        result = self.fit(
+            self.initial_filter(features, target_boxes, samples.weights),
+            samples,
+            config.init_steps,
+        )
+        reference = None
+        if self.maximizer is not None:
+            few = slice(config.overlap.calibrations)  # the untouched sample and the shifted ones
+            reference = self.maximizer.reference(
+                Features(*(level[few] for level in levels)),
+                in_pixels[few],
+                jax.random.key(config.overlap.seed),
+            )
+        stored = {"features": features, "centers": samples.centers}
+        return DiMPState(
+            center=center,
+            size=size,
+            smallest=size / 10,
+            target_filter=result.params,
+            rule_state=result.state,
+            reference=reference,
+            memory=SampleMemory.create(stored, n, config.memory_size),
+            frames=jnp.zeros((), jnp.int32),
+        )
+
+    def step(self, state: DiMPState, frame: Frame) -> tuple[DiMPState, Prediction]:
+        config = self.config
+        scales = jnp.asarray(config.scales if self.maximizer is None else (1.0,))
+        sides = self.search_side(state.size) * scales
+        images = self.search_regions(frame, state.center, sides)
+        levels = self.backbone(images)
+        features = self.head(levels)
+        scores = correlate(features, state.target_filter)
+        penalty = jnp.where(scales == 1.0, 1.0, config.scale_penalty)
+        best = jnp.argmax(scores.max((1, 2)) * penalty)
+
+        zoom = config.crop_size / sides[best]  # crop pixels per frame pixel
+        middle = jnp.full(2, config.crop_size / 2)
+        location = locate(
+            scores[best],
+            self.backbone.grid.to_cells(middle),
+            state.size * zoom / STRIDE,
+            config.localization,
+        )
+        box = boxes.from_center(self.backbone.grid.to_pixels(location.position), state.size * zoom)
+        if self.maximizer is None or state.reference is None:
+            box = boxes.scale(box, 1 + config.scale_rate * (scales[best] - 1))
+        else:
+            key = jax.random.fold_in(jax.random.key(config.overlap.seed), state.frames)
+            only = Features(*(level[0] for level in levels))
+            box = self.maximizer.estimate(state.reference, only, box, key).box
+
+        found = location.trust != Trust.NOT_FOUND
+        center = state.center + jnp.where(found, (boxes.center(box) - middle) / zoom, 0.0)
+        size = jnp.where(found, jnp.maximum(box[2:] / zoom, state.smallest), state.size)
+        size = jnp.minimum(size, frame.extent.astype(jnp.float32))
+        center = boxes.keep_inside(center, size, frame.extent, config.least_inside)
+
+        sample = {
+            "features": features[best],
+            "centers": self.backbone.grid.to_cells(boxes.center(box)),
+        }
+        state = state.replace(center=center, size=size, frames=state.frames + 1)
+        state = self._learn(state, sample, location.trust)
+        return state, Prediction(boxes.from_center(center, size), location.score)
+
+    def _learn(self, state: DiMPState, sample: PyTree, trust: Int[Array, ""]) -> DiMPState:
+        """Stores the sample and updates the filter, as far as the localization can be trusted."""
+        config = self.config
+        if config.update == "none":
+            return state
+        hard_negative = trust == Trust.HARD_NEGATIVE
+        trusted = hard_negative | (trust == Trust.NORMAL)
+        if config.update == "average":
+            rate = jnp.where(trusted, config.learning_rate, 0.0)
+            predicted = self._predict_from(sample, state.size)
+            mixed = (1 - rate) * state.target_filter + rate * predicted
+            return state.replace(target_filter=mixed)
+        memory = state.memory.store(
+            sample,
+            jnp.where(hard_negative, config.hard_negative_rate, config.learning_rate),
+            config.initial_share,
+            enabled=trusted,
+        )
+        samples = FilterSamples(**memory.samples, weights=memory.weights)
+
+        def update(steps: int):
+            def run(params: PyTree, rule_state: PyTree) -> tuple[PyTree, PyTree]:
+                result = self.fit(params, samples, steps, state=rule_state)
+                return result.params, result.state
+
+            return run
+
+        regular = trusted & (state.frames % config.update_interval == 0)
+        branches = [update(0), update(config.update_steps), update(config.hard_negative_steps)]
+        branch = jnp.where(hard_negative, 2, jnp.where(regular, 1, 0))
+        target_filter, rule_state = jax.lax.switch(
+            branch, branches, state.target_filter, state.rule_state
+        )
+        return state.replace(target_filter=target_filter, rule_state=rule_state, memory=memory)
+
+    def _predict_from(
+        self, sample: dict[str, Array], size: Float[Array, "2"]
+    ) -> Float[Array, "k k c"]:
+        """The filter that a single frame predicts, as meta-training does."""
+        size_in_cells = size / jnp.sqrt(size[0] * size[1]) * self.config.target_cells
+        one = FilterSamples(**jax.tree.map(lambda leaf: leaf[None], sample), weights=jnp.ones(1))
+        target_box = boxes.from_center(one.centers, size_in_cells[None])
+        start = self.initial_filter(one.features, target_box, one.weights)
+        return self.fit(start, one, self.config.train_steps).params

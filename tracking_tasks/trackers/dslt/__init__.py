@@ -1,0 +1,1 @@
+"""DSLT: regression on two levels of features with shrinkage loss (Lu et al. 2018)."""

@@ -1,0 +1,280 @@
+"""DSLT: filters on two fused feature levels, regressed to a soft label with the shrinkage loss.
+
+Lu, Ma, Ni, Yang, Reid, Yang, "Deep Regression Tracking with Shrinkage Loss", ECCV 2018.
+"""
+
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+import metaopt
+from models import Backbone, Features
+from models.backbone import STRIDE
+from models.heads.filter_head import align
+from models.heads.regression_head import Levels, RegressionHead
+from tracking_tasks import augmentation, boxes, labels
+from tracking_tasks.episode import Episode, Frame, Prediction
+from tracking_tasks.peaks import sub_cell
+from tracking_tasks.trackers.base import Adaptation, Tracker
+from tracking_tasks.trackers.dslt.config import DSLTConfig as DSLTConfig
+from tracking_tasks.trackers.dslt.objective import MapsOf, RegressionSamples
+
+_RATE = "learning_rate"  # of optax's transformations
+
+
+class DSLTState(struct.PyTreeNode):
+    """The online state.
+
+    Attributes:
+        center: x, y of the target in frame pixels.
+        size: its width and height in frame pixels.
+        smallest: lower bound of the size, in frame pixels.
+        head: the inner parameters.
+        rule_state: the state of the inner optimizer.
+        memory: samples of the first frame, in slot 0, and of the latest ones: the maps that the
+            filters work on, and where the target is in them.
+        usual: moving average of the scores.
+        trusted: whether the latest score was not far below it.
+        frames: number of frames since the first.
+        init_steps: steps taken on the first frame.
+        update_steps: steps taken since, together.
+    """
+
+    center: Float[Array, "2"]
+    size: Float[Array, "2"]
+    smallest: Float[Array, "2"]
+    head: RegressionHead
+    rule_state: PyTree
+    memory: RegressionSamples
+    usual: Float[Array, ""]
+    trusted: Bool[Array, ""]
+    frames: Int[Array, ""]
+    init_steps: Int[Array, ""]
+    update_steps: Int[Array, ""]
+
+
+class DSLT(Tracker):
+    """See the module; `initial` is meta-trained together with the inner optimizer.
+
+    A hand-designed rule (any `metaopt.GradientDescent`) runs until it has converged, a learned one
+    for the number of steps it was made for.
+    """
+
+    name: ClassVar[str] = "dslt"
+    config_type: ClassVar[type] = DSLTConfig
+    default_rule: ClassVar[str] = "adam"
+    # Together they take half as long again: a product with the filters of each is a small one.
+    episodes_at_once: ClassVar[int | None] = 1
+
+    initial: RegressionHead
+
+    @classmethod
+    def _create(cls, rule: str, config: DSLTConfig, backbone: Backbone) -> "DSLT":
+        initial = RegressionHead.create(
+            jax.random.key(0), backbone.channels, config.channels, config.filter_size, config.fusion
+        )
+        rate = config.paper_rate if rule == cls.default_rule else config.initial_rate
+        return cls(
+            config=config,
+            backbone=backbone,
+            optimizer=metaopt.optimizers.make(rule, initial, steps=config.train_steps, rate=rate),
+            initial=initial,
+        )
+
+    def levels(self, images: Float[Array, "n s s 3"] | Features) -> Levels:
+        """Both levels, at the finer resolution, of square crops or of what the backbone sees."""
+        seen = images if isinstance(images, Features) else self.backbone(images)
+        return align(seen, self.backbone.grid)
+
+    def maps(self, head: RegressionHead, levels: Levels) -> Float[Array, "n h w m"]:
+        """What the filters work on."""
+        return head.maps(levels, self.config.fusion)
+
+    def adapt(self, episode: Episode, steps: int) -> Adaptation:
+        """The query losses are those of the same regression on the query."""
+        support, query = self.episode_samples(episode)
+        regression = self.config.regression
+
+        def query_loss(head: RegressionHead) -> Float[Array, ""]:
+            response = head.response(self.maps(head, query.features), query.target)
+            return regression.data_loss(response, query)
+
+        result = metaopt.fit(
+            self.optimizer, regression.objective(self.maps), self.initial, support, steps=steps,
+            adjoint=metaopt.Unrolled(remat=False), observe=query_loss,
+        )  # fmt: skip
+        return Adaptation(result.losses, result.observed)
+
+    def episode_samples(self, episode: Episode) -> tuple[RegressionSamples, RegressionSamples]:
+        """What is fitted to, and what it is judged on; the target has its size in the support."""
+        n = len(episode.support_weights)
+        together = lambda support, query: jnp.concatenate([support, query])
+        levels = self.levels(jax.tree.map(together, episode.support_images, episode.query_images))
+        size = episode.support_weights @ episode.support_boxes[:, 2:]
+        target = self.config.target_cells(jnp.maximum(size, 1.0))
+        cells = lambda where: self.backbone.grid.to_cells(boxes.center(where))
+        support, query = (
+            tuple(level[part] for level in levels) for part in (slice(n), slice(n, None))
+        )
+        return (
+            RegressionSamples(
+                support, cells(episode.support_boxes), episode.support_weights, target
+            ),
+            RegressionSamples(query, cells(episode.query_boxes), episode.query_weights, target),
+        )
+
+    def outer_loss(self, episode: Episode) -> tuple[Float[Array, ""], dict[str, Array]]:
+        """The query loss after the last step."""
+        adaptation = self.adapt(episode, self.config.train_steps)
+        metrics = {
+            "query_loss_initial": adaptation.query_losses[0],
+            "query_loss_final": adaptation.query_losses[-1],
+            "inner_loss_final": adaptation.inner_losses[-1],
+        }
+        return adaptation.query_losses[-1], metrics
+
+    def learned_functions(self) -> dict[str, tuple[Array, Array]]:
+        return {}
+
+    def first_samples(self, frame: Frame, box: Float[Array, "4"]) -> RegressionSamples:
+        """The levels of the first frame, seen in several ways; the untouched one first."""
+        config = self.config
+        images, offsets = augmentation.first_frame_samples(
+            frame.pixels, frame.extent, boxes.center(box), self.search_side(box[2:]),
+            config.crop_size, config.first_frame,
+        )  # fmt: skip
+        n = len(images)
+        centers = self.backbone.grid.to_cells(config.crop_size / 2 + offsets)
+        target = config.target_cells(box[2:])
+        return RegressionSamples(self.levels(images), centers, jnp.full(n, 1 / n), target)
+
+    def first_fit(self, samples: RegressionSamples) -> metaopt.ConvergedFit:
+        """Fits to the samples of the first frame."""
+        most_steps = self.config.init_steps if self._hand_designed else self.config.train_steps
+        return self._fit(self.optimizer, self.maps, self.initial, samples, most_steps)
+
+    def init(self, frame: Frame, box: Float[Array, "4"]) -> DSLTState:
+        config = self.config
+        samples = self.first_samples(frame, box)
+        fitted = self.first_fit(samples)
+        slots = config.memory_size
+        first = self.maps(fitted.params, tuple(level[:1] for level in samples.features))
+        return DSLTState(
+            center=boxes.center(box),
+            size=box[2:],
+            smallest=box[2:] / 10,
+            head=fitted.params,
+            rule_state=fitted.state,
+            memory=RegressionSamples(
+                jnp.repeat(first, slots, 0),
+                jnp.repeat(samples.centers[:1], slots, 0),
+                jnp.full(slots, (1 - config.first_share) / (slots - 1))
+                .at[0]
+                .set(config.first_share),
+                samples.target,
+            ),
+            usual=jnp.asarray(1 - config.converged_error, jnp.float32),
+            trusted=jnp.array(True),
+            frames=jnp.zeros((), jnp.int32),
+            init_steps=fitted.steps,
+            update_steps=jnp.zeros((), jnp.int32),
+        )
+
+    def step(self, state: DSLTState, frame: Frame) -> tuple[DSLTState, Prediction]:
+        config = self.config
+        scales = jnp.asarray(config.scales)
+        sides = self.search_side(state.size) * scales
+        images = self.search_regions(frame, state.center, sides)
+        maps = self.maps(state.head, self.levels(images))
+        responses = state.head.response(maps, state.memory.target)
+
+        middle = jnp.full(2, self.backbone.grid.to_cells(jnp.asarray(config.crop_size / 2)))
+        _, height, width = responses.shape
+        near = labels.elliptic(
+            middle, state.memory.target, height, width, 0.5 / config.motion_sigma**2
+        )
+        likely = responses * jnp.where(state.trusted, near, 1.0)
+        penalty = jnp.where(scales == 1.0, 1.0, config.scale_penalty)
+        best = jnp.argmax(likely.max((1, 2)) * penalty)
+        y, x = jnp.unravel_index(jnp.argmax(likely[best]), likely.shape[1:])
+        peak = jnp.stack([x, y])
+        position, score = peak + sub_cell(responses[best], peak), responses[best, y, x]
+
+        found = score >= config.least_score
+        shift = (position - middle) * STRIDE * sides[best] / config.crop_size
+        center = state.center + jnp.where(found, shift, 0.0)
+        factor = 1 + config.scale_rate * (scales[best] - 1)
+        size = jnp.where(score > config.scale_above, state.size * factor, state.size)
+        size = jnp.clip(size, state.smallest, frame.extent.astype(jnp.float32))
+        center = boxes.keep_inside(center, size, frame.extent, config.least_inside)
+        trusted = found & (score >= config.least_trusted * state.usual)
+        usual = state.usual + config.usual_rate * (score - state.usual)
+        state = state.replace(center=center, size=size, usual=usual, trusted=trusted)
+        state = self._learn(state.replace(frames=state.frames + 1), maps[best], position)
+        return state, Prediction(boxes.from_center(center, size), score)
+
+    def _learn(
+        self,
+        state: DSLTState,
+        maps: Float[Array, "h w m"],
+        position: Float[Array, "2"],
+    ) -> DSLTState:
+        """Stores a trusted sample for the oldest but the first, and updates the filters."""
+        config, memory = self.config, state.memory
+        slot = 1 + (state.frames - 1) % (config.memory_size - 1)
+        # Writing the old content back keeps the update in place.
+        keep = lambda new, old: old.at[slot].set(jnp.where(state.trusted, new, old[slot]))
+        memory = memory.replace(
+            features=keep(maps, memory.features), centers=keep(position, memory.centers)
+        )
+        # The reducers stay as the first frame left them (code): the maps in the memory are theirs.
+        given = lambda head, maps: maps
+        steps = config.update_steps if self._hand_designed else config.learned_update_steps
+        most_steps = jnp.where(state.trusted, steps, 0)
+        fitted = self._fit(
+            self._online_rule(), given, state.head, memory, most_steps, state.rule_state
+        )
+        return state.replace(
+            head=state.head.replace(filters=fitted.params.filters),
+            rule_state=fitted.state,
+            memory=memory,
+            update_steps=state.update_steps + fitted.steps,
+        )
+
+    def _fit(
+        self,
+        rule: metaopt.InnerOptimizer,
+        maps: MapsOf,
+        head: RegressionHead,
+        samples: RegressionSamples,
+        most_steps: int | Int[Array, ""],
+        state: PyTree = None,
+    ) -> metaopt.ConvergedFit:
+        """Runs a hand-designed rule until it has converged, any other for all its steps."""
+        regression = self.config.regression
+
+        def converged(head: RegressionHead) -> Bool[Array, ""]:
+            if not self._hand_designed:
+                return jnp.array(False)
+            response = head.response(maps(head, samples.features), samples.target)
+            return regression.largest_error(response, samples) < self.config.converged_error
+
+        return metaopt.fit_until(
+            rule, regression.objective(maps), head, samples, converged=converged,
+            most_steps=most_steps, state=state,
+        )  # fmt: skip
+
+    @property
+    def _hand_designed(self) -> bool:
+        return isinstance(self.optimizer, metaopt.GradientDescent)
+
+    def _online_rule(self) -> metaopt.InnerOptimizer:
+        """The rule with its rate, if it is hand-designed and has one, lowered."""
+        rule = self.optimizer
+        if not isinstance(rule, metaopt.GradientDescent) or _RATE not in rule.hyperparams:
+            return rule
+        rate = rule.hyperparams[_RATE] * self.config.online_rate
+        return rule.replace(hyperparams={**rule.hyperparams, _RATE: rate})

@@ -1,0 +1,66 @@
+"""What GradNet sees in an episode, and what it knows online."""
+
+from flax import struct
+from jaxtyping import Array, Float, Int, PyTree
+
+from tracking_tasks.trackers.gradnet.loss import SearchSamples
+
+
+class TemplateTask(struct.PyTreeNode):
+    """What there is to see in an episode.
+
+    Attributes:
+        exemplar: the initial params.
+        support: search regions to fit to.
+        query: search regions to be judged on.
+    """
+
+    exemplar: Float[Array, "*batch e e c8"]
+    support: SearchSamples
+    query: SearchSamples
+
+
+class Reliable(struct.PyTreeNode):
+    """The frame to learn from: the one of the highest score since the last update.
+
+    Attributes:
+        features: what the backbone saw.
+        center: x, y of the target in it, in cells.
+        score: of the target; 0 if there was no reliable frame.
+    """
+
+    features: Float[Array, "h w c"]
+    center: Float[Array, "2"]
+    score: Float[Array, ""]
+
+
+class GradNetState(struct.PyTreeNode):
+    """The online state.
+
+    Attributes:
+        center: x, y of the target in frame pixels.
+        size: its width and height in frame pixels.
+        smallest: lower bound of the size, in frame pixels.
+        first: the inner params before the first fit.
+        first_seen: the first frame's search region.
+        exemplar: the inner params.
+        rule_state: the state of the inner optimizer.
+        initial: the template of the first frame.
+        template: what is searched for.
+        least: the score from which a frame is reliable.
+        newest: the frame to learn from.
+        frames: number of frames since the first.
+    """
+
+    center: Float[Array, "2"]
+    size: Float[Array, "2"]
+    smallest: Float[Array, "2"]
+    first: Float[Array, "e e c8"]
+    first_seen: SearchSamples
+    exemplar: Float[Array, "e e c8"]
+    rule_state: PyTree
+    initial: Float[Array, "k k c"]
+    template: Float[Array, "k k c"]
+    least: Float[Array, ""]
+    newest: Reliable
+    frames: Int[Array, ""]

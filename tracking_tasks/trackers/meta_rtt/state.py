@@ -1,0 +1,58 @@
+"""What MetaRTT knows of its target, and what it sees of an episode."""
+
+from flax import struct
+from jaxtyping import Array, Bool, Float, Int
+
+from models import MLP
+from models.layers.fast_convolutions import PointwiseConv
+from tracking_tasks.memory import RecentSamples
+from tracking_tasks.trackers.meta_rtt.box_regression import BoxRegressor
+
+
+class MetaRTTState(struct.PyTreeNode):
+    """The online state.
+
+    Attributes:
+        center: x, y of the target in frame pixels.
+        size: its width and height in frame pixels.
+        smallest: lower bound of the size, in frame pixels.
+        shared: the layer that all boxes of a frame share, as far as it is not pruned.
+        first: the inner parameters as the first frame left them.
+        classifier: the inner parameters.
+        regressor: refines a box.
+        first_target: what the classifier sees of the target in the first frame.
+        positives, negatives: samples of the newest frames that clearly showed the target.
+        lost: whether the latest frame did not.
+        frames: number of frames since the first.
+    """
+
+    center: Float[Array, "2"]
+    size: Float[Array, "2"]
+    smallest: Float[Array, "2"]
+    shared: PointwiseConv
+    first: MLP
+    classifier: MLP
+    regressor: BoxRegressor
+    first_target: Float[Array, " d"]
+    positives: RecentSamples
+    negatives: RecentSamples
+    lost: Bool[Array, ""]
+    frames: Int[Array, ""]
+
+
+class EpisodeView(struct.PyTreeNode):
+    """What the shared layers see in an episode: the first frame, the online ones, the test frame.
+
+    Attributes:
+        maps: their feature maps.
+        boxes: the target in each, in pixels of the crop.
+        visible: 1 where it can be seen, else 0.
+        hard: features of targets of other videos.
+        hard_weights: 1 for those that can be seen, else 0.
+    """
+
+    maps: Float[Array, "frames h w c"]
+    boxes: Float[Array, "frames 4"]
+    visible: Float[Array, " frames"]
+    hard: Float[Array, "m d"]
+    hard_weights: Float[Array, " m"]

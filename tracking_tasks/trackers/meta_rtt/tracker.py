@@ -1,0 +1,326 @@
+"""MetaRTT: a classifier of boxes, meta-learned to adapt in a few steps.
+
+Jung, You, Noh, Cho, Han, "Real-Time Object Tracking via Meta-Learning: Efficient Model Adaptation
+and One-Shot Channel Pruning", AAAI 2020, on RT-MDNet (Jung, Son, Baek, Han, "Real-Time MDNet",
+ECCV 2018).
+"""
+
+import types
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Key
+
+import metaopt
+from models import MLP, Backbone, Features, adaptive_roi_align
+from models.heads.filter_head import align
+from models.layers.channel_masks import ChannelMasks, Masks
+from models.layers.fast_convolutions import PointwiseConv
+from tracking_tasks import boxes
+from tracking_tasks.episode import Episode, EpisodeConfig, Frame, Prediction
+from tracking_tasks.memory import RecentSamples
+from tracking_tasks.trackers.base import Adaptation, Tracker
+from tracking_tasks.trackers.meta_rtt import box_sampling, simulation
+from tracking_tasks.trackers.meta_rtt import pruning as channel_pruning
+from tracking_tasks.trackers.meta_rtt.box_regression import BoxRegressor
+from tracking_tasks.trackers.meta_rtt.config import MetaRTTConfig as MetaRTTConfig
+from tracking_tasks.trackers.meta_rtt.loss import RoISamples, objective, score
+from tracking_tasks.trackers.meta_rtt.rules import make_rule
+from tracking_tasks.trackers.meta_rtt.state import MetaRTTState
+
+
+class MetaRTT(Tracker):
+    """See the module; `optimizer` fits to the first frame, and all but the backbone is learned.
+
+    Attributes:
+        online_optimizer: fits to later frames.
+        shared: the last layer that all boxes of a frame share.
+        initial: the initial params, three fully connected layers.
+        log_ridge: logarithm of the relative penalty of the box regression.
+        masks: tells which channels a target needs; None in a tracker that prunes none.
+    """
+
+    name: ClassVar[str] = "meta_rtt"
+    config_type: ClassVar[type] = MetaRTTConfig
+    default_rule: ClassVar[str] = "learned_rates"
+    optimizers: ClassVar[tuple[str, ...]] = ("optimizer", "online_optimizer")
+    # What minutes can teach; and a recurrent rule weighs many times the params.
+    in_comparisons: ClassVar[Mapping[str, Any]] = types.MappingProxyType(
+        {"channels": 32, "hidden": 64}
+    )
+    episodes_at_once: ClassVar[int | None] = 1
+
+    online_optimizer: metaopt.InnerOptimizer
+    shared: PointwiseConv
+    initial: MLP
+    log_ridge: Float[Array, ""]
+    masks: ChannelMasks | None
+
+    @classmethod
+    def _create(cls, rule: str, config: MetaRTTConfig, backbone: Backbone) -> "MetaRTT":
+        shared_key, key = jax.random.split(jax.random.key(config.seed))
+        inputs = backbone.channels[1] if config.levels == "deeper" else sum(backbone.channels)
+        kernel = jax.nn.initializers.he_normal()(shared_key, (inputs, config.channels))
+        width = config.roi_size**2 * config.channels
+        initial = MLP(width, 2, hidden=(config.hidden, config.hidden), key=key)
+        masks = None
+        if config.kept < 1:
+            widths = config.channels, config.hidden, config.hidden
+            masks = ChannelMasks(
+                widths, config.mask_hidden, config.mask_dropout, nnx.Rngs(config.seed),
+                config.adaptive_masks,
+            )  # fmt: skip
+        return cls(
+            config=config,
+            backbone=backbone,
+            optimizer=make_rule(rule, initial, config, config.train_steps),
+            online_optimizer=make_rule(rule, initial, config, config.online_steps),
+            shared=PointwiseConv(np.asarray(kernel), np.zeros(config.channels, np.float32)),
+            initial=initial,
+            log_ridge=jnp.log(jnp.asarray(config.ridge, jnp.float32)),
+            masks=masks,
+        )
+
+    @property
+    def episode_config(self) -> EpisodeConfig:
+        """The first frame, those to adapt to, and the one to be judged on."""
+        config = self.config
+        return EpisodeConfig(
+            crop_size=config.crop_size,
+            search_factor=config.search_factor,
+            support=1,
+            query=config.online_frames + 1,
+            segment=config.clip,
+            in_order=True,
+            support_shift=0.0,
+            support_scale=0.0,
+            query_shift=config.clip_shift,
+            query_scale=config.clip_scale,
+        )
+
+    def maps(
+        self, images: Float[Array, "n s s 3"] | Features, shared: PointwiseConv | None = None
+    ) -> Float[Array, "n h w c"]:
+        """What all boxes of an image share; images may be the backbone's features."""
+        seen = images if isinstance(images, Features) else self.backbone(images)
+        fine, deeper = align(seen, self.backbone.grid)
+        if self.config.levels == "both":
+            deeper = jnp.concatenate([fine, deeper], -1)
+        return jax.nn.relu((shared or self.shared)(deeper))
+
+    def roi_features(
+        self, features: Float[Array, "h w c"], where: Float[Array, "n 4"]
+    ) -> Float[Array, "n d"]:
+        """What the classifier sees of boxes, in pixels of the crop."""
+        # How boxes are drawn and found is no part of the gradient (paper).
+        where = jax.lax.stop_gradient(where)
+        wide = boxes.from_center(boxes.center(where), self.config.context * where[:, 2:])
+        cells = self.backbone.grid.boxes_to_cells(wide)
+        return adaptive_roi_align(features, cells, self.config.roi_size).reshape(len(where), -1)
+
+    def samples(
+        self,
+        key: Key[Array, ""],
+        features: Float[Array, "h w c"],
+        box: Float[Array, "4"],
+        counts: tuple[int, int],
+        first: bool,
+        weight: Float[Array, ""] | float = 1.0,
+    ) -> RoISamples:
+        """Boxes of the target and others, in that order.
+
+        Args:
+            key: for what is drawn.
+            features: of the frame.
+            box: the target, in pixels of the crop.
+            counts: of positives and of negatives.
+            first: whether it is the first frame, whose negatives are drawn closer.
+            weight: of each sample.
+        """
+        config = self.config
+        positives = config.positive_spread, config.positive_overlap
+        negatives: Any = (config.online_negative_spread, 0.0, config.online_negative_overlap)
+        if first:
+            negatives = (config.negative_spread, 0.0, config.negative_overlap)
+        positive_key, negative_key = jax.random.split(key)
+        where = jnp.concatenate(
+            [
+                box_sampling.overlapping(positive_key, box, counts[0], *positives),
+                box_sampling.overlapping(negative_key, box, counts[1], *negatives),
+            ]
+        )
+        positive = (jnp.arange(sum(counts)) < counts[0]).astype(jnp.float32)
+        weights = jnp.full(sum(counts), weight, jnp.float32)
+        return RoISamples(self.roi_features(features, where), positive, weights)
+
+    def fit(
+        self,
+        rule: metaopt.InnerOptimizer,
+        classifier: MLP,
+        samples: RoISamples,
+        steps: int,
+        **options: Any,
+    ) -> metaopt.FitResult:
+        """The inner loop: `metaopt.fit` of the classifier (paper, eqs. 2 and 3)."""
+        return metaopt.fit(rule, objective(), classifier, samples, steps=steps, **options)
+
+    def regressor(
+        self, key: Key[Array, ""], features: Float[Array, "h w c"], box: Float[Array, "4"]
+    ) -> BoxRegressor:
+        """Learns from boxes around the target, in pixels of the crop, what leads to it."""
+        config = self.config
+        around = box_sampling.overlapping(
+            key, box, config.regression_samples, config.regression_spread, config.regression_overlap
+        )
+        seen = self.roi_features(features, jnp.concatenate([box[None], around]))
+        return BoxRegressor.fit(seen[1:], around, seen[0], box, jnp.exp(self.log_ridge))
+
+    def mix(self, episodes: Episode) -> Episode:
+        return simulation.with_hard_examples(episodes, self.config.hard_videos)
+
+    def adapt(self, episode: Episode, steps: int) -> Adaptation:
+        """Fits to the first frame; the query losses are the cross-entropy on the last frame."""
+        return simulation.adapt(self, episode, steps)
+
+    def outer_loss(self, episode: Episode) -> tuple[Float[Array, ""], dict[str, Array]]:
+        """The test loss after both adaptations (paper, eq. 7)."""
+        if self.config.training == "domains":
+            return simulation.domain_loss(self, episode)
+        if self.config.training == "episodes":
+            return simulation.outer_loss(self, episode)
+        return simulation.pruning_loss(self, episode)
+
+    def channel_masks(
+        self, classifier: MLP, samples: RoISamples, key: Key[Array, ""] | None = None
+    ) -> Masks:
+        """The masks for the target of a first frame (paper, "one-shot channel pruning")."""
+        assert self.masks is not None
+        found, _ = channel_pruning.layers(classifier, samples.features)
+        return self.masks(channel_pruning.averaged(found, self.config.channels), key)
+
+    def learned_functions(self) -> dict[str, tuple[Array, Array]]:
+        return {}
+
+    def init(self, frame: Frame, box: Float[Array, "4"]) -> MetaRTTState:
+        config = self.config
+        center, size = boxes.center(box), box[2:]
+        shared = self.shared
+        features, zoom = self.look(shared, frame, center, size)
+        local = boxes.from_center(jnp.full(2, config.crop_size / 2), size * zoom)
+        first_key, later_key, regression_key = jax.random.split(jax.random.key(config.seed), 3)
+
+        counts = config.positives, config.negatives
+        samples = self.samples(first_key, features, local, counts, first=True)
+        classifier = self.fit(self.optimizer, self.initial, samples, config.train_steps).params
+        if self.masks is not None:
+            masks = self.channel_masks(classifier, samples)
+            shared, classifier = channel_pruning.prune(shared, classifier, masks, config.kept)
+            features, _ = self.look(shared, frame, center, size)
+        regressor = self.regressor(regression_key, features, local)
+        positives, negatives = self._memorable(later_key, features, local)
+        memory = lambda samples, slots: RecentSamples.create(samples, slots).store(
+            samples, jnp.array(True)
+        )
+        return MetaRTTState(
+            center=center,
+            size=size,
+            smallest=size / 10,
+            shared=shared,
+            first=classifier,
+            classifier=classifier,
+            regressor=regressor,
+            first_target=regressor.reference,
+            positives=memory(positives, config.long_memory),
+            negatives=memory(negatives, config.short_memory),
+            lost=jnp.array(False),
+            frames=jnp.zeros((), jnp.int32),
+        )
+
+    def step(self, state: MetaRTTState, frame: Frame) -> tuple[MetaRTTState, Prediction]:
+        config = self.config
+        key = jax.random.fold_in(jax.random.key(config.seed), state.frames)
+        candidate_key, sample_key, update_key = jax.random.split(key, 3)
+        features, zoom = self.look(state.shared, frame, state.center, state.size)
+        middle = jnp.full(2, config.crop_size / 2)
+        local = boxes.from_center(middle, state.size * zoom)
+
+        reach = jnp.where(state.lost, config.lost_reach, 1.0)
+        candidates = box_sampling.around(
+            candidate_key, local, config.candidates, config.candidate_spread, reach
+        )
+        seen = self.roi_features(features, candidates)
+        scores, best = jax.lax.top_k(score(state.classifier(seen)), config.best)
+        strength = self._strength(state, scores)
+        lost = strength < config.present
+        learned = ~lost & (strength >= config.clearly_present)
+        chosen = candidates[best]
+        found = jnp.where(lost, local, state.regressor(seen[best], chosen).mean(0))
+
+        center = state.center + (boxes.center(found) - middle) / zoom
+        change = jnp.sqrt(jnp.prod(found[2:] / local[2:]))  # the shape stays
+        size = state.size * change**config.size_rate
+        size = jnp.clip(size, state.smallest, frame.extent.astype(jnp.float32))
+        center = boxes.keep_inside(center, size, frame.extent, config.least_inside)
+        local = boxes.from_center(middle + (center - state.center) * zoom, size * zoom)
+        positives, negatives = self._memorable(sample_key, features, local)
+        rate = jnp.where(lost, 0.0, config.reference_rate)
+        seen_there = self.roi_features(features, local[None])[0]
+        state = state.replace(
+            center=center,
+            size=size,
+            regressor=state.regressor.follow(seen_there, rate),
+            positives=state.positives.store(positives, learned),
+            negatives=state.negatives.store(negatives, learned),
+            lost=lost,
+            frames=state.frames + 1,
+        )
+        due = lost | (state.frames % config.update_interval == 0)
+        classifier = jax.lax.cond(
+            due, self._update, lambda state, key: state.classifier, state, update_key
+        )
+        prediction = Prediction(boxes.from_center(center, size), jax.nn.sigmoid(scores.mean()))
+        return state.replace(classifier=classifier), prediction
+
+    def look(
+        self,
+        shared: PointwiseConv,
+        frame: Frame,
+        center: Float[Array, "2"],
+        size: Float[Array, "2"],
+    ) -> tuple[Float[Array, "h w c"], Float[Array, ""]]:
+        """The features of a search region, and crop pixels per frame pixel."""
+        side = self.search_side(size)
+        images = self.search_regions(frame, center, side[None])
+        return self.maps(images, shared)[0], self.config.crop_size / side
+
+    def _strength(self, state: MetaRTTState, scores: Float[Array, " best"]) -> Float[Array, ""]:
+        """The mean of scores as a share of the target's own in the first frame.
+
+        The more steps a fit takes, the larger are all scores.
+        """
+        (usual,) = score(state.classifier(state.first_target[None]))
+        return scores.mean() / jnp.maximum(usual, 1e-3)
+
+    def _memorable(
+        self, key: Key[Array, ""], features: Float[Array, "h w c"], box: Float[Array, "4"]
+    ) -> tuple[RoISamples, RoISamples]:
+        """The positives and the negatives that are kept of a frame."""
+        counts = self.config.frame_positives, self.config.frame_negatives
+        samples = self.samples(key, features, box, counts, first=False)
+        part = lambda where: jax.tree.map(lambda leaf: leaf[where], samples)
+        return part(slice(counts[0])), part(slice(counts[0], None))
+
+    def _update(self, state: MetaRTTState, key: Key[Array, ""]) -> MLP:
+        """Fits to the memory: after a frame without the target to the latest positives only."""
+        config = self.config
+        positive_key, negative_key = jax.random.split(key)
+        newest = jnp.where(state.lost, config.short_memory, config.long_memory)
+        positives = state.positives.draw(positive_key, config.positives, newest)
+        negatives = state.negatives.draw(negative_key, config.negatives, config.short_memory)
+        samples = jax.tree.map(lambda *parts: jnp.concatenate(parts), positives, negatives)
+        start = state.first if config.restart else state.classifier
+        return self.fit(self.online_optimizer, start, samples, config.online_steps).params

@@ -1,0 +1,106 @@
+"""The constants of ROAM and ROAM++."""
+
+import dataclasses
+import itertools
+from typing import Literal
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from basics.errors import InputError
+from models.backbone import STRIDE
+from tracking_tasks.trackers.roam.model import ResizableConfig
+from tracking_tasks.trackers.roam.search import SearchConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class ROAMConfig:
+    """Every constant of the tracker.
+
+    "paper" is Yang et al. 2020, "code" the published one, "here" a value that this project chose
+    for its backbone. The paper's sizes (of a grid of stride 4): `ResizableConfig(channels=64,
+    filter_size=21, support=31)`.
+
+    Attributes:
+        crop_size: side of the search region in pixels, a multiple of 16 (here; paper 281).
+        search_factor: side of the search region in square roots of the target's area (paper).
+        model: the tracking model and its loss.
+        search: how a box is found; its `boxes` chooses between ROAM and ROAM++.
+        train_steps: steps of an update in meta-training (paper).
+        initial_rate: step length from which rules with learned rates start (here).
+        adjoint: "truncated" detaches the model between updates (code), "unrolled" does not.
+        scaling: ranges of the random filter scaling of recurrent rules, of the response's head and
+            of the regression's; 0 for none (paper, section 5).
+        simulation: what updates learn from in meta-training: boxes "estimated" by the model, as
+            they are online (here), or the "true" ones (code).
+        blocks: updates of a clip in meta-training (here; code 6).
+        block: later frames for each of them (here; code 5, with a clip of 31 frames).
+        future: how many of a block's frames judge the update before it (paper).
+        clip: the span of a clip in frames (paper).
+        clip_shift, clip_scale, clip_stretch: how far later frames are off, as `query_shift`,
+            `query_scale` and `query_stretch` of `EpisodeConfig` (code: 4, and at most 0.2 each).
+        stretches: factors of aspect ratio and of scale of the first frame's patches (paper).
+        update_steps: steps of an online update (paper).
+        update_interval: frames between updates, tau (code).
+        step_samples: samples of a step (code).
+        memory_size: newest samples that an update may use (paper: 2 tau).
+        first_share: weight of the first frame in each step of an update after it (here; paper 0):
+            learned from boxes that were found, the filters drift.
+        first_response: share of the first frame's model in the response (here; paper 0): it cannot
+            drift, since it never learns from boxes that were found.
+        present: share of the model's response on the first frame below which the target is lost:
+            the tracker stays and learns nothing (here: it is hidden; code 0.1, of the response
+            before any update).
+        found_again: share from which it is no longer (code).
+        smallest: side of a box in pixels (code).
+        least_inside: share of the box that is kept inside the frame (here).
+
+    Raises:
+        InputError: if `future` is no number of frames of a block.
+    """
+
+    crop_size: int = 192
+    search_factor: float = 5.0
+    model: ResizableConfig = ResizableConfig()
+    search: SearchConfig = SearchConfig()
+    train_steps: int = 1
+    initial_rate: float = 0.2
+    adjoint: Literal["truncated", "unrolled"] = "truncated"
+    scaling: tuple[float, float] = (1.6, 1.3)
+    simulation: Literal["estimated", "true"] = "estimated"
+    blocks: int = 4
+    block: int = 3
+    future: int = 1
+    clip: float = 31.0
+    clip_shift: float = 3.0
+    clip_scale: float = 0.1
+    clip_stretch: float = 0.1
+    stretches: tuple[float, ...] = (1.0, 0.8, 1.2)
+    update_steps: int = 2
+    update_interval: int = 5
+    step_samples: int = 5
+    memory_size: int = 10
+    first_share: float = 0.5
+    first_response: float = 0.5
+    present: float = 0.4
+    found_again: float = 0.6
+    smallest: float = 10.0
+    least_inside: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.future <= self.block:
+            raise InputError(
+                f"roam.future={self.future}: a block has {self.block} frames, so give 1 to "
+                f"{self.block}, or a larger roam.block"
+            )
+
+    @property
+    def views(self) -> tuple[tuple[float, float], ...]:
+        """Factors on the target's width and height in the first frame's patches."""
+        pairs = itertools.product(self.stretches, self.stretches)
+        return tuple((scale * ratio, scale / ratio) for scale, ratio in pairs)
+
+    def target_cells(self, size: Float[Array, "*batch 2"]) -> Float[Array, "*batch 2"]:
+        """Width and height in cells of a target of that shape in a search region of its own."""
+        root = self.crop_size / self.search_factor / STRIDE
+        return size / jnp.sqrt(jnp.prod(size, -1, keepdims=True)) * root

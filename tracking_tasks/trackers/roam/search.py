@@ -1,0 +1,139 @@
+"""From the outputs of ROAM's model to the target's new box (Yang et al., CVPR 2020, section 4)."""
+
+import dataclasses
+from typing import Literal, NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from tracking_tasks.peaks import sub_cell
+from tracking_tasks.trackers.roam import anchors
+from tracking_tasks.trackers.roam.model import ResizableConfig, ResizableOutputs
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchConfig:
+    """Constants of the search; "code" is the one published with the paper.
+
+    Attributes:
+        boxes: "regression" for ROAM++, "scales" for ROAM (paper).
+        center: for "regression", of the box: the "response" has a peak there (here), or it is from
+            "regression", too (paper), which trembles more.
+        motion: standard deviation of the motion map, in first target sizes (code: exp(-0.2 d^2)
+            with d in half sizes).
+        loose_motion: the same in the beginning, and while the target is lost (code).
+        shape_penalty: on changes of scale and aspect ratio (code).
+        size_rate: share of a size change that is followed, at the highest score (here; code 0.6).
+        scales: factors of the search region that ROAM tries (here).
+        scale_penalty: factor on the score of a changed scale (here).
+    """
+
+    boxes: Literal["regression", "scales"] = "regression"
+    center: Literal["response", "regression"] = "response"
+    motion: float = 0.79
+    loose_motion: float = 1.58
+    shape_penalty: float = 0.05
+    size_rate: float = 0.2
+    scales: tuple[float, ...] = (1 / 1.04, 1.0, 1.04)
+    scale_penalty: float = 0.985
+
+    @property
+    def factors(self) -> tuple[float, ...]:
+        """Of the search regions that are looked at."""
+        return (1.0,) if self.boxes == "regression" else self.scales
+
+
+class Found(NamedTuple):
+    """Where the target is, in cells of a search region of factor 1.
+
+    Attributes:
+        shift: x, y from where it was.
+        size: width and height, smoothed.
+        score: response there.
+        region: index of the search region in which it was found.
+    """
+
+    shift: Float[Array, "2"]
+    size: Float[Array, "2"]
+    score: Float[Array, ""]
+    region: Int[Array, ""]
+
+
+class Past(NamedTuple):
+    """What is known of the target, in cells of a search region of factor 1.
+
+    Attributes:
+        middle: x, y of where it was.
+        size: width and height.
+        shape: width and height by which the filters are shaped.
+        first_size: width and height in the first frame.
+        loose: whether the motion map is wide.
+        reference: highest response on the first frame.
+    """
+
+    middle: Float[Array, "2"]
+    size: Float[Array, "2"]
+    shape: Float[Array, "2"]
+    first_size: Float[Array, "2"]
+    loose: Bool[Array, ""]
+    reference: Float[Array, ""]
+
+
+def search(
+    config: SearchConfig, model: ResizableConfig, seen: ResizableOutputs, past: Past
+) -> Found:
+    """Takes the box of the highest response, after penalties and the motion map.
+
+    Args:
+        config: constants.
+        model: constants of the model.
+        seen: outputs for the search regions of `config.factors`.
+        past: what is known of the target.
+    """
+    response = seen.response
+    factors = jnp.array(config.factors)[:, None, None, None]
+    cells = jnp.broadcast_to(anchors.centers(*response.shape[1:]), (*response.shape, 2))
+    if config.boxes == "regression":
+        center, size = anchors.decode(seen.deltas[:, 0], past.shape, model.largest_log)
+        center, size = center[None], size[None]
+        penalty = _shape_penalty(size, past.size, config.shape_penalty)
+    else:
+        center, size = cells, past.size * factors
+        penalty = jnp.where(factors[..., 0] == 1.0, 1.0, config.scale_penalty)
+        penalty = jnp.broadcast_to(penalty, response.shape)
+        size = jnp.broadcast_to(size, cells.shape)
+
+    deviation = jnp.where(past.loose, config.loose_motion, config.motion) * past.first_size
+    moved = (cells - past.middle) * factors / deviation
+    value = response * penalty * jnp.exp(-0.5 * jnp.sum(moved**2, -1))
+    region, y, x = best = jnp.unravel_index(jnp.argmax(value), value.shape)
+    position = center[best]
+    if config.boxes == "scales" or config.center == "response":
+        position = cells[best] + sub_cell(response[region], jnp.stack([x, y]))
+    score = response[best]
+    rate = config.size_rate * penalty[best] * jnp.clip(score / past.reference, 0.0, 1.0)
+    return Found(
+        (position - past.middle) * factors[region, 0, 0],
+        past.size + rate * (size[best] - past.size),
+        score,
+        region,
+    )
+
+
+def _shape_penalty(
+    size: Float[Array, "*cells 2"], before: Float[Array, "2"], strength: float
+) -> Float[Array, "*cells"]:
+    """exp(-strength * (r * s - 1)) of the changes r of aspect ratio and s of padded size.
+
+    Li et al., "High Performance Visual Tracking with Siamese Region Proposal Network", CVPR 2018,
+    eq. 14 and 15.
+    """
+
+    def padded(size: Float[Array, "*cells 2"]) -> Float[Array, "*cells"]:
+        padding = size.mean(-1, keepdims=True)
+        return jnp.sqrt(jnp.prod(size + padding, -1))
+
+    change = lambda ratio: jnp.maximum(ratio, 1 / ratio)
+    ratio = change((size[..., 0] / size[..., 1]) / (before[0] / before[1]))
+    scale = change(padded(size) / padded(before))
+    return jnp.exp(-strength * (ratio * scale - 1))

@@ -1,0 +1,47 @@
+"""What ROAM knows of its target."""
+
+from flax import struct
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from tracking_tasks.memory import RecentSamples
+from tracking_tasks.trackers.roam.model import ResizableModel
+
+
+class ROAMState(struct.PyTreeNode):
+    """The online state.
+
+    Attributes:
+        center: x, y of the target in frame pixels.
+        size: its width and height in frame pixels.
+        model: the inner parameters.
+        first_model: the same after the first frame.
+        rule_state: the state of the inner optimizer.
+        target: width and height in cells by which the filters are shaped.
+        first_target: the same in the first frame.
+        reference: the highest response on the first frame.
+        loose: whether the motion map is wide.
+        first_sample: of the first frame, as in the memory.
+        memory: the newest samples: `features`, and `boxes` of the target in them, in cells.
+        frames: number of frames since the first.
+    """
+
+    center: Float[Array, "2"]
+    size: Float[Array, "2"]
+    model: ResizableModel
+    first_model: ResizableModel
+    rule_state: PyTree
+    target: Float[Array, "2"]
+    first_target: Float[Array, "2"]
+    reference: Float[Array, ""]
+    loose: Bool[Array, ""]
+    first_sample: dict[str, Array]
+    memory: RecentSamples
+    frames: Int[Array, ""]
+
+
+class Sample(struct.PyTreeNode):
+    """Attributes: features of a search region; the target's box in it, in cells; worth keeping."""
+
+    features: Float[Array, "h w c"]
+    box: Float[Array, "4"]
+    good: Bool[Array, ""]

@@ -1,0 +1,300 @@
+"""ROAM and ROAM++: resizable filters, fitted in one or two steps by a recurrent optimizer.
+
+Yang, Xu, Hu, Chai, Chan, "ROAM: Recurrently Optimizing Tracking Model", CVPR 2020.
+"""
+
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+import metaopt
+from models import Backbone, Features
+from models.backbone import STRIDE
+from models.heads.filter_head import fuse
+from tracking_tasks import augmentation, boxes
+from tracking_tasks.episode import Episode, EpisodeConfig, Frame, Prediction
+from tracking_tasks.memory import RecentSamples
+from tracking_tasks.trackers.base import Adaptation, Tracker
+from tracking_tasks.trackers.roam import clips
+from tracking_tasks.trackers.roam import model as resizable
+from tracking_tasks.trackers.roam.clips import ClipSamples, Updates
+from tracking_tasks.trackers.roam.config import ROAMConfig
+from tracking_tasks.trackers.roam.model import ResizableModel, ResizableSamples
+from tracking_tasks.trackers.roam.search import Past, search
+from tracking_tasks.trackers.roam.state import ROAMState, Sample
+
+_LEARNED = "model", "rule_state", "target", "reference"  # what an update changes of the state
+
+
+class ROAM(Tracker):
+    """See the module; `initial` is meta-trained together with the inner optimizer."""
+
+    name: ClassVar[str] = "roam"
+    config_type: ClassVar[type] = ROAMConfig
+    default_rule: ClassVar[str] = "lstm"
+    episodes_at_once: ClassVar[int | None] = 1  # the rule's state is large
+    clip_elements: ClassVar[float | None] = 1.0  # code
+
+    initial: ResizableModel
+
+    @classmethod
+    def _create(cls, rule: str, config: ROAMConfig, backbone: Backbone) -> "ROAM":
+        initial = ResizableModel.create(jax.random.key(0), sum(backbone.channels), config.model)
+        return cls(
+            config=config,
+            backbone=backbone,
+            optimizer=metaopt.optimizers.make(rule, initial, steps=2, rate=config.initial_rate),
+            initial=initial,
+        )
+
+    @property
+    def episode_config(self) -> EpisodeConfig:
+        """A clip: stretched patches of its first frame, then blocks of later frames."""
+        config = self.config
+        return EpisodeConfig(
+            crop_size=config.crop_size,
+            search_factor=config.search_factor,
+            support=1,
+            query=config.blocks * config.block,
+            segment=config.clip,
+            in_order=True,
+            views=config.views,
+            support_shift=0.0,
+            support_scale=0.0,
+            query_shift=config.clip_shift,
+            query_scale=config.clip_scale,
+            query_stretch=config.clip_stretch,
+        )
+
+    def features(self, images: Float[Array, "n s s 3"] | Features) -> Float[Array, "n h w c"]:
+        """Fused features of square crops, or of what the backbone sees in them."""
+        seen = images if isinstance(images, Features) else self.backbone(images)
+        return fuse(seen, self.backbone.grid)
+
+    def fit(
+        self, rule: metaopt.InnerOptimizer, model: ResizableModel, **options
+    ) -> metaopt.FitResult:
+        """The inner loop: `metaopt.fit` of the model."""
+        return metaopt.fit(rule, resizable.objective(self.config.model), model, **options)
+
+    def clip(self, episode: Episode) -> ClipSamples:
+        """What is to be seen in an episode, whose images may be the backbone's features."""
+        config = self.config
+        return clips.from_episode(
+            episode, self.backbone.grid, self.features, config.target_cells, config.blocks
+        )
+
+    def adapt(self, episode: Episode, steps: int) -> Adaptation:
+        """Fits to the first frame; the query losses are the same loss on the first block."""
+        clip = self.clip(episode)
+        first = clip.first
+        query = jax.tree.map(lambda leaf: leaf[0], clip.blocks).replace(target=first.target)
+        loss = resizable.objective(self.config.model).loss
+        observe = lambda model: loss(model, query)
+        result = self.fit(self.optimizer, self.initial, batch=first, steps=steps, observe=observe)
+        return Adaptation(result.losses, result.observed)
+
+    def updates(self, clip: ClipSamples) -> Updates:
+        """Fits to the first frame, and then once to every block but the last."""
+        config = self.config
+        start = self.fit(self.optimizer, self.initial, batch=clip.first, steps=config.train_steps)
+        models = jax.tree.map(lambda leaf: leaf[None], start.params)
+        if config.blocks == 1:
+            return Updates(models, start.losses[:1], start.losses[-1])
+        scaling_key, _ = jax.random.split(clip.key)
+        truncated = config.adjoint == "truncated"
+        seen = jax.tree.map(lambda leaf: leaf[:-1], clip.blocks)
+        if config.simulation == "estimated":
+            found = clips.estimated_boxes(
+                start.params, clip.first, seen, config.model, config.search
+            )
+            seen = seen.replace(boxes=found, target=config.target_cells(found[:, -1, 2:]))
+        later = self.fit(
+            self._scaled(scaling_key),
+            jax.lax.stop_gradient(start.params) if truncated else start.params,
+            batches=self._beside_first(clip.first.features[0], clip.first.boxes[0], seen),
+            steps=config.blocks - 1,
+            state=start.state,
+            adjoint=metaopt.Truncated(1, detach_state=False) if truncated else metaopt.Unrolled(),
+            observe=lambda model: model,
+        )
+        models = jax.tree.map(
+            lambda one, rest: jnp.concatenate([one, rest[1:]]), models, later.observed
+        )
+        losses = jnp.concatenate([start.losses[:1], later.losses[:-1]])
+        return Updates(models, losses, start.losses[-1])
+
+    def future_losses(self, models: ResizableModel, clip: ClipSamples) -> Float[Array, " blocks"]:
+        """The loss of each update's model on random frames of the next block (paper, eq. 13)."""
+        _, future_key = jax.random.split(clip.key)
+        loss = resizable.objective(self.config.model).loss
+        frames = clips.random_frames(future_key, clip, self.config.future)
+        return jax.vmap(loss)(models, frames)
+
+    def outer_loss(self, episode: Episode) -> tuple[Float[Array, ""], dict[str, Array]]:
+        """The mean of `future_losses` over updates (paper, eq. 14)."""
+        clip = self.clip(episode)
+        updates = self.updates(clip)
+        losses = self.future_losses(updates.models, clip)
+        metrics = {
+            "query_loss_first": losses[0],
+            "query_loss_last": losses[-1],
+            "inner_loss_initial": updates.losses[0],
+            "inner_loss_final": updates.first_loss,
+        }
+        return losses.mean(), metrics
+
+    def _beside_first(
+        self, features: Float[Array, "h w c"], boxes: Float[Array, "4"], samples: ResizableSamples
+    ) -> ResizableSamples:
+        """Samples of each step, and with its share of the weight the first frame."""
+        share, steps = self.config.first_share, len(samples.target)
+
+        def both(first: Array, rest: Array) -> Array:
+            return jnp.concatenate([jnp.broadcast_to(first, (steps, 1, *first.shape)), rest], 1)
+
+        return samples.replace(
+            features=both(features, samples.features),
+            boxes=both(boxes, samples.boxes),
+            weights=both(jnp.asarray(share), (1 - share) * samples.weights),
+        )
+
+    def _scaled(self, key: Array) -> metaopt.InnerOptimizer:
+        """The rule under random filter scaling, from the second update on.
+
+        Only a rule that reads magnitudes can adapt to them; learned rates would have to suit all.
+        """
+        response, regression = self.config.scaling
+        if not isinstance(self.optimizer, metaopt.CoordinatewiseRNN) or not response + regression:
+            return self.optimizer
+        ranges = ResizableModel(response, regression)
+        return metaopt.RandomScaling(self.optimizer, self.initial, key, ranges)
+
+    def learned_functions(self) -> dict[str, tuple[Array, Array]]:
+        return {}
+
+    def init(self, frame: Frame, box: Float[Array, "4"]) -> ROAMState:
+        config = self.config
+        center, size = boxes.center(box), box[2:]
+        side = self.search_side(size)
+        images = augmentation.stretched_samples(
+            frame.pixels, frame.extent, center, side, config.crop_size, config.views
+        )
+        features = self.features(images)
+        n = len(features)
+        middle = jnp.full((n, 2), config.crop_size / 2)
+        seen = size * config.crop_size / side * jnp.array(config.views)
+        first = ResizableSamples(
+            features,
+            self.backbone.grid.boxes_to_cells(boxes.from_center(middle, seen)),
+            jnp.full(n, 1 / n),
+            config.target_cells(size),
+        )
+        result = self.fit(self.optimizer, self.initial, batch=first, steps=config.train_steps)
+        model = result.params
+        sample = {"features": features[0], "boxes": first.boxes[0]}
+        return ROAMState(
+            center=center,
+            size=size,
+            model=model,
+            first_model=model,
+            rule_state=result.state,
+            target=first.target,
+            first_target=first.target,
+            reference=self._reference(model, model, features[0], first.target),
+            loose=jnp.ones((), bool),
+            first_sample=sample,
+            memory=RecentSamples.create(sample, config.memory_size),
+            frames=jnp.zeros((), jnp.int32),
+        )
+
+    def step(self, state: ROAMState, frame: Frame) -> tuple[ROAMState, Prediction]:
+        state, prediction, sample = self.find(state, frame)
+        return self.learn(state, sample), prediction
+
+    def find(self, state: ROAMState, frame: Frame) -> tuple[ROAMState, Prediction, Sample]:
+        """Finds the target in a frame, and makes a sample of what it saw there."""
+        config = self.config
+        sides = self.search_side(state.size) * jnp.array(config.search.factors)
+        images = self.search_regions(frame, state.center, sides)
+        features = self.features(images)
+        pixels_per_cell = self.search_side(state.size) / config.crop_size * STRIDE
+        past = Past(
+            jnp.full(2, self.backbone.grid.to_cells(jnp.asarray(config.crop_size / 2))),
+            state.size / pixels_per_cell,
+            state.target,
+            state.first_target,
+            state.loose,
+            state.reference,
+        )
+        both = state.model, state.first_model
+        seen = resizable.mixed_outputs(
+            config.model, *both, config.first_response, features, state.target
+        )
+        found = search(config.search, config.model, seen, past)
+
+        strength = found.score / state.reference
+        present = strength >= config.present
+        center = state.center + jnp.where(present, found.shift, 0.0) * pixels_per_cell
+        size = jnp.where(present, found.size * pixels_per_cell, state.size)
+        size = jnp.clip(size, jnp.minimum(config.smallest, state.size), frame.extent)
+        center = boxes.keep_inside(center, size, frame.extent, config.least_inside)
+        loose = jnp.where(state.loose, strength < config.found_again, ~present)
+
+        zoom = jnp.array(config.search.factors)[found.region] * pixels_per_cell
+        box = boxes.from_center(past.middle + (center - state.center) / zoom, size / zoom)
+        sample = Sample(features[found.region], box, present)
+        state = state.replace(center=center, size=size, loose=loose, frames=state.frames + 1)
+        return state, Prediction(boxes.from_center(center, size), strength), sample
+
+    def learn(self, state: ROAMState, sample: Sample) -> ROAMState:
+        """Stores a good sample, and updates the model when it is time."""
+        config = self.config
+        memory = state.memory.store({"features": sample.features, "boxes": sample.box}, sample.good)
+        state = state.replace(memory=memory)
+        due = (state.frames % config.update_interval == 0) & (memory.stored > 0)
+        # Only what changes passes through the condition: the memory would be copied.
+        before = lambda state: {name: getattr(state, name) for name in _LEARNED}
+        return state.replace(**jax.lax.cond(due, self.update, before, state))
+
+    def update(self, state: ROAMState) -> dict[str, PyTree]:
+        """The fields `_LEARNED` after steps on the first frame and on the newest samples.
+
+        The oldest of these come first, and around again if they are few.
+        """
+        config = self.config
+        steps, n = config.update_steps, config.step_samples
+        in_steps = lambda leaf: leaf.reshape(steps, n, *leaf.shape[1:])
+        target = config.target_cells(state.size)
+        samples = ResizableSamples(
+            **jax.tree.map(in_steps, state.memory.newest(steps * n)),
+            weights=jnp.full((steps, n), 1 / n),
+            target=jnp.broadcast_to(target, (steps, 2)),
+        )
+        samples = self._beside_first(**state.first_sample, samples=samples)
+        result = self.fit(
+            self.optimizer, state.model, batches=samples, steps=steps, state=state.rule_state
+        )
+        first = state.first_sample["features"]
+        return {
+            "model": result.params,
+            "rule_state": result.state,
+            "target": target,
+            "reference": self._reference(result.params, state.first_model, first, target),
+        }
+
+    def _reference(
+        self,
+        model: ResizableModel,
+        first_model: ResizableModel,
+        features: Float[Array, "h w c"],
+        target: Float[Array, "2"],
+    ) -> Float[Array, ""]:
+        """The highest response on the first frame."""
+        config = self.config
+        seen = resizable.mixed_outputs(
+            config.model, model, first_model, config.first_response, features[None], target
+        )
+        return jnp.maximum(seen.response.max(), 1e-3)
