@@ -219,7 +219,7 @@ def test_dice():
 
 
 def test_grain_is_white_with_unit_variance():
-    grain = np.asarray(finish.grain(jax.random.key(0), 64)).astype(float)
+    grain = np.asarray(finish.grain(jax.random.key(0), 64, 64)).astype(float)
     np.testing.assert_allclose([grain.mean(), grain.std()], [0, 1], atol=0.03)
     assert abs(np.mean(grain[:, :, 1:] * grain[:, :, :-1])) < 0.03
     assert abs(np.mean(grain[0] * grain[1])) < 0.05

@@ -10,7 +10,7 @@ from tracking_tasks.data.renderer.config import RendererConfig
 from tracking_tasks.data.renderer.dice import Dice
 from tracking_tasks.data.renderer.raster import channel
 
-_BLOCK = 8
+BLOCK = 8
 _GREY = 1.0  # mean difference of red and blue, in grey levels, below which a photograph is grey
 _BLUR_RADIUS = 4
 
@@ -59,19 +59,19 @@ def expose(
     image = 255 * soften(jnp.clip(image, 0.0, 1.0), sensor.softness)
     # The noise belongs to the time, so that a frame is the same whichever others are asked for.
     key = jax.random.fold_in(sensor.key, jax.lax.bitcast_convert_type(time, jnp.uint32))
-    image = image + sensor.noise * grain(key, image.shape[1])
+    image = image + sensor.noise * grain(key, *image.shape[1:])
     image = jnp.clip(compress(image, sensor.step), 0.0, 255.0)
     return jnp.moveaxis(jnp.round(image).astype(jnp.uint8), 0, -1)
 
 
-def grain(key: Key[Array, ""], side: int) -> Float[Array, "3 side side"]:
+def grain(key: Key[Array, ""], height: int, width: int) -> Float[Array, "3 height width"]:
     """White noise of zero mean and unit variance, uniform.
 
     Each pixel's number is scrambled with the key (the finalizer of MurmurHash3) and its bytes are
     the channels: a small part of the cost of `jax.random.normal`, which would take most of the
     time of a frame.
     """
-    bits = jnp.arange(side * side, dtype=jnp.uint32).reshape(side, side)
+    bits = jnp.arange(height * width, dtype=jnp.uint32).reshape(height, width)
     for seed in jax.random.bits(key, (2,)):
         bits = (bits ^ seed) * jnp.uint32(0x85EBCA6B)
         bits = (bits ^ (bits >> 13)) * jnp.uint32(0xC2B2AE35)
@@ -80,7 +80,7 @@ def grain(key: Key[Array, ""], side: int) -> Float[Array, "3 side side"]:
     return (values - 127.5) / np.float32(256 / np.sqrt(12))
 
 
-def luma(image: Float[Array, "3 side side"]) -> Float[Array, "side side"]:
+def luma(image: Float[Array, "3 height width"]) -> Float[Array, "height width"]:
     """The brightness of a colour image (Rec. 601)."""
     return 0.299 * image[0] + 0.587 * image[1] + 0.114 * image[2]
 
@@ -104,31 +104,32 @@ def soften(
 
 
 def compress(
-    image: Float[Array, "3 side side"], step: Float[Array, ""]
-) -> Float[Array, "3 side side"]:
+    image: Float[Array, "3 height width"], step: Float[Array, ""]
+) -> Float[Array, "3 height width"]:
     """Video compression: 8x8 cosine transform of the luma, quantized, and chroma at half size.
 
-    The quantization step grows linearly with the spatial frequency.
+    The quantization step grows linearly with the spatial frequency. Height and width are multiples
+    of `BLOCK`.
     """
-    side, blocks = image.shape[1], image.shape[1] // _BLOCK
+    height, width = image.shape[1:]
     grey = luma(image)
     chroma = image - grey
     rows = chroma[:, ::2] + chroma[:, 1::2]
     chroma = (rows[:, :, ::2] + rows[:, :, 1::2]) / 4
     chroma = jnp.repeat(jnp.repeat(chroma, 2, axis=1), 2, axis=2)
-    order = np.add.outer(np.arange(_BLOCK), np.arange(_BLOCK)).ravel()
+    order = np.add.outer(np.arange(BLOCK), np.arange(BLOCK)).ravel()
     scale = (1 + 0.5 * order) / 4 * step + 1e-3
     basis = np.kron(_cosines(), _cosines()).astype(np.float32)
-    tiles = grey.reshape(blocks, _BLOCK, blocks, _BLOCK).transpose(0, 2, 1, 3)
-    values = tiles.reshape(-1, _BLOCK * _BLOCK) @ basis.T
+    tiles = grey.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK).transpose(0, 2, 1, 3)
+    values = tiles.reshape(-1, BLOCK * BLOCK) @ basis.T
     values = jnp.round(values / scale) * scale
-    tiles = (values @ basis).reshape(blocks, blocks, _BLOCK, _BLOCK)
-    return chroma + tiles.transpose(0, 2, 1, 3).reshape(side, side)
+    tiles = (values @ basis).reshape(height // BLOCK, width // BLOCK, BLOCK, BLOCK)
+    return chroma + tiles.transpose(0, 2, 1, 3).reshape(height, width)
 
 
 def _cosines() -> Float[np.ndarray, "8 8"]:
     """The orthonormal discrete cosine transform, type II."""
-    index = np.arange(_BLOCK)
-    basis = np.cos(np.pi * np.outer(index, index + 0.5) / _BLOCK) * np.sqrt(2 / _BLOCK)
+    index = np.arange(BLOCK)
+    basis = np.cos(np.pi * np.outer(index, index + 0.5) / BLOCK) * np.sqrt(2 / BLOCK)
     basis[0] /= np.sqrt(2)
     return basis
