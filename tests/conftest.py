@@ -26,8 +26,9 @@ from basics.compilation import let_go_of_programs
 _LIBRARIES = ["basics", "metaopt", "models", "tracking_tasks"]
 jaxtyping.install_import_hook(_LIBRARIES, "beartype.beartype")
 
-_CACHE = pathlib.Path(tempfile.gettempdir()) / "metaopt-test-compilation-cache"
-jax.config.update("jax_compilation_cache_dir", str(_CACHE))
+if jax.config.values["jax_compilation_cache_dir"] is None:  # JAX_COMPILATION_CACHE_DIR
+    _CACHE = pathlib.Path(tempfile.gettempdir()) / "metaopt-test-compilation-cache"
+    jax.config.update("jax_compilation_cache_dir", str(_CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 

@@ -8,7 +8,7 @@ from experiments import overlap_quality
 from models import IoUPredictor, Modulation
 from tests.experiments import programs
 from tests.tracking_tasks.tiny import make
-from tests.tracking_tasks.trackers.dimp.test_variants import small_episode
+from tests.tracking_tasks.trackers.dimp.episodes import small_episode
 from tracking_tasks import boxes
 
 TRUTH = jnp.array([20.0, 22.0, 24.0, 20.0])

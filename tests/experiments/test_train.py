@@ -10,8 +10,9 @@ import tracking_tasks
 from experiments import train
 from experiments.meta_training import training, training_data
 from tests.experiments import programs
-from tests.experiments.meta_training.test_training import CONFIG, batches
-from tests.tracking_tasks.trackers.test_contract import SMALL, make, video
+from tests.experiments.meta_training.small_run import CONFIG, batches
+from tests.tracking_tasks.striped import video
+from tests.tracking_tasks.trackers.small import SMALL, make
 from tracking_tasks import checkpoints
 from tracking_tasks.data import packed
 from tracking_tasks.data.sequences import Sequence

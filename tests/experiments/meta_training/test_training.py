@@ -11,16 +11,8 @@ import pytest
 from basics.errors import InputError
 from basics.leaves import named_leaves
 from experiments.meta_training import training
-from tests.tracking_tasks.trackers.test_contract import episode, make
-
-CONFIG = training.TrainingConfig(outer_steps=6, episodes=2, save_every=2, log_every=1)
-
-
-def batches(index):
-    """The same episode in other light."""
-    one = episode("dimp")
-    dim = one.replace(support_images=one.support_images * (0.6 + 0.05 * index))
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), one, dim)
+from tests.experiments.meta_training.small_run import CONFIG, batches
+from tests.tracking_tasks.trackers.small import make
 
 
 def leaves(tracker):

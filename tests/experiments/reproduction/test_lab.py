@@ -13,9 +13,9 @@ from basics.leaves import named_leaves
 from experiments.meta_training import training
 from experiments.reproduction import lab as lab_lib
 from experiments.reproduction.lab import Lab, Recipe, Videos
+from tests.tracking_tasks.striped import video
 from tests.tracking_tasks.tiny import CONFIG, Tiny
-from tests.tracking_tasks.trackers.dimp.test_variants import batches
-from tests.tracking_tasks.trackers.test_contract import video
+from tests.tracking_tasks.trackers.dimp.episodes import batches
 from tracking_tasks.data.renderer import RendererConfig
 from tracking_tasks.data.sequences import Sequence
 

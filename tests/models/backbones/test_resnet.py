@@ -1,6 +1,5 @@
 """ResNets with made-up weights in torchvision's naming, against a forward pass in NumPy."""
 
-import functools
 import re
 
 import jax
@@ -9,53 +8,8 @@ import numpy as np
 import pytest
 
 from models import BACKBONES, ResNet18, ResNet50, WeightsError
-from tests.models.backbones.test_torch_weights import checkpoint, dictionary, storage, tensor
-
-BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
-
-
-def shapes(name):
-    """Every tensor of torchvision's state dict but the counts of batches."""
-    found = {"conv1.weight": (64, 3, 7, 7)} | norm("bn1", 64)
-    inputs, grow = 64, 1 if name == "resnet18" else 4
-    for stage, count in enumerate(BLOCKS[name], 1):
-        width = 32 * 2**stage
-        for block in range(count):
-            prefix = f"layer{stage}.{block}."
-            if name == "resnet18":
-                kernels = [(width, inputs, 3, 3), (width, width, 3, 3)]
-            else:
-                kernels = [(width, inputs, 1, 1), (width, width, 3, 3), (4 * width, width, 1, 1)]
-            for number, kernel in enumerate(kernels, 1):
-                found[f"{prefix}conv{number}.weight"] = kernel
-                found |= norm(f"{prefix}bn{number}", kernel[0])
-            if inputs != grow * width:
-                found[f"{prefix}downsample.0.weight"] = (grow * width, inputs, 1, 1)
-                found |= norm(f"{prefix}downsample.1", grow * width)
-                inputs = grow * width
-    return found | {"fc.weight": (1000, inputs), "fc.bias": (1000,)}
-
-
-def norm(name, channels):
-    return {
-        f"{name}.{part}": (channels,) for part in ("weight", "bias", "running_mean", "running_var")
-    }
-
-
-@functools.cache
-def state_dict(name):
-    """Random weights that keep the features' size; few of them need the last stage's."""
-    random = np.random.default_rng(0)
-
-    def draw(key, shape):
-        if key.endswith(("running_var", "bn1.weight", "bn2.weight")):
-            return random.uniform(0.5, 1.5, shape)
-        if len(shape) == 4:
-            return random.normal(0, np.sqrt(1 / np.prod(shape[1:])), shape)
-        return random.normal(0.3, 0.2, shape)
-
-    kept = {k: s for k, s in shapes(name).items() if not k.startswith(("layer4", "fc.weight"))}
-    return {key: draw(key, shape).astype(np.float32) for key, shape in kept.items()}
+from tests.models.backbones.random_resnet import BLOCKS, state_dict
+from tests.models.backbones.torch_files import state_dict_file
 
 
 def reference(name, weights, images):
@@ -129,14 +83,8 @@ def test_cells_lie_where_the_grid_says():
 def test_a_torchvision_file_is_read(tmp_path, legacy):
     weights = state_dict("resnet18")
     count = {"bn1.num_batches_tracked": np.array(7)}
-    body, arrays = {}, {}
-    for key, array in (weights | count).items():
-        kind = "LongStorage" if array.dtype == np.int64 else "FloatStorage"
-        strides = [stride // array.itemsize for stride in array.strides]
-        stored = storage(kind, key, array.size, legacy)
-        body[key], arrays[key] = tensor(stored, 0, array.shape, strides), array
     path = tmp_path / "resnet18.pth"
-    path.write_bytes(checkpoint(dictionary(**body), arrays, legacy))
+    path.write_bytes(state_dict_file(weights | count, legacy))
     loaded, made = ResNet18.pretrained(path), ResNet18(weights)
     for ours, theirs in zip(jax.tree.leaves(loaded), jax.tree.leaves(made), strict=True):
         np.testing.assert_array_equal(ours, theirs)

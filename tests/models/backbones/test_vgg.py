@@ -9,27 +9,8 @@ import pytest
 
 from models import VGG16, Features, WeightsError
 from models.heads.filter_head import align
-from tests.models.backbones.test_torch_weights import checkpoint, dictionary, storage, tensor
-
-# Configuration D of the paper, in torchvision's numbering of layers: M is pooling.
-LAYERS = [64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M"]
-
-
-def state_dict(thinner=1):
-    """Random weights that keep the features' size; a network with fewer channels is quick."""
-    random = np.random.default_rng(0)
-    found, index, inputs = {}, 0, 3
-    for layer in LAYERS:
-        if layer == "M":
-            index += 1
-            continue
-        width = layer // thinner
-        kernel = random.normal(0, np.sqrt(2 / (9 * inputs)), (width, inputs, 3, 3))
-        found[f"features.{index}.weight"] = kernel.astype(np.float32)
-        found[f"features.{index}.bias"] = random.normal(0, 0.1, width).astype(np.float32)
-        inputs = width
-        index += 2
-    return found
+from tests.models.backbones.random_vgg import LAYERS, state_dict
+from tests.models.backbones.torch_files import state_dict_file
 
 
 def reference(weights, images):
@@ -101,13 +82,8 @@ def test_the_coarse_level_lands_between_the_cells_that_were_pooled():
 def test_a_torchvision_file_is_read_without_its_classifier(tmp_path):
     weights = state_dict(thinner=32)
     arrays = weights | {"classifier.6.bias": np.zeros(5, np.float32)}
-    body = {}
-    for key, array in arrays.items():
-        strides = [stride // array.itemsize for stride in array.strides]
-        stored = storage("FloatStorage", key, array.size, False)
-        body[key] = tensor(stored, 0, array.shape, strides)
     path = tmp_path / "vgg16.pth"
-    path.write_bytes(checkpoint(dictionary(**body), arrays, False))
+    path.write_bytes(state_dict_file(arrays))
     loaded, made = VGG16.pretrained(path), VGG16(weights)
     for ours, theirs in zip(jax.tree.leaves(loaded), jax.tree.leaves(made), strict=True):
         np.testing.assert_array_equal(ours, theirs)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from models import VGGM
-from tests.models.backbones.test_torch_weights import checkpoint, dictionary, storage, tensor
+from tests.models.backbones.torch_files import state_dict_file
 
 LAYERS = [(96, 3, 7), (256, 96, 5), (512, 256, 3)]  # outputs, inputs, kernel
 
@@ -70,13 +70,8 @@ def test_the_whole_network_has_the_papers_channels():
 
 def test_the_published_file_is_read(tmp_path):
     weights = state_dict(thinner=8)
-    body = {}
-    for key, array in weights.items():
-        strides = [stride // array.itemsize for stride in array.strides]
-        body[key] = tensor(storage("FloatStorage", key, array.size, False), 0, array.shape, strides)
     path = tmp_path / "rt-mdnet.pth"
-    wrapped = dictionary(shared_model=dictionary(**body))
-    path.write_bytes(checkpoint(wrapped, weights, False))
+    path.write_bytes(state_dict_file(weights, inside="shared_model"))
     loaded, made = VGGM.pretrained(path), VGGM(weights)
     for ours, theirs in zip(jax.tree.leaves(loaded), jax.tree.leaves(made), strict=True):
         np.testing.assert_array_equal(ours, theirs)

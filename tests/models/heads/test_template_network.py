@@ -7,8 +7,8 @@ import pytest
 
 from models import VGG16, EfficientNetLite0, Features, ResNet18, TemplateNetwork, correlate
 from models.heads.filter_head import fuse
-from tests.models.backbones.test_resnet import state_dict as resnet_weights
-from tests.models.backbones.test_vgg import state_dict as vgg_weights
+from tests.models.backbones.random_resnet import state_dict as resnet_weights
+from tests.models.backbones.random_vgg import state_dict as vgg_weights
 from tests.tracking_tasks.tiny import Tiny
 
 BACKBONES = {

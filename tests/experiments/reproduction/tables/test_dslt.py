@@ -8,8 +8,8 @@ import pytest
 from experiments.reproduction import lab as lab_lib
 from experiments.reproduction.lab import Lab
 from experiments.reproduction.tables import load_tables
+from tests.tracking_tasks.striped import video
 from tests.tracking_tasks.tiny import Tiny
-from tests.tracking_tasks.trackers.test_contract import video
 from tracking_tasks.data.sequences import Sequence
 from tracking_tasks.trackers.dslt.config import DSLTConfig
 

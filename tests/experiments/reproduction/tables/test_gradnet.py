@@ -10,8 +10,9 @@ import pytest
 from experiments.reproduction import lab as lab_lib
 from experiments.reproduction.lab import Lab
 from experiments.reproduction.tables import gradnet
+from tests.tracking_tasks.striped import video
 from tests.tracking_tasks.tiny import Tiny
-from tests.tracking_tasks.trackers.test_contract import episode, video
+from tests.tracking_tasks.trackers.small import episode
 from tracking_tasks.data.sequences import Sequence
 from tracking_tasks.trackers.gradnet.tracker import GradNet
 

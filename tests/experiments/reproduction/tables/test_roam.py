@@ -11,8 +11,9 @@ from experiments.reproduction import lab as lab_lib
 from experiments.reproduction.lab import Lab
 from experiments.reproduction.oracle import Oracle
 from experiments.reproduction.tables import roam
+from tests.tracking_tasks.striped import video
 from tests.tracking_tasks.tiny import Tiny
-from tests.tracking_tasks.trackers.test_contract import SMALL, episode, video
+from tests.tracking_tasks.trackers.small import SMALL, episode
 from tracking_tasks import evaluation
 from tracking_tasks.data.sequences import Sequence
 from tracking_tasks.trackers.roam.tracker import ROAM

@@ -12,19 +12,15 @@ from experiments.meta_training import training
 from models import Features, IoUPredictor, Modulation
 from models.backbone import CENTERED_GRID, SAME_GRID
 from models.heads.filter_head import fuse
+from tests.tracking_tasks.striped import frame, video
 from tests.tracking_tasks.tiny import Tiny, make
-from tests.tracking_tasks.trackers.test_contract import episode, frame, video
+from tests.tracking_tasks.trackers.dimp.episodes import batches, small_episode
 from tracking_tasks import checkpoints
 from tracking_tasks.trackers.dimp.loss import FilterSamples
 from tracking_tasks.trackers.dimp.overlap import OverlapConfig
 
 init = jax.jit(lambda tracker, frame, box: tracker.init(frame, box))
 step = jax.jit(lambda tracker, state, frame: tracker.step(state, frame)[0])
-
-
-def small_episode():
-    cut = lambda leaf: leaf[..., :64, :64, :] if leaf.ndim == 4 else leaf
-    return jax.tree.map(cut, episode("dimp"))
 
 
 def states(tracker, count=3):
@@ -135,10 +131,6 @@ def test_the_loss_of_the_overlap_joins_that_of_the_classification():
         name: tracker.backbone(getattr(small, name)) for name in ("support_images", "query_images")
     }
     assert loss(tracker, small.replace(**levels))[0] == pytest.approx(float(joint), rel=1e-4)
-
-
-def batches(index):
-    return jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), small_episode())
 
 
 def test_fine_tuning_moves_the_backbone_at_its_own_rate_and_is_saved(tmp_path):

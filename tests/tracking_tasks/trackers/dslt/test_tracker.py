@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.tracking_tasks.striped import frame, video
 from tests.tracking_tasks.tiny import Tiny
-from tests.tracking_tasks.trackers.test_contract import SMALL, episode, frame, video
+from tests.tracking_tasks.trackers.small import SMALL, episode
 from tracking_tasks.trackers.dslt.tracker import DSLT
 
 init = jax.jit(lambda tracker, frame, box: tracker.init(frame, box))

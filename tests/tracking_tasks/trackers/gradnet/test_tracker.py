@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.tracking_tasks.striped import frame, video
 from tests.tracking_tasks.tiny import Tiny
-from tests.tracking_tasks.trackers.test_contract import SMALL, episode, frame, make, video
+from tests.tracking_tasks.trackers.small import SMALL, episode, make
 from tracking_tasks.episode import Episode
 from tracking_tasks.trackers.gradnet.loss import SearchSamples
 from tracking_tasks.trackers.gradnet.tracker import GradNet

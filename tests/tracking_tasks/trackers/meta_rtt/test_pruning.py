@@ -12,8 +12,10 @@ from basics.errors import InputError
 from models import MLP
 from models.layers.channel_masks import ChannelMasks
 from models.layers.fast_convolutions import PointwiseConv
+from tests.tracking_tasks.striped import frame, video
 from tests.tracking_tasks.tiny import Tiny
-from tests.tracking_tasks.trackers.test_contract import SMALL, frame, video
+from tests.tracking_tasks.trackers.meta_rtt.episodes import batch
+from tests.tracking_tasks.trackers.small import SMALL
 from tracking_tasks.trackers.meta_rtt import pruning as channel_pruning
 from tracking_tasks.trackers.meta_rtt.tracker import MetaRTT
 
@@ -96,8 +98,6 @@ def test_a_pruned_tracker_follows_with_half_the_channels():
 
 
 def test_the_network_of_masks_learns_from_an_episode():
-    from tests.tracking_tasks.trackers.meta_rtt.test_tracker import batch
-
     one = jax.tree.map(lambda leaf: leaf[0], batch())
 
     @jax.jit

@@ -1,7 +1,6 @@
 """What is MetaRTT's own: its simulated episodes and what is learned from them."""
 
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +9,9 @@ import pytest
 
 from basics.leaves import named_leaves, with_leaves
 from models import MLP
-from tests.tracking_tasks.trackers.test_contract import episode, frame, make, video
+from tests.tracking_tasks.striped import frame, video
+from tests.tracking_tasks.trackers.meta_rtt.episodes import batch
+from tests.tracking_tasks.trackers.small import make
 from tracking_tasks import boxes as boxes_lib
 from tracking_tasks import checkpoints
 from tracking_tasks.trackers.meta_rtt import simulation
@@ -23,18 +24,6 @@ KEY = jax.random.key(0)
 def tracker(rule="learned_rates", **changes):
     made = make("meta_rtt", rule, stand_in=True)
     return MetaRTT.create(rule, dataclasses.replace(made.config, **changes), made.backbone)
-
-
-@functools.cache
-def batch(count=3):
-    """Episodes of different brightness."""
-    one = lambda index: jax.tree.map(lambda leaf: leaf, episode("meta_rtt")).replace(
-        support_images=episode("meta_rtt").support_images[:1] - 10 * index,
-        support_boxes=episode("meta_rtt").support_boxes[:1] + index,
-        support_weights=jnp.ones(1),
-        key=jax.random.key(index),
-    )
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(one, range(count)))
 
 
 def test_an_episode_gets_the_first_frames_of_the_others():

@@ -10,7 +10,8 @@ import pytest
 
 import tracking_tasks
 from basics.errors import InputError
-from tests.tracking_tasks.trackers.test_contract import SMALL, episode, frame, make, video
+from tests.tracking_tasks.striped import frame, video
+from tests.tracking_tasks.trackers.small import SMALL, episode, make
 from tracking_tasks import boxes as boxes_lib
 from tracking_tasks.data.episodes import Clip, cut_episodes
 from tracking_tasks.memory import RecentSamples

@@ -1,0 +1,93 @@
+"""Every tracker with constants that compile and run quickly, and an episode for each."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import metaopt
+from models import EfficientNetLite0
+from tests.tracking_tasks.striped import video
+from tests.tracking_tasks.tiny import Tiny
+from tracking_tasks.augmentation import AugmentationConfig
+from tracking_tasks.episode import Episode
+from tracking_tasks.trackers import TRACKERS
+from tracking_tasks.trackers.dimp.tracker import DiMPConfig
+from tracking_tasks.trackers.dslt.config import DSLTConfig
+from tracking_tasks.trackers.gradnet.config import GradNetConfig
+from tracking_tasks.trackers.meta_rtt.config import MetaRTTConfig
+from tracking_tasks.trackers.roam.config import ROAMConfig
+from tracking_tasks.trackers.roam.model import ResizableConfig
+
+# Boxes of the largest predicted overlap take a trained tracker: see dimp/test_variants.py. ROAM's
+# search over scales is in roam/test_tracker.py.
+SMALL = {
+    "dimp": DiMPConfig(
+        crop_size=96, memory_size=18, init_steps=2, train_steps=2, box_estimation="scale_search"
+    ),
+    "dslt": DSLTConfig(
+        crop_size=96,
+        channels=8,
+        filter_size=3,
+        first_frame=AugmentationConfig(blurs=(), rotations=(), dropout_copies=0),
+        train_steps=2,
+        memory_size=3,
+    ),
+    "gradnet": GradNetConfig(crop_size=96, update_interval=2),
+    "meta_rtt": MetaRTTConfig(
+        crop_size=96,
+        channels=16,
+        hidden=16,
+        train_steps=40,
+        online_steps=10,
+        online_frames=1,
+        positives=8,
+        negatives=24,
+        candidates=64,
+        regression_samples=32,
+        long_memory=4,
+        short_memory=2,
+        update_interval=2,
+    ),
+    "roam": ROAMConfig(
+        crop_size=128,
+        model=ResizableConfig(channels=16, filter_size=5, support=5),
+        stretches=(1.0,),
+        blocks=2,
+        block=1,
+        update_interval=2,
+        step_samples=2,
+        memory_size=3,
+    ),
+}
+
+RULES = metaopt.optimizers.names()
+
+
+@functools.cache
+def backbone():
+    return EfficientNetLite0.pretrained()
+
+
+def make(name, rule, stand_in=False):
+    """A tracker on the default backbone, or on one that compiles in no time."""
+    taken = Tiny() if stand_in and name != "dimp" else backbone()
+    return TRACKERS[name].create(rule, SMALL[name], taken)
+
+
+def episode(name, queries=2):
+    crop = SMALL[name].crop_size
+    images, boxes = video(2 + queries)
+    corner = boxes[0, :2].astype(int) + 12 - crop // 2
+    padded = [np.pad(image, ((crop, crop), (crop, crop), (0, 0)), "edge") for image in images]
+    cut = [
+        image[crop + corner[1] :, crop + corner[0] :][:crop, :crop].astype(np.float32)
+        for image in padded
+    ]
+    local = boxes - np.array([*corner, 0, 0], np.float32)
+    even = lambda n: jnp.full(n, 1 / n)
+    return Episode(
+        jnp.asarray(cut[:2]), jnp.asarray(local[:2]), even(2),
+        jnp.asarray(cut[2:]), jnp.asarray(local[2:]), even(queries), jax.random.key(0),
+    )  # fmt: skip
