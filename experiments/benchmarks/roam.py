@@ -14,6 +14,7 @@ from basics.leaves import is_part, named_leaves, with_leaves
 from experiments.benchmarks.noise import started_on_noise
 from experiments.benchmarks.report import Comparison, Report
 from experiments.benchmarks.timing import interleaved
+from experiments.meta_training.policies import policy_of
 from models import Features
 from models.backbone import STRIDE
 from tracking_tasks.episode import Episode
@@ -96,13 +97,13 @@ def memory(program: jax.stages.Compiled) -> int:
 
 def _outer_step(tracker: ROAM):
     """A step of meta-training and the state that it starts from."""
-    transformation = optax.adam(1e-3)
+    transformation, at_once = optax.adam(1e-3), policy_of(tracker.name).episodes_at_once
     leaves = named_leaves(tracker)
     learned = {name: leaf for name, leaf in leaves.items() if not is_part(name, ("backbone",))}
 
     def step(tracker: ROAM, state: metaopt.OuterState, episodes: Episode):
         loss = lambda learned, episode: with_leaves(tracker, learned).outer_loss(episode)
-        return metaopt.outer_step(loss, transformation, state, episodes, ROAM.episodes_at_once)
+        return metaopt.outer_step(loss, transformation, state, episodes, at_once)
 
     return step, metaopt.OuterState.create(learned, transformation)
 

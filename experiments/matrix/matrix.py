@@ -21,6 +21,7 @@ from basics.errors import InputError
 from basics.files import write_atomic
 from experiments.matrix import budget
 from experiments.meta_training import training
+from experiments.meta_training.policies import comparison_config
 from experiments.pictures import clips
 from experiments.reproduction.lab import HELD_OUT, TRAININGS
 from experiments.runs import cells
@@ -98,9 +99,7 @@ class Conditions:
 
 def config_for(tracker: str, preset: Preset) -> Any:
     """A tracker's constants at the size of a preset."""
-    cls = TRACKERS[tracker]
-    crop_size = preset.training.episode.crop_size
-    return dataclasses.replace(cls.config_type(), crop_size=crop_size, **cls.in_comparisons)
+    return comparison_config(tracker, preset.training.episode.crop_size)
 
 
 def rules(names: Sequence[str]) -> list[str]:

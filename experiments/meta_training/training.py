@@ -14,6 +14,7 @@ from basics.errors import InputError
 from basics.leaves import is_part, named_leaves, with_leaves
 from experiments.meta_training import outer_loop
 from experiments.meta_training.outer_loop import LoopConfig
+from experiments.meta_training.policies import policy_of
 from tracking_tasks.data.episodes import sample_episodes
 from tracking_tasks.data.photos import PhotoBank
 from tracking_tasks.data.renderer import RendererConfig
@@ -132,7 +133,7 @@ def train(
         config.learning_rate,
         config.backbone_rate,
         config.clip,
-        tracker.clip_elements,
+        policy_of(tracker.name).clip_elements,
         config.accumulate,
     )
     learned = {
@@ -182,5 +183,5 @@ def _step(
 ) -> tuple[metaopt.OuterState, dict[str, jax.Array]]:
     loss = lambda learned, episode: with_leaves(tracker, learned).outer_loss(episode)
     alone = jax.device_count() == 1 and jax.default_backend() == "cpu"
-    at_once = tracker.episodes_at_once if alone else None
+    at_once = policy_of(tracker.name).episodes_at_once if alone else None
     return metaopt.outer_step(loss, transformation, state, tracker.mix(episodes), at_once)

@@ -10,6 +10,7 @@ import dataclasses
 import math
 from typing import Any
 
+from experiments.meta_training.policies import comparison_config
 from experiments.meta_training.training import TrainingConfig
 from experiments.reproduction.lab import TRAININGS, Lab, Recipe, Videos
 from experiments.reproduction.paper_table import Curve, Measurement, Ordering, Row, Table
@@ -36,7 +37,8 @@ _CHANGING: dict[str, Any] = {
 
 
 def _config(outer_loop: TrainingConfig) -> DiMPConfig:
-    return DiMPConfig(crop_size=outer_loop.episode.crop_size, **DiMP.in_comparisons)
+    config: DiMPConfig = comparison_config(DiMP.name, outer_loop.episode.crop_size)
+    return config
 
 
 def _judge(lab: Lab, tracker: Tracker, rule: str, seed: int) -> Measurement:

@@ -10,6 +10,7 @@ from typing import Any
 import optax
 
 import metaopt
+from experiments.meta_training.policies import policy_of
 from experiments.reproduction.lab import TRAININGS, Lab, Recipe
 from experiments.reproduction.paper_table import (
     AUC,
@@ -96,7 +97,7 @@ _FIXED = ("backbone", "shared", "initial", *MetaRTT.optimizers)
 
 def _train(lab: Lab, variant: _Variant, seed: int) -> MetaRTT:
     crop_size = TRAININGS[lab.scale].episode.crop_size
-    sizes = {} if lab.scale == "full" else MetaRTT.in_comparisons
+    sizes = {} if lab.scale == "full" else policy_of(MetaRTT.name).in_comparisons
     config = MetaRTTConfig(crop_size=crop_size, **sizes, **PUBLISHED, **variant.trained)
     recipe = lab.recipe(
         MetaRTT.name, MetaRTT.default_rule, config, outer_steps=_OUTER_STEPS[lab.scale]

@@ -6,10 +6,11 @@ on real sequences (--dataset_dir), the held-out rendered videos stand beside the
 
 import dataclasses
 
+from experiments.meta_training.policies import comparison_config
 from experiments.reproduction.lab import TRAININGS, Lab, Recipe, Videos
 from experiments.reproduction.paper_table import AUC, PRECISION, Measurement, Ordering, Row, Table
 from tracking_tasks.trackers import Tracker
-from tracking_tasks.trackers.dimp.tracker import DiMP, DiMPConfig
+from tracking_tasks.trackers.dimp.tracker import DiMP
 
 _STEPS = {"smoke": 2, "small": 80, "full": 3000}  # outer steps
 _VIDEOS = {"smoke": (1, 6), "small": (8, 40), "full": (100, 100)}  # held out, and their frames
@@ -18,7 +19,7 @@ _VIDEOS = {"smoke": (1, 6), "small": (8, 40), "full": (100, 100)}  # held out, a
 def _measure(lab: Lab, row: Row, seed: int) -> Measurement:
     """The row is what differs from the renderer's default while training; None is no training."""
     outer_loop = dataclasses.replace(TRAININGS[lab.scale], outer_steps=_STEPS[lab.scale])
-    config = DiMPConfig(crop_size=outer_loop.episode.crop_size, **DiMP.in_comparisons)
+    config = comparison_config(DiMP.name, outer_loop.episode.crop_size)
     rule = DiMP.default_rule
     if row.setting is None:
         tracker: Tracker = DiMP.create(rule, config)
