@@ -30,6 +30,7 @@ from metaopt._outer import outer_step as outer_step
 from metaopt._parallel import distribute as distribute
 from metaopt._parallel import episode_mesh as episode_mesh
 from metaopt.optimizers import InnerOptimizer as InnerOptimizer
+from metaopt.optimizers.active_steps import ActiveSteps as ActiveSteps
 from metaopt.optimizers.coordinatewise_rnn import CoordinatewiseRNN as CoordinatewiseRNN
 from metaopt.optimizers.gradient_descent import GradientDescent as GradientDescent
 from metaopt.optimizers.gradient_network import GradientNetwork as GradientNetwork

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from metaopt._adjoints import Adjoint, Loop, Unrolled
 from metaopt._objectives import Objective
 from metaopt.optimizers._base import InnerOptimizer
+from metaopt.optimizers.active_steps import ActiveSteps
 
 
 class FitResult(NamedTuple):
@@ -18,10 +19,9 @@ class FitResult(NamedTuple):
     Attributes:
         params: the params after the last step.
         losses: (steps + 1,), the objective before each step and after the last one. With `batches`
-            the loss of entry t is on batch t, that of the last entry on the last batch. With
-            `active_steps` the entries beyond are the last one repeated.
+            the loss of entry t is on batch t, that of the last entry on the last batch.
         observed: `observe(params)` on the initial params and after each step, stacked along a
-            leading axis of steps + 1, repeated like `losses`; None without `observe`.
+            leading axis of steps + 1; None without `observe`.
         state: the state of the inner optimizer after the last step, with which a later fit goes on.
     """
 
@@ -61,9 +61,8 @@ def fit(
         observe: a function of the params to be recorded at every iterate (DiMP, eq. 9) without
             keeping the iterates themselves.
         state: where the optimizer goes on from; `optimizer.init(params)` by default.
-        active_steps: how many steps are really taken, clipped to 0 ... `steps`; all by default. It
-            may be traced, so that a fit of another length needs no other compilation. With
-            `batches` the first `active_steps` of them are used.
+        active_steps: how many of the steps are really taken, all by default; may be traced. The
+            same as a fit of `ActiveSteps(optimizer, active_steps)`.
 
     Raises:
         ValueError: if not exactly one of `batch` and `batches` is given, if `steps` is negative, or
@@ -82,19 +81,20 @@ def fit(
                 f"theirs are {sorted(lengths)}."
             )
 
-    skipped = 0 if active_steps is None else steps - jnp.clip(active_steps, 0, steps)
     if active_steps is not None:
-        batches = jax.tree.map(lambda leaf: jnp.roll(leaf, skipped, axis=0), batches)
+        rule = ActiveSteps(optimizer, active_steps)
+        result = fit(
+            rule, objective, params, batch, batches=batches, steps=steps, adjoint=adjoint,
+            observe=observe, state=None if state is None else rule.resume(state),
+        )  # fmt: skip
+        return result._replace(state=result.state.inner)
+
     observe = observe or (lambda params: None)
-    loop = Loop(optimizer, objective, observe, batch, batches, steps, skipped)
+    loop = Loop(optimizer, objective, observe, batch, batches, steps)
     carry = params, optimizer.init(params) if state is None else state
     (params, state), records = (adjoint or Unrolled()).run(loop, carry)
     last = loop.record(params, loop.last_samples)
     losses, observed = jax.tree.map(
         lambda stack, final: jnp.concatenate([stack, final[None]]), records, last
     )
-    if active_steps is not None:
-        # The records of the skipped steps, at the front, give way to repetitions of the last.
-        order = jnp.minimum(jnp.arange(steps + 1) + skipped, steps)
-        losses, observed = jax.tree.map(lambda stack: stack[order], (losses, observed))
     return FitResult(params, losses, observed, state)

@@ -1,5 +1,6 @@
 """The base class of everything in metaopt: a frozen dataclass that is a pytree."""
 
+import abc
 import dataclasses
 from typing import Any, TypeVar, dataclass_transform
 
@@ -14,7 +15,7 @@ def static(**options: Any) -> Any:
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))
-class Pytree:
+class Pytree(abc.ABC):  # noqa: B024 - its subclasses bring the abstract methods
     """A frozen dataclass whose fields are children of a pytree; `static` fields are its structure.
 
     A subclass may write its own `__init__` (which sets fields by `self._set`): rebuilding the

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PyTree, Scalar
+from jaxtyping import Array, Float, PyTree, Scalar
 
 from metaopt._objectives import Objective
 from metaopt._pytree import Pytree
@@ -29,8 +29,6 @@ class Loop:
         batch: the samples of every step, or None.
         batches: the samples of each step along a leading axis of `steps`, or None.
         steps: the number of steps.
-        skipped: how many of the first steps leave the carry as it is. They are the first and not
-            the last so that the fit ends at the same index whatever their number.
     """
 
     optimizer: InnerOptimizer
@@ -39,7 +37,6 @@ class Loop:
     batch: PyTree
     batches: PyTree
     steps: int
-    skipped: int | Int[Array, ""]
 
     @property
     def xs(self) -> tuple[Array, PyTree]:
@@ -79,14 +76,7 @@ class Loop:
             params, state = link(carry, index)
             return self.optimizer.step(objective, params, state, samples), record
 
-        def step_or_skip(carry: Carry, x: tuple[Array, PyTree]) -> tuple[Carry, Record]:
-            _, shapes = jax.eval_shape(step, carry, x)
-            nothing = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
-            skip = lambda carry, x: (carry, nothing)
-            return jax.lax.cond(x[0] >= self.skipped, step, skip, carry, x)
-
-        never_skips = isinstance(self.skipped, int) and self.skipped == 0
-        return step if never_skips else step_or_skip
+        return step
 
 
 class Adjoint(Pytree):

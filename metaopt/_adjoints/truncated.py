@@ -41,7 +41,7 @@ class Truncated(Adjoint):
     def run(self, loop: Loop, carry: Carry) -> tuple[Carry, Records]:
         def cut(carry: Carry, index: int | Array) -> Carry:
             here = (loop.steps - index) % self.window == 0
-            return self._detach(carry, here & (index > loop.skipped))
+            return self._detach(carry, here & (index > 0))
 
         start = max(loop.steps - self.window, 0)
         if start == 0:

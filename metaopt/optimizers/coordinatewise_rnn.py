@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -89,7 +89,9 @@ class CoordinatewiseRNN(InnerOptimizer):
     The first step takes the learned `initial_rates` instead, and leaves the network at rest (Yang
     et al., "ROAM: Recurrently Optimizing Tracking Model", CVPR 2020, eqs. 9 to 11 and Algorithm 1;
     the log preprocessing, from Andrychowicz et al., is their published code's). The weights are
-    shared by all coordinates of all leaves, so one rule fits params of any shapes.
+    shared by all coordinates of all leaves, so one rule serves params of any shapes: where the
+    initial rates are of others, as those of a rule made by name for a smaller network, the first
+    step takes their mean for every coordinate.
 
     With `output="update"` the network emits the step itself (Andrychowicz et al., "Learning to
     learn by gradient descent by gradient descent", NeurIPS 2016, eq. 3), from the first step on and
@@ -121,6 +123,9 @@ class CoordinatewiseRNN(InnerOptimizer):
     Raises:
         ValueError: if `cell` or `output` is unknown.
     """
+
+    reads_magnitudes: ClassVar[bool] = True
+    reads_loss: ClassVar[bool] = True
 
     log_scale: Float[Array, ""]
     initial_rates: PyTree
@@ -167,16 +172,20 @@ class CoordinatewiseRNN(InnerOptimizer):
         )
 
     def init(self, params: PyTree) -> CoordinatewiseState:
-        initial = 0.0 if self.initial_rates is None else self.initial_rates
-        rates = jax.tree.map(
-            lambda rate, p: jnp.broadcast_to(rate, p.shape),
-            jax.tree.broadcast(initial, params),
-            params,
-        )
-        emitted = _rows(rates, self.log_scale.dtype)
+        emitted = _rows(self._first_rates(params), self.log_scale.dtype)
         rest = jnp.zeros((self.head.kernel.shape[1], len(emitted)), emitted.dtype)
         memory = (rest,) * CELLS[self.cell].memories
         return CoordinatewiseState(jnp.zeros((), jnp.int32), emitted, (memory,) * len(self.stack))
+
+    def _first_rates(self, params: PyTree) -> PyTree:
+        """The initial rates of all coordinates, like the params; zeros for "update"."""
+        initial = 0.0 if self.initial_rates is None else self.initial_rates
+        try:
+            rates = jax.tree.broadcast(initial, params)
+            return jax.tree.map(lambda rate, p: jnp.broadcast_to(rate, p.shape), rates, params)
+        except ValueError:  # of another structure, or of other shapes
+            mean = jnp.concatenate([jnp.ravel(rate) for rate in jax.tree.leaves(initial)]).mean()
+            return jax.tree.map(lambda p: jnp.broadcast_to(mean, p.shape), params)
 
     def step(
         self, objective: Objective, params: PyTree, state: CoordinatewiseState, batch: PyTree

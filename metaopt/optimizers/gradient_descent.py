@@ -1,18 +1,20 @@
 """Any optax transformation as an inner optimizer."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, PyTree
+from jaxtyping import Array, PyTree, Scalar
 from optax.schedules import InjectStatefulHyperparamsState
 
 from metaopt._finite import with_finite_derivative
 from metaopt._objectives import Objective
 from metaopt._pytree import static
 from metaopt.optimizers._base import InnerOptimizer, register
+
+_RATE = "learning_rate"
 
 
 class GradientDescent(InnerOptimizer):
@@ -48,6 +50,8 @@ class GradientDescent(InnerOptimizer):
         ValueError: if two links of a chain inject hyper-parameters of the same name.
     """
 
+    learned: ClassVar[bool] = False
+
     hyperparams: dict[str, Array]
     transformation: optax.GradientTransformation = static()
 
@@ -65,6 +69,13 @@ class GradientDescent(InnerOptimizer):
                     )
                 hyperparams[name] = jnp.asarray(injected.hyperparams[name], float)
         self._set(hyperparams=hyperparams, transformation=transformation)
+
+    def with_scaled_rate(self, factor: float | Scalar) -> InnerOptimizer:
+        """The rule with its hyper-parameter `learning_rate` times a factor, if it is injected."""
+        if _RATE not in self.hyperparams:
+            return self
+        rate = factor * self.hyperparams[_RATE]
+        return self.replace(hyperparams={**self.hyperparams, _RATE: rate})
 
     def init(self, params: PyTree) -> Any:
         return self.transformation.init(params)

@@ -100,6 +100,11 @@ class GradientNetwork(InnerOptimizer):
             layers=jax.tree.map(Layer.negative, kinds, params),
         )
 
+    @property
+    def fits_any_shapes(self) -> bool:
+        """No: its layers are of the shapes of the leaves."""
+        return False
+
     def init(self, params: PyTree) -> tuple[()]:
         """Nothing: the rule has no memory."""
         return ()

@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from metaopt._objectives import Objective
 from metaopt._pytree import static
@@ -15,7 +15,7 @@ class LearnedRates(InnerOptimizer):
         params <- params - rates[k] * gradient        at step k
 
     (Li et al., "Meta-SGD", 2017, eq. 1; per step as in Jung et al., "Real-Time Object Tracking via
-    Meta-Learning", AAAI 2020, eq. 1.) Rates may become negative. From step K on the last set
+    Meta-Learning", AAAI 2020, eqs. 2 and 3.) Rates may become negative. From step K on the last set
     repeats, so a fit may take more steps than were trained for; a fit that goes on from the state
     of another counts on.
 
@@ -71,6 +71,14 @@ class LearnedRates(InnerOptimizer):
                 f"unknown granularity {granularity!r}; known are parameter, tensor, scalar."
             )
         self._set(rates=rates, steps=steps, granularity=granularity)
+
+    @property
+    def fits_any_shapes(self) -> bool:
+        """Unless it has a rate per parameter; the tensors of "tensor" must be the same."""
+        return self.granularity != "parameter"
+
+    def learned_rates(self) -> Float[Array, " rates"]:
+        return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(self.rates)])
 
     def init(self, params: PyTree) -> Int[Array, ""]:
         """The number of steps taken."""

@@ -77,6 +77,11 @@ class RandomScaling(InnerOptimizer):
         )
         self._set(optimizer=optimizer, factors=factors)
 
+    @property
+    def fits_any_shapes(self) -> bool:
+        """No: the factors are of the shapes of the params."""
+        return False
+
     def init(self, params: PyTree) -> PyTree:
         return self.optimizer.init(_divide(params, self.factors))
 

@@ -1,5 +1,7 @@
 """Steepest descent with an exact step length: DiMP's rule."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree, Scalar
@@ -31,6 +33,8 @@ class SteepestDescent(InnerOptimizer):
     Args:
         log_step: scalar, the logarithm of a learned factor on the step length.
     """
+
+    learned: ClassVar[bool] = False
 
     log_step: Float[Array, ""]
 

@@ -361,43 +361,6 @@ def test_implicit_damping_is_added_to_the_diagonal():
 
 
 @pytest.mark.parametrize("adjoint", ADJOINTS, ids=str)
-@pytest.mark.parametrize("with_batches", [True, False])
-def test_active_steps_make_a_shorter_fit(adjoint, with_batches):
-    """Same values and derivatives, the last records repeated, one compilation for all lengths."""
-    batches = CURVATURE * jnp.arange(1.0, 6)[:, None] / 3
-    rule, traces = sgd(RATE, momentum=0.5), []
-
-    def outer(rule, start, batches, steps, active):
-        traces.append(None)
-        samples = {"batches": batches[:steps]} if with_batches else {"batch": batches[0]}
-        fitted = metaopt.fit(rule, QUADRATIC, start, **samples, steps=steps, adjoint=adjoint,
-                             observe=lambda p: p, active_steps=active)  # fmt: skip
-        last = 3 if active is None else active
-        scored = jnp.where(jnp.arange(steps + 1) < last, fitted.losses, 0).sum()
-        outer = scored + jnp.sum(jnp.sin(fitted.params)) + fitted.losses[-1]
-        return outer + jnp.sum(fitted.observed[1]), (fitted.losses, fitted.observed)
-
-    gradient = jax.jit(jax.value_and_grad(outer, (0, 1, 2), has_aux=True), static_argnums=3)
-    (short, records), short_gradient = gradient(rule, START, batches, 3, None)
-    traces.clear()
-    (masked, masked_records), masked_gradient = gradient(rule, START, batches, 5, 3)
-    gradient(rule, START, batches, 5, 2)
-    assert len(traces) == 1
-    assert_trees_close((masked, masked_gradient), (short, short_gradient), rtol=1e-5)
-    repeated = jax.tree.map(lambda stack: jnp.stack([*stack, stack[-1], stack[-1]]), records)
-    assert_trees_close(masked_records, repeated, rtol=1e-6)
-
-
-def test_active_steps_may_differ_within_a_vmap_and_are_clipped():
-    def final(active):
-        return metaopt.fit(sgd(RATE), QUADRATIC, START, CURVATURE, steps=3, active_steps=active)
-
-    together = jax.vmap(final)(jnp.array([0, 1, 3, 9]))
-    expected = START * (1 - RATE * CURVATURE) ** jnp.array([0, 1, 3, 3])[:, None]
-    np.testing.assert_allclose(together.params, expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize("adjoint", ADJOINTS, ids=str)
 def test_every_adjoint_is_finite_and_compiles_once(adjoint):
     """For new values of any leaf, the adjoint's own among them."""
     params, inputs, held, closed_over = classifier(jnp.float32)

@@ -81,9 +81,8 @@ def test_the_number_of_inner_steps_may_vary_without_a_compilation_per_value():
 
     def after_the_fit(params, episode):
         rule = metaopt.LearnedRates(jnp.zeros(()), steps=1).replace(rates=params["rate"])
-        result = metaopt.fit(
-            rule, objective, jnp.zeros(()), episode, steps=8, active_steps=episode["steps"]
-        )
+        rule = metaopt.ActiveSteps(rule, episode["steps"])
+        result = metaopt.fit(rule, objective, jnp.zeros(()), episode, steps=8)
         return result.losses[-1], {}
 
     @jax.jit
