@@ -14,9 +14,9 @@ START = jnp.array([1.0, -2.0, 3.0])
 BATCHES = CURVATURE * jnp.arange(1.0, 6)[:, None] / 3
 
 
-def momentum():
-    sgd = optax.inject_hyperparams(optax.sgd)(learning_rate=0.1, momentum=0.5)
-    return metaopt.GradientDescent(sgd)
+MOMENTUM = metaopt.GradientDescent(
+    optax.inject_hyperparams(optax.sgd)(learning_rate=0.1, momentum=0.5)
+)
 
 
 @pytest.mark.parametrize(
@@ -38,10 +38,10 @@ def test_it_is_a_shorter_fit(adjoint, with_batches):
         return scored + jnp.sum(jnp.sin(fitted.params)), fitted.observed
 
     gradient = jax.jit(jax.value_and_grad(outer, (0, 1, 2), has_aux=True), static_argnums=3)
-    (short, observed), short_gradient = gradient(momentum(), START, BATCHES, 3, None)
+    (short, observed), short_gradient = gradient(MOMENTUM, START, BATCHES, 3, None)
     traces.clear()
-    (long, long_observed), long_gradient = gradient(momentum(), START, BATCHES, 5, 3)
-    gradient(momentum(), START, BATCHES, 5, 2)
+    (long, long_observed), long_gradient = gradient(MOMENTUM, START, BATCHES, 5, 3)
+    gradient(MOMENTUM, START, BATCHES, 5, 2)
     assert len(traces) == 1
     close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5)
     close(long, short)
@@ -50,10 +50,10 @@ def test_it_is_a_shorter_fit(adjoint, with_batches):
 
 
 def test_the_argument_of_fit_is_the_same_and_keeps_the_state_of_the_rule():
-    whole = metaopt.fit(momentum(), QUADRATIC, START, CURVATURE, steps=5)
-    first = metaopt.fit(momentum(), QUADRATIC, START, CURVATURE, steps=4, active_steps=2)
+    whole = metaopt.fit(MOMENTUM, QUADRATIC, START, CURVATURE, steps=5)
+    first = metaopt.fit(MOMENTUM, QUADRATIC, START, CURVATURE, steps=4, active_steps=2)
     rest = metaopt.fit(
-        momentum(), QUADRATIC, first.params, CURVATURE, steps=6, active_steps=3, state=first.state
+        MOMENTUM, QUADRATIC, first.params, CURVATURE, steps=6, active_steps=3, state=first.state
     )
     np.testing.assert_allclose(rest.params, whole.params, rtol=1e-6)
     np.testing.assert_array_equal(first.losses[2:], [first.losses[2]] * 3)
