@@ -5,9 +5,36 @@ tracker.init(image, box)                    # uint8 (H, W, 3) RGB; x, y, w, h in
 prediction = tracker.update(next_image)     # .box, .score
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from basics.errors import InputError as InputError
-from tracking_tasks import evaluation as evaluation
-from tracking_tasks.online import OnlineTracker as OnlineTracker
-from tracking_tasks.online import load as load
-from tracking_tasks.online import shipped_weights as shipped_weights
-from tracking_tasks.trackers import TRACKERS as TRACKERS
+
+if TYPE_CHECKING:
+    from tracking_tasks import evaluation as evaluation
+    from tracking_tasks import trackers as trackers
+    from tracking_tasks.online import OnlineTracker as OnlineTracker
+    from tracking_tasks.online import load as load
+    from tracking_tasks.online import shipped_weights as shipped_weights
+    from tracking_tasks.trackers import TRACKERS as TRACKERS
+
+# Imported when they are asked for (PEP 562): who reads data or scores needs no tracker.
+_HOMES = {
+    "OnlineTracker": "online",
+    "load": "online",
+    "shipped_weights": "online",
+    "TRACKERS": "trackers",
+}
+_PACKAGES = ("evaluation", "trackers")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f"tracking_tasks.{name}")
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"tracking_tasks.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES, *_PACKAGES})

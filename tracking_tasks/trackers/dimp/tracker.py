@@ -29,8 +29,10 @@ from tracking_tasks.trackers.dimp.localization import Trust, locate
 from tracking_tasks.trackers.dimp.loss import DiscriminativeLoss, FilterSamples, hinge_error
 from tracking_tasks.trackers.dimp.overlap import OverlapMaximizer
 from tracking_tasks.trackers.dimp.state import DiMPState as DiMPState
+from tracking_tasks.trackers.registry import register
 
 
+@register
 class DiMP(Tracker):
     """See the module; all but the backbone is meta-trained together.
 

@@ -21,6 +21,7 @@ from tracking_tasks.peaks import sub_cell
 from tracking_tasks.trackers.base import Adaptation, Tracker
 from tracking_tasks.trackers.dslt.config import DSLTConfig as DSLTConfig
 from tracking_tasks.trackers.dslt.objective import MapsOf, RegressionSamples
+from tracking_tasks.trackers.registry import register
 
 _RATE = "learning_rate"  # of optax's transformations
 
@@ -56,6 +57,7 @@ class DSLTState(struct.PyTreeNode):
     update_steps: Int[Array, ""]
 
 
+@register
 class DSLT(Tracker):
     """See the module; `initial` is meta-trained together with the inner optimizer.
 

@@ -22,8 +22,10 @@ from tracking_tasks.trackers.base import Adaptation, Tracker
 from tracking_tasks.trackers.gradnet.config import GradNetConfig as GradNetConfig
 from tracking_tasks.trackers.gradnet.loss import SearchSamples, balanced_logistic, positives
 from tracking_tasks.trackers.gradnet.state import GradNetState, Reliable, TemplateTask
+from tracking_tasks.trackers.registry import register
 
 
+@register
 class GradNet(Tracker):
     """See the module; all but the backbone is meta-trained.
 

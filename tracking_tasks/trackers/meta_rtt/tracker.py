@@ -31,8 +31,10 @@ from tracking_tasks.trackers.meta_rtt.config import MetaRTTConfig as MetaRTTConf
 from tracking_tasks.trackers.meta_rtt.loss import RoISamples, objective, score
 from tracking_tasks.trackers.meta_rtt.rules import make_rule
 from tracking_tasks.trackers.meta_rtt.state import MetaRTTState
+from tracking_tasks.trackers.registry import register
 
 
+@register
 class MetaRTT(Tracker):
     """See the module; `optimizer` fits to the first frame, and all but the backbone is learned.
 

@@ -17,6 +17,7 @@ from tracking_tasks import augmentation, boxes
 from tracking_tasks.episode import Episode, EpisodeConfig, Frame, Prediction
 from tracking_tasks.memory import RecentSamples
 from tracking_tasks.trackers.base import Adaptation, Tracker
+from tracking_tasks.trackers.registry import register
 from tracking_tasks.trackers.roam import clips
 from tracking_tasks.trackers.roam import model as resizable
 from tracking_tasks.trackers.roam.clips import ClipSamples, Updates
@@ -28,6 +29,7 @@ from tracking_tasks.trackers.roam.state import ROAMState, Sample
 _LEARNED = "model", "rule_state", "target", "reference"  # what an update changes of the state
 
 
+@register
 class ROAM(Tracker):
     """See the module; `initial` is meta-trained together with the inner optimizer."""
 

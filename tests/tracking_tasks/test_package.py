@@ -1,0 +1,48 @@
+"""What `import tracking_tasks` takes along: no tracker, until one is asked for."""
+
+import subprocess
+import sys
+
+import pytest
+
+import tracking_tasks
+from tracking_tasks import online, trackers
+
+_REPORT = "; print(*(m for m in sys.modules if m.count('.') > 1))"
+
+
+def imported(statement):
+    """The modules of this project that a fresh interpreter has after a statement."""
+    program = f"import sys; {statement}{_REPORT}"
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return [name for name in run.stdout.split() if name.startswith("tracking_tasks.")]
+
+
+def of_trackers(names):
+    return [name for name in names if name.startswith("tracking_tasks.trackers.")]
+
+
+def test_a_reader_of_data_imports_no_tracker():
+    names = imported("import tracking_tasks.data.formats.otb, tracking_tasks.data.episodes")
+    assert "tracking_tasks.data.formats.otb" in names and not of_trackers(names)
+
+
+def test_scores_and_their_evaluation_import_no_tracker_but_the_base():
+    names = imported("import tracking_tasks.evaluation")
+    assert set(of_trackers(names)) <= {
+        "tracking_tasks.trackers.base",
+        "tracking_tasks.trackers.registry",
+    }
+    names = imported("import tracking_tasks; tracking_tasks.TRACKERS['dimp']")
+    assert "tracking_tasks.trackers.roam.tracker" in names
+
+
+def test_the_public_names_are_those_of_their_modules():
+    assert tracking_tasks.load is online.load
+    assert tracking_tasks.OnlineTracker is online.OnlineTracker
+    assert tracking_tasks.TRACKERS is trackers.TRACKERS
+    assert {"load", "OnlineTracker", "TRACKERS", "evaluation"} <= set(dir(tracking_tasks))
+    with pytest.raises(AttributeError, match="'kcf'"):
+        _ = tracking_tasks.kcf
