@@ -81,7 +81,19 @@ def temporal(sequence: Sequence) -> Iterator[Sequence]:
     spread = np.floor(1 + np.arange(STARTS - 1) * (len(usable) / (STARTS - 1))).astype(int)
     chosen = np.append(spread.clip(max=len(usable)), len(usable)) - 1
     for number, start in enumerate(usable[chosen].tolist(), start=1):
-        yield _from(sequence, start, f"{sequence.name}_{number:02d}")
+        yield part(sequence, range(start, len(sequence)), f"{sequence.name}_{number:02d}")
+
+
+def part(sequence: Sequence, frames: range, name: str) -> Sequence:
+    """Returns successive frames of a sequence under another name, with all that is said of them."""
+    chosen = slice(frames.start, frames.stop)
+    per_frame = {
+        field: getattr(sequence, field)[chosen]
+        for field in ("frames", "boxes", "visible", "absent", "anchors", "polygons")
+        if getattr(sequence, field) is not None
+    }
+    flags = {key: values[chosen] for key, values in sequence.frame_attributes.items()}
+    return dataclasses.replace(sequence, name=name, frame_attributes=flags, **per_frame)
 
 
 def _perturbed(
@@ -109,17 +121,6 @@ def _box(edges: Float[np.ndarray, "4"]) -> Float[np.ndarray, "4"]:
 def _rounded(values: Float[np.ndarray, "4"]) -> Float[np.ndarray, "4"]:
     """Rounds halves away from zero, as MATLAB does."""
     return np.trunc(values + np.copysign(0.5, values))
-
-
-def _from(sequence: Sequence, start: int, name: str) -> Sequence:
-    """Returns the frames from `start` on, with all that is said of them."""
-    per_frame = {
-        field: getattr(sequence, field)[start:]
-        for field in ("frames", "boxes", "visible", "absent", "anchors", "polygons")
-        if getattr(sequence, field) is not None
-    }
-    flags = {key: values[start:] for key, values in sequence.frame_attributes.items()}
-    return dataclasses.replace(sequence, name=name, frame_attributes=flags, **per_frame)
 
 
 KINDS: dict[str, Callable[[Sequence], Iterable[Sequence]]] = {
