@@ -9,6 +9,7 @@ Examples:
     python -m experiments.train --output_dir=runs/dimp --outer_steps=300 --resume
     python -m experiments.train --output_dir=runs/both \
         --datasets=packed/got10k,packed/coco:0.5 --rendered_weight=0.5
+    python -m experiments.train --output_dir=runs/bad --episode.degradation.share=0.6
     python -m experiments.track --checkpoint=runs/dimp/dimp.safetensors \
         --video=video.mp4 --box=10,20,30,40 --output=tracked
 
@@ -31,10 +32,12 @@ from absl import flags
 from basics.errors import InputError
 from basics.leaves import is_part, named_leaves
 from experiments.command_line import cli, shared_flags
+from experiments.command_line.config_flags import ConfigFlags
 from experiments.meta_training import training, training_data
 from experiments.meta_training.feature_pool import pooled_batches
 from experiments.runs import run_identity
 from tracking_tasks import checkpoints
+from tracking_tasks.episode import EpisodeConfig
 from tracking_tasks.trackers import TRACKERS
 
 FLAGS = flags.FlagValues()
@@ -44,6 +47,7 @@ _INNER_OPTIMIZER = shared_flags.inner_optimizer_flag(FLAGS)
 _DATA = training_data.TrainingData(FLAGS)
 _BACKBONE = shared_flags.BackboneFlags(FLAGS)
 _CONSTANTS = shared_flags.Constants(FLAGS)
+_EPISODE = ConfigFlags(FLAGS, "episode", EpisodeConfig())
 _FINE_TUNE = flags.DEFINE_bool(
     "fine_tune",
     False,
@@ -107,7 +111,7 @@ def main(_: Sequence[str]) -> None:
     initial = cls.create(rule, constants, _BACKBONE.load())
     config = dataclasses.replace(
         _DEFAULTS,
-        episode=initial.episode_config,
+        episode=_EPISODE.apply(initial.episode_config),
         outer_steps=_OUTER_STEPS.value,
         episodes=_EPISODES.value,
         accumulate=_ACCUMULATE.value,

@@ -33,6 +33,41 @@ class Prediction(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
+class DegradationConfig:
+    """How bad videos get in training; all values "here". Lengths are in pixels of a crop.
+
+    Attributes:
+        share: of the videos that are degraded at all.
+        other: of those, the share whose query is degraded in another way than its support.
+        each: probability of each kind of degradation in a degraded video.
+        dark: largest natural logarithm of the factor by which light is dimmed.
+        gamma: largest natural logarithm of the exponent on the light, and of its inverse.
+        haze: largest share of the contrast that is lost.
+        tint: largest natural logarithm of a channel's gain, and of its inverse.
+        grey: probability that a degraded video has no colour; others may have lost a part of it.
+        blur: largest standard deviation of a Gaussian blur.
+        motion: longest path of motion blur.
+        shrink: largest factor by which the picture is made smaller.
+        noise: largest standard deviation of noise in grey levels.
+        step: largest quantization step of block compression in grey levels.
+    """
+
+    share: float = 0.0
+    other: float = 0.25
+    each: float = 0.35
+    dark: float = 2.0
+    gamma: float = 0.7
+    haze: float = 0.8
+    tint: float = 0.3
+    grey: float = 0.3
+    blur: float = 2.5
+    motion: float = 14.0
+    shrink: float = 4.0
+    noise: float = 20.0
+    step: float = 48.0
+
+
+@dataclasses.dataclass(frozen=True)
 class EpisodeConfig:
     """How a tracker wants its episodes cut from videos.
 
@@ -56,6 +91,9 @@ class EpisodeConfig:
         brightness: largest relative change of a frame's brightness (code: 0.2).
         grayscale: probability that a whole episode is grey (code: 0.05).
         least_visible: a frame that shows less than this share of the target counts for nothing.
+        backwards: probability that a recorded video is played backwards (here).
+        mirrored: probability that left and right of an episode are swapped (here).
+        degradation: how often and how strongly its frames are degraded (here).
     """
 
     crop_size: int = 192
@@ -73,6 +111,9 @@ class EpisodeConfig:
     brightness: float = 0.2
     grayscale: float = 0.05
     least_visible: float = 0.3
+    backwards: float = 0.0
+    mirrored: float = 0.0
+    degradation: DegradationConfig = DegradationConfig()
 
 
 class Episode(struct.PyTreeNode):

@@ -4,7 +4,6 @@ A `Degradation` says how bad a video is. It is drawn once a video, and `degrade`
 frames so: pure in its arguments, and for images of any size.
 """
 
-import dataclasses
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -13,6 +12,7 @@ from jaxtyping import Array, Float, Key
 
 from tracking_tasks.data.renderer import finish
 from tracking_tasks.data.renderer.dice import Dice
+from tracking_tasks.episode import DegradationConfig as DegradationConfig
 
 _MARGIN = 32  # pixels by which the border is repeated before a blur, which is periodic
 
@@ -41,41 +41,6 @@ class Degradation(NamedTuple):
     shrink: Float[Array, ""] | float = 1.0
     noise: Float[Array, ""] | float = 0.0
     step: Float[Array, ""] | float = 0.0
-
-
-@dataclasses.dataclass(frozen=True)
-class DegradationConfig:
-    """How bad videos get in training; all values "here". Lengths are in pixels of a crop.
-
-    Attributes:
-        share: of the videos that are degraded at all.
-        other: of those, the share whose query is degraded in another way than its support.
-        each: probability of each kind of degradation in a degraded video.
-        dark: largest natural logarithm of the factor by which light is dimmed.
-        gamma: largest natural logarithm of the exponent on the light, and of its inverse.
-        haze: largest share of the contrast that is lost.
-        tint: largest natural logarithm of a channel's gain, and of its inverse.
-        grey: probability that a degraded video has no colour; others may have lost a part of it.
-        blur: largest standard deviation of a Gaussian blur.
-        motion: longest path of motion blur.
-        shrink: largest factor by which the picture is made smaller.
-        noise: largest standard deviation of noise in grey levels.
-        step: largest quantization step of block compression in grey levels.
-    """
-
-    share: float = 0.0
-    other: float = 0.25
-    each: float = 0.35
-    dark: float = 2.0
-    gamma: float = 0.7
-    haze: float = 0.8
-    tint: float = 0.3
-    grey: float = 0.3
-    blur: float = 2.5
-    motion: float = 14.0
-    shrink: float = 4.0
-    noise: float = 20.0
-    step: float = 48.0
 
 
 def draw(key: Key[Array, ""], config: DegradationConfig) -> Degradation:

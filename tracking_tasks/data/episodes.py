@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, UInt8, UInt32
 
 from tracking_tasks import boxes, crops
+from tracking_tasks.data import degradation
 from tracking_tasks.data.photos import PhotoBank
 from tracking_tasks.data.renderer import RendererConfig, render
 from tracking_tasks.episode import Episode, EpisodeConfig
@@ -91,6 +92,8 @@ def _cut(key: Key[Array, ""], clip: Clip, config: EpisodeConfig) -> Episode:
     images, cropped = jax.lax.map(crop, (crop_keys, index, view, jitter))
     grey = jax.random.bernoulli(keys[5], config.grayscale)
     images = jnp.where(grey, jnp.broadcast_to(images.mean(-1, keepdims=True), images.shape), images)
+    images, cropped = _mirror(jax.random.fold_in(key, len(keys) + 1), images, cropped, config)
+    images = _degrade(jax.random.fold_in(key, len(keys) + 2), images, n, config)
     seen = (clip.visible[index] >= config.least_visible).astype(jnp.float32)
     return Episode(
         support_images=images[:n],
@@ -101,6 +104,40 @@ def _cut(key: Key[Array, ""], clip: Clip, config: EpisodeConfig) -> Episode:
         query_weights=seen[n:] / jnp.maximum(seen[n:].sum(), 1.0),
         key=jax.random.fold_in(key, len(keys)),
     )
+
+
+def _mirror(
+    key: Key[Array, ""],
+    images: Float[Array, "n s s 3"],
+    cropped: Float[Array, "n 4"],
+    config: EpisodeConfig,
+) -> tuple[Float[Array, "n s s 3"], Float[Array, "n 4"]]:
+    """Swaps left and right of the crops and of the boxes in them, or does not."""
+    swap = jax.random.bernoulli(key, config.mirrored)
+    swapped = cropped.at[:, 0].set(config.crop_size - cropped[:, 0] - cropped[:, 2])
+    return jnp.where(swap, images[:, :, ::-1], images), jnp.where(swap, swapped, cropped)
+
+
+def _degrade(
+    key: Key[Array, ""], images: Float[Array, "n s s 3"], support: int, config: EpisodeConfig
+) -> Float[Array, "n s s 3"]:
+    """Makes the crops, first those of the support, as bad as their video is drawn to be."""
+    if not config.degradation.share:
+        return images
+    keys = jax.random.split(key, 4)
+    first, other = (degradation.draw(key, config.degradation) for key in keys[:2])
+    differs = jax.random.bernoulli(keys[2], config.degradation.other)
+    second = jax.tree.map(lambda one, two: jnp.where(differs, two, one), first, other)
+
+    def one(numbered: tuple[Array, Array]) -> Array:
+        index, image = numbered
+        how = jax.tree.map(lambda s, q: jnp.where(index < support, s, q), first, second)
+        motion_key, noise_key = jax.random.split(jax.random.fold_in(keys[3], index))
+        # What shakes does not do so equally at every moment.
+        how = how._replace(motion=how.motion * jax.random.uniform(motion_key))
+        return degradation.degrade(image, how, noise_key)
+
+    return jax.lax.map(one, (jnp.arange(len(images)), images))
 
 
 class _Jitter(NamedTuple):

@@ -156,7 +156,11 @@ def _sample(
 ) -> tuple[np.uint32, Clip]:
     # Where the target is hardly ever seen, its best frames count for nothing but keep the shape.
     enough = min(config.least_visible, sequence.visible.max())
-    chosen = choose_frames(generator, sequence.visible >= enough, config)
+    seen = sequence.visible >= enough
+    if config.backwards and generator.random() < config.backwards:
+        chosen = len(seen) - 1 - choose_frames(generator, seen[::-1], config)
+    else:
+        chosen = choose_frames(generator, seen, config)
     cut = {
         number: window.cut(dataset.image(sequence.first + number), sequence.boxes[number])
         for number in set(chosen.tolist())

@@ -1,13 +1,16 @@
 """Episodes and rendered sequences: pure in their key, boxes on the target, weights that add up."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 
-from tracking_tasks.data.episodes import EpisodeConfig, sample_episodes
+from tracking_tasks.data.episodes import Clip, cut_episodes, sample_episodes
 from tracking_tasks.data.photos import load_bank
 from tracking_tasks.data.rendered import rendered_sequences
 from tracking_tasks.data.renderer import RendererConfig
+from tracking_tasks.episode import DegradationConfig, EpisodeConfig
 
 EPISODE = EpisodeConfig(crop_size=64)
 RENDERER = RendererConfig(side=96, target_size=(0.15, 0.25), distractors=1, subframes=1)
@@ -65,3 +68,56 @@ def test_rendered_sequences_start_with_a_visible_target(bank):
     for sequence in sequences:
         assert sequence.frame(0).shape == (96, 96, 3) and sequence.frame(0).dtype == np.uint8
         assert (sequence.boxes[0, 2:] > 0).all()
+
+
+def clip(frames=4, side=40):
+    """A texture that stands still, and a target off its middle."""
+    texture = np.random.default_rng(0).integers(100, 200, (side, side, 3), np.uint8)
+    boxes = np.broadcast_to(np.float32([12, 16, 8, 6]), (frames, 4))
+    extents = np.full((frames, 2), side, np.int32)
+    return Clip(np.broadcast_to(texture, (frames, *texture.shape)), extents, boxes, np.ones(frames))
+
+
+CUT = EpisodeConfig(
+    crop_size=32, support=2, query=2, brightness=0.0, grayscale=0.0, search_factor=2.0
+)
+
+
+def cut(seeds=(5,), **changes):
+    clips = jax.tree.map(lambda leaf: np.stack([leaf] * len(seeds)), clip())
+    return cut_episodes(np.uint32(seeds), clips, dataclasses.replace(CUT, **changes))
+
+
+def test_a_mirrored_episode_has_left_and_right_swapped():
+    plain, mirrored = cut(), cut(mirrored=1.0)
+    np.testing.assert_array_equal(mirrored.query_images, plain.query_images[..., ::-1, :])
+    x, y, width, height = np.moveaxis(plain.support_boxes, -1, 0)
+    expected = np.stack([32 - x - width, y, width, height], -1)
+    np.testing.assert_allclose(mirrored.support_boxes, expected, atol=1e-5)
+
+
+BAD = DegradationConfig(
+    **dict.fromkeys(("other", "dark", "gamma", "haze", "tint", "grey"), 0.0),
+    **dict.fromkeys(("blur", "motion", "noise", "step"), 0.0),
+    **dict.fromkeys(("share", "each", "shrink"), 1.0),
+)
+
+
+@pytest.mark.parametrize("other", [0.0, 1.0])
+def test_frames_are_degraded_alike_unless_the_query_has_its_own_way(other):
+    plain, dark = cut(), cut(degradation=dataclasses.replace(BAD, dark=2.0, other=other))
+    shares = lambda one, two: np.asarray(one / two).mean((-3, -2, -1))[0]
+    support = shares(dark.support_images, plain.support_images)
+    query = shares(dark.query_images, plain.query_images)
+    np.testing.assert_allclose(support, support[0], rtol=0.01)
+    np.testing.assert_allclose(query, query[0], rtol=0.01)
+    assert np.exp(-2.0) < support[0] < 0.95
+    assert (abs(np.log(query[0] / support[0])) < 0.01) == (other == 0.0)
+
+
+def test_motion_blur_changes_from_frame_to_frame():
+    seeds = tuple(range(8))
+    plain, shaken = cut(seeds), cut(seeds, degradation=dataclasses.replace(BAD, motion=20.0))
+    detail = lambda episodes: np.asarray(episodes.query_images).std((-3, -2, -1))
+    left = detail(shaken) / detail(plain)
+    assert np.abs(np.diff(left)).max() > 0.3

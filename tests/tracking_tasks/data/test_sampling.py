@@ -167,6 +167,18 @@ def assert_same(left, right):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("backwards", [0.0, 1.0])
+def test_a_video_is_played_in_the_direction_asked_for(tmp_path, backwards):
+    frames = tuple(np.full((30, 40, 3), 20 + 10 * i, np.uint8) for i in range(8))
+    video = Sequence("brightening", frames, np.float32([[9, 9, 8, 8]] * 8))
+    packed.pack([video], tmp_path / "one", name="one")
+    config = dataclasses.replace(CONFIG, backwards=backwards)
+    rows = sampling.clips([packed.PackedDataset(tmp_path / "one")], [1.0], config, seed=0)
+    for index in range(10):
+        change = np.diff(rows[index][1].frames[:, 0, 0, 0].astype(int))
+        assert (change < 0).all() if backwards else (change > 0).all()
+
+
 def test_every_pass_draws_each_sequence_once_in_another_order(datasets):
     drawn = levels(sampling.clips(datasets[:1], [1.0], CONFIG, seed=0), 30)
     passes = [tuple(drawn[i : i + 5]) for i in range(0, 30, 5)]
