@@ -31,6 +31,10 @@ class OverlapConfig:
         dropout: share of the backbone's channels that an episode leaves out in training (here).
         deviations: a proposal's standard deviation in centre and size, in square roots of the
             area, is one of these (code).
+        refined: so many proposals climb in training, too: the box that the ascent finds is judged,
+            not the prediction alone (here).
+        refined_steps: of their ascent.
+        refined_weight: of what their overlap lacks, beside the prediction's squared error.
         starts: boxes the ascent starts from, the current one among them (here; code 10).
         center_jitter: range of the random displacement of the others, in square roots of the
             area (here; code 0.1. A predictor of little training errs far from the target).
@@ -51,6 +55,9 @@ class OverlapConfig:
     least_overlap: float = 0.1
     dropout: float = 0.2
     deviations: tuple[float, ...] = (0.01, 0.05, 0.1, 0.2, 0.3)
+    refined: int = 4
+    refined_steps: int = 4
+    refined_weight: float = 0.3
     starts: int = 5
     center_jitter: float = 0.05
     size_jitter: float = 0.1
@@ -91,6 +98,9 @@ class OverlapMaximizer(struct.PyTreeNode):
     ) -> Float[Array, ""]:
         """The mean squared error of 2 IoU - 1 over random boxes in the frames of one target.
 
+        And what overlap the boxes lack that the ascent makes of a few of them: where a target is
+        dark or blurred, the prediction errs little all over, and its slopes may lead astray.
+
         The reference is any frame that shows the target (paper: one of the support), and channels
         are dropped, since thousands of episodes take the place of the paper's millions.
 
@@ -112,7 +122,23 @@ class OverlapMaximizer(struct.PyTreeNode):
         maps = self.predictor.query(frames, modulation)
         predicted = jax.vmap(jax.vmap(self.predictor, (None, 0)))(maps, drawn)
         truth = 2 * boxes.overlap(drawn, true_boxes[:, None]) - 1
-        return jnp.mean((predicted - truth) ** 2, -1) @ seen / jnp.maximum(seen.sum(), 1.0)
+        error = jnp.mean((predicted - truth) ** 2, -1)
+        if self.config.refined:
+            error += self.config.refined_weight * self._lack(maps, drawn, true_boxes)
+        return error @ seen / jnp.maximum(seen.sum(), 1.0)
+
+    def _lack(
+        self, maps: Maps, drawn: Float[Array, "n p 4"], true_boxes: Float[Array, "n 4"]
+    ) -> Float[Array, " n"]:
+        """By how much the boxes to which the ascent leads miss the overlap of 1."""
+        config = self.config
+
+        def climb(maps: Maps, starts: Float[Array, "p 4"]) -> Float[Array, "p 4"]:
+            predict = lambda box: self.predictor(maps, box)
+            return ascend(predict, starts, config.refined_steps, config.step_length)
+
+        found = jax.vmap(climb)(maps, drawn[:, : config.refined])
+        return 1 - boxes.overlap(found, true_boxes[:, None]).mean(-1)
 
     def _drop_channels(self, frames: Features, key: Key[Array, ""]) -> Features:
         """The same random channels left out of all frames, the rest scaled up."""
@@ -224,12 +250,30 @@ def start_boxes(
     return boxes.from_center(center, jnp.maximum(size, box[2:].min() / 3))
 
 
+def ascend(
+    predict: Predictor, starts: Float[Array, "n 4"], steps: int, step_length: float
+) -> Float[Array, "n 4"]:
+    """Moves boxes up the gradient of their predicted overlap.
+
+    The step is relative to the size of the box: box += step_length * gradient * (w, h, w, h). No
+    side becomes shorter than a third of the box's shorter one at the start.
+    """
+    smallest = starts[:, 2:].min(-1, keepdims=True) / 3
+
+    def climb(moving: Array, _: None) -> tuple[Array, None]:
+        size = moving[:, 2:]
+        gradient = jax.vmap(jax.grad(predict))(moving)
+        moving = moving + step_length * gradient * jnp.concatenate([size, size], -1)
+        return moving.at[:, 2:].max(smallest), None
+
+    return jax.lax.scan(climb, starts, length=steps)[0]
+
+
 def maximize_overlap(
     predict: Predictor, box: Float[Array, "4"], key: Key[Array, ""], config: OverlapConfig
 ) -> Estimate:
-    """Moves boxes up the gradient of their predicted overlap and averages the best.
+    """Sends boxes up the slope of their predicted overlap and averages the best.
 
-    The step is relative to the size of the box: box += step_length * gradient * (w, h, w, h).
     A box that has become too long, or not finite, is dropped; if all are, the given one is kept.
 
     Args:
@@ -238,15 +282,7 @@ def maximize_overlap(
         key: of the random starts.
         config: constants.
     """
-    smallest = box[2:].min() / 3
-
-    def ascend(moving: Array, _: None) -> tuple[Array, None]:
-        size = moving[:, 2:]
-        gradient = jax.vmap(jax.grad(predict))(moving)
-        moving = moving + config.step_length * gradient * jnp.concatenate([size, size], -1)
-        return moving.at[:, 2:].max(smallest), None
-
-    ascended, _ = jax.lax.scan(ascend, start_boxes(key, box, config), length=config.steps)
+    ascended = ascend(predict, start_boxes(key, box, config), config.steps, config.step_length)
     predicted = jax.vmap(predict)(ascended)
     width, height = ascended[:, 2], ascended[:, 3]
     usable = jnp.maximum(width, height) <= config.largest_aspect * jnp.minimum(width, height)

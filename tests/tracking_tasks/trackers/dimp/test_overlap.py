@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from models import Features, IoUPredictor, Modulation
 from tracking_tasks import boxes, evaluation
@@ -153,3 +154,38 @@ def test_what_the_search_errs_by_on_the_first_frame_is_taken_off():
     assert jnp.abs(found - target).max() > 1.0
     again = maximizer.estimate(reference, NOTHING, target, KEY).box
     np.testing.assert_allclose(again, target, atol=1e-3)
+
+
+class Steep(Known):
+    """Knows where the target is, and how steeply the overlap falls off is its parameter."""
+
+    def __init__(self, slope):
+        self.slope = nnx.Param(jnp.asarray(slope))
+
+    def __call__(self, maps, box):
+        return self.slope[...] * quadratic(box)
+
+
+def lack(slope, **changes):
+    """What the loss has more for the boxes that the ascent finds, in the frame that shows TRUTH."""
+    frames = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), NOTHING)
+    true_boxes = jnp.stack([TRUTH, TRUTH + 5])
+    with_ascent = dataclasses.replace(CONFIG, refined=3, refined_weight=2.0, **changes)
+    losses = [
+        OverlapMaximizer(config, Steep(slope)).loss(frames, true_boxes, jnp.array([1.0, 0.0]), KEY)
+        for config in (with_ascent, dataclasses.replace(with_ascent, refined=0))
+    ]
+    return losses[0] - losses[1]
+
+
+def test_training_judges_the_boxes_that_the_ascent_finds():
+    boxes_key = jax.random.split(KEY, 3)[2]
+    drawn = proposals(jax.random.split(boxes_key)[0], TRUTH, CONFIG)[:3]
+    still = 2 * (1 - boxes.overlap(drawn, TRUTH).mean())
+    assert still > 0.1
+    np.testing.assert_allclose(lack(0.0), still, rtol=1e-5)
+    np.testing.assert_allclose(lack(0.2, refined_steps=60), 0, atol=0.01)
+    few = lambda slope: lack(slope, refined_steps=2)
+    slope = jax.grad(few)(0.2)
+    np.testing.assert_allclose(slope, (few(0.205) - few(0.195)) / 0.01, rtol=0.02)
+    assert slope < -0.1
