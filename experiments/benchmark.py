@@ -62,8 +62,8 @@ def main(_: Sequence[str]) -> None:
     print(", ".join(f"{name} {value}" for name, value in machine().items()))
     print(table(report))
     if folder:
-        heading = {name: FLAGS[name].value for name in ("suite", "preset", "repeats")}
-        text = json.dumps(heading | document(report), indent=2)
+        metadata = {name: FLAGS[name].value for name in ("suite", "preset", "repeats")}
+        text = json.dumps(metadata | document(report), indent=2)
         figures = report.figures or {"times": plot(report, f"Benchmark {_SUITE.value}")}
         for name, figure in figures.items():
             save_figure(folder / f"{name}.png", figure)

@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from experiments.command_line import cli, shared_flags
-from experiments.matrix import comparison_results
+from experiments.matrix import comparison_results, matrix_run
 from experiments.matrix.matrix_flags import MatrixFlags
 from tracking_tasks.trackers import TRACKERS
 
@@ -39,12 +39,12 @@ _MATRIX = MatrixFlags(FLAGS, "none,learned_rates,steepest_descent", "runs/compar
 def main(_: Sequence[str]) -> None:
     """Runs the program."""
     cls = TRACKERS[_TRACKER.value]
-    heading, cells, failures = _MATRIX.run([cls.name])
+    metadata, results, failures = matrix_run.run(_MATRIX, [cls.name])
     folder = _MATRIX.folder
-    if cells:
-        config = heading["configuration"]["trackers"][cls.name]
+    if results:
+        config = metadata["configuration"]["trackers"][cls.name]
         paper = {"tracker": cls.name, "paper_rule": cls.default_rule, "tracker_config": config}
-        comparison_results.write(folder, heading | paper, cells)
+        comparison_results.write(folder, metadata | paper, results)
         print((folder / "table.txt").read_text())
         print(f"written to {folder}")
     if failures:

@@ -80,9 +80,9 @@ def main(_: Sequence[str]) -> None:
     cli.require_folder(path)
     chosen = otb_starts.expand(_START.value, _DATASET.read(_SEQUENCES.value))
     tracker = _TRACKER.load()
-    heading = _TRACKER.heading(tracker)
+    metadata = _TRACKER.metadata(tracker)
     settings = {name: FLAGS[name].value for name in ("dataset_format", "dataset_split", "start")}
-    identity = heading | {"checkpoint": _TRACKER.digest()} | settings
+    identity = metadata | {"checkpoint": _TRACKER.digest()} | settings
     folder = EvaluationFolder(path, identity, _RESUME.value)
     missing = [sequence for sequence in chosen if folder.load(sequence) is None]
     if len(missing) < len(chosen):
@@ -100,7 +100,7 @@ def main(_: Sequence[str]) -> None:
             print(f"submit {path / 'submission.zip'} to the server of the benchmark")
         return
     found = evaluation_results.report(protocol, results, chosen)
-    evaluation_results.save(path, heading | {"protocol": protocol}, results, found)
+    evaluation_results.save(path, metadata | {"protocol": protocol}, results, found)
     print(evaluation_results.table(found))
     print(f"written to {path}")
 

@@ -32,13 +32,13 @@ from absl import flags
 from tqdm import tqdm
 
 from basics.compilation import let_go_of_programs
-from basics.errors import InputError
 from experiments.command_line import cli, shared_flags
+from experiments.command_line.choices import choose
 from experiments.reproduction import table_results
-from experiments.reproduction.lab import Lab
-from experiments.reproduction.paper_table import SCALES, Table
+from experiments.reproduction.paper_table import SCALES, Row, Table
+from experiments.reproduction.table_runner import TableRunner
 from experiments.reproduction.tables import load_tables
-from experiments.runs import cells, run_identity
+from experiments.runs import run_lock, trials
 
 FLAGS = flags.FlagValues()
 _TABLE = flags.DEFINE_list(
@@ -74,62 +74,59 @@ def main(_: Sequence[str]) -> None:
         for table in tables.values():
             print(f"{table.name:{width}}  {table.title} ({table.source})")
         return
-    chosen = _choose(tables, _TABLE.value or [])
+    chosen = [tables[name] for name in choose(_TABLE.value or [], tables, "table")]
     folder = pathlib.Path(_OUTPUT_DIR.value)
     real = _DATASET.read() if _DATASET.given else []
-    lab = Lab(_SCALE.value, folder, _PHOTOS_DIR.value, real, _BACKBONE.load(), _RESUME.value)
-    lab.bank("train")  # a folder without photographs is found out now
-    _claim(folder, chosen)
+    runner = TableRunner(
+        _SCALE.value, folder, _PHOTOS_DIR.value, real, _BACKBONE.load(), _RESUME.value
+    )
+    runner.bank("train")  # a folder without photographs is found out now
+    _lock(folder, chosen)
     seeds = {table.name: _SEEDS.value or table.seeds[_SCALE.value] for table in chosen}
     with tqdm(total=sum(seeds[t.name] * len(t.rows) for t in chosen), unit="cell") as bar:
-        documents = [run(t, lab, seeds[t.name], folder / t.name, bar) for t in chosen]
+        documents = [run(t, runner, seeds[t.name], folder / t.name, bar) for t in chosen]
     for table in chosen:
         print((folder / table.name / "table.txt").read_text())
     print(table_results.write_summary(folder, documents))
     print(f"written to {folder}")
 
 
-def run(table: Table, lab: Lab, seeds: int, folder: pathlib.Path, bar: tqdm) -> dict[str, Any]:
-    """Measures all cells of a table that are not finished, and writes the results."""
+def run(
+    table: Table, runner: TableRunner, seeds: int, folder: pathlib.Path, bar: tqdm
+) -> dict[str, Any]:
+    """Measures what of a table is not finished, and writes the results."""
     by_row: dict[str, list[dict[str, Any]]] = {row.name: [] for row in table.rows}
     for seed in range(seeds):
         for row in table.rows:
             bar.set_description(f"{table.name}, {row.name}, seed {seed}")
-            cell = cells.load(folder, row.name, seed)
-            if cell is None:
-                let_go_of_programs()  # of the cells before
-                start = time.monotonic()
-                measured = table.measure(lab, row, seed)
-                cell = {
-                    "row": row.name,
-                    "seed": seed,
-                    "scores": dict(measured.scores),
-                    "curves": dict(measured.curves),
-                    "seconds": round(time.monotonic() - start, 1),
-                }
-                cells.save(folder, row.name, seed, cell)
-            by_row[row.name].append(cell)
+            result = trials.load(folder, row.name, seed)
+            if result is None:
+                result = _measure(table, runner, row, seed)
+                trials.save(folder, row.name, seed, result)
+            by_row[row.name].append(result)
             bar.update()
-    heading = {
-        "scale": lab.scale,
+    metadata = {
+        "scale": runner.scale,
         "seeds": seeds,
         "versions": {"jax": jax.__version__, "platform": jax.default_backend()},
     }
-    return table_results.write(folder, table, heading, by_row)
+    return table_results.write(folder, table, metadata, by_row)
 
 
-def _choose(tables: dict[str, Table], names: Sequence[str]) -> list[Table]:
-    if list(names) == ["all"]:
-        return list(tables.values())
-    for name in names:
-        if name not in tables:
-            raise InputError(f"unknown table {name!r}: known are {', '.join(tables)}, and all")
-    if not names:
-        raise InputError(f"pass --table=NAME: known are {', '.join(tables)}, and all")
-    return [tables[name] for name in dict.fromkeys(names)]
+def _measure(table: Table, runner: TableRunner, row: Row, seed: int) -> dict[str, Any]:
+    let_go_of_programs()  # of the trials before
+    start = time.monotonic()
+    measured = table.measure(runner, row, seed)
+    return {
+        "row": row.name,
+        "seed": seed,
+        "scores": dict(measured.scores),
+        "curves": dict(measured.curves),
+        "seconds": round(time.monotonic() - start, 1),
+    }
 
 
-def _claim(folder: pathlib.Path, tables: Sequence[Table]) -> None:
+def _lock(folder: pathlib.Path, tables: Sequence[Table]) -> None:
     """Makes the folder ours, or fails where another run's results would be lost or mixed in."""
     cli.require_folder(folder)
     configuration = {
@@ -139,7 +136,7 @@ def _claim(folder: pathlib.Path, tables: Sequence[Table]) -> None:
         "dataset_dir": str(_DATASET.folder()) if _DATASET.given else None,
     }
     begun = any((folder / table.name / "cells").exists() for table in tables)
-    run_identity.claim(
+    run_lock.lock(
         folder,
         configuration,
         taken=(folder / "run.json").exists(),

@@ -28,7 +28,8 @@ from collections.abc import Sequence
 from absl import flags
 
 from experiments.command_line import cli
-from experiments.matrix import matrix, sweep_results
+from experiments.command_line.choices import choose
+from experiments.matrix import matrix_run, sweep_results
 from experiments.matrix.matrix_flags import MatrixFlags
 from tracking_tasks.trackers import TRACKERS
 
@@ -41,9 +42,10 @@ _MATRIX = MatrixFlags(FLAGS, "all", "runs/sweep")
 
 def main(_: Sequence[str]) -> None:
     """Runs the program."""
-    heading, cells, failures = _MATRIX.run(matrix.trackers(_TRACKERS.value))
-    if cells:
-        sweep_results.write(_MATRIX.folder, heading, cells, failures)
+    trackers = choose(_TRACKERS.value, sorted(TRACKERS), "tracker")
+    metadata, results, failures = matrix_run.run(_MATRIX, trackers)
+    if results:
+        sweep_results.write(_MATRIX.folder, metadata, results, failures)
         print((_MATRIX.folder / "table.txt").read_text())
         print(f"written to {_MATRIX.folder}")
     if failures:

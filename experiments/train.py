@@ -35,7 +35,7 @@ from experiments.command_line import cli, shared_flags
 from experiments.command_line.config_flags import ConfigFlags
 from experiments.meta_training import training, training_data
 from experiments.meta_training.feature_pool import pooled_batches
-from experiments.runs import run_identity
+from experiments.runs import run_lock
 from tracking_tasks import checkpoints
 from tracking_tasks.episode import EpisodeConfig
 from tracking_tasks.trackers import TRACKERS
@@ -126,7 +126,7 @@ def main(_: Sequence[str]) -> None:
         if not any(is_part(name, (part,)) for name in named_leaves(initial)):
             raise InputError(f"--frozen={part}: {cls.name} has no such part")
     batches, origin = _DATA.batches(config)
-    run_identity.claim(
+    run_lock.lock(
         folder,
         {
             "tracker": cls.name,

@@ -34,7 +34,7 @@ from absl import flags
 from basics.files import write_atomic
 from experiments.command_line import cli, shared_flags
 from experiments.pictures import vot_plots
-from experiments.runs import run_identity
+from experiments.runs import run_lock
 from tracking_tasks.evaluation import vot_anchor, vot_files, vot_supervised
 from tracking_tasks.evaluation.reports import Report
 
@@ -70,10 +70,10 @@ def main(_: Sequence[str]) -> None:
     sequences = _DATASET.read(_SEQUENCES.value)
     tracker = _TRACKER.load()
     runs = path / "results" / tracker.name / "baseline"
-    heading = _TRACKER.heading(tracker) | {"challenge": challenge}
-    identity = heading | {"checkpoint": _TRACKER.digest()}
+    metadata = _TRACKER.metadata(tracker) | {"challenge": challenge}
+    identity = metadata | {"checkpoint": _TRACKER.digest()}
     taken = runs.exists() or (path / "results.json").exists()
-    run_identity.claim(path, identity, taken=taken, resume=_RESUME.value)
+    run_lock.lock(path, identity, taken=taken, resume=_RESUME.value)
     interval = vot_supervised.EAO_INTERVALS.get(challenge, vot_anchor.VOT2022.interval)
     if challenge in _ANCHORED:
         report = vot_anchor.evaluate_anchored(
@@ -91,7 +91,7 @@ def main(_: Sequence[str]) -> None:
             lambda sequence: vot_files.read_supervised(runs, sequence),
         )
     curve = {"interval": interval, "expected_overlap": report["expected_overlap"]}
-    document = heading | report["scores"] | {"sequences": report["sequences"]} | curve
+    document = metadata | report["scores"] | {"sequences": report["sequences"]} | curve
     vot_plots.save(path, {f"{tracker.name}, {tracker.inner_optimizer}": document})
     write_atomic(path / "results.json", json.dumps(document, indent=2) + "\n")
     print(table(report))

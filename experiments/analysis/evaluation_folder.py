@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from basics.errors import InputError
 from basics.files import write_atomic
-from experiments.runs import run_identity
+from experiments.runs import run_lock
 from tracking_tasks.data.sequences import Sequence
 from tracking_tasks.evaluation import SequenceResult
 
@@ -34,7 +34,7 @@ class EvaluationFolder:
     def __init__(self, path: pathlib.Path, configuration: Mapping[str, Any], resume: bool) -> None:
         self._path = path
         taken = any((path / name).exists() for name in ("results.json", "boxes"))
-        run_identity.claim(path, configuration, taken=taken, resume=resume)
+        run_lock.lock(path, configuration, taken=taken, resume=resume)
 
     def save(self, result: SequenceResult) -> None:
         """Writes what was found on a sequence."""

@@ -42,10 +42,10 @@ def report(
 
 
 def save(
-    folder: pathlib.Path, heading: Mapping[str, Any], results: Results, found: Mapping[str, Any]
+    folder: pathlib.Path, metadata: Mapping[str, Any], results: Results, found: Mapping[str, Any]
 ) -> None:
     """Writes the plots and, when those are complete, `results.json`."""
-    label = f"{heading['tracker']}, {heading['inner_optimizer']}"
+    label = f"{metadata['tracker']}, {metadata['inner_optimizer']}"
     title = f"One-pass evaluation on {len(results)} sequences"
     curves = lambda curve: _curves(f"{label} (mean)", results, curve)
     plots.save_success_plot(folder / "success.png", curves(evaluation.success_curve), title)
@@ -63,7 +63,7 @@ def save(
             title,
             score,
         )
-    document = {**heading, **found}
+    document = {**metadata, **found}
     write_atomic(folder / "results.json", json.dumps(document, indent=2) + "\n")
 
 

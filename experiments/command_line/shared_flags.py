@@ -237,16 +237,16 @@ class LoadedTracker:
         path = self._checkpoint.value or shipped
         return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 
-    def heading(self, tracker: tracking_tasks.OnlineTracker) -> dict[str, Any]:
+    def metadata(self, tracker: tracking_tasks.OnlineTracker) -> dict[str, Any]:
         """What results say of the tracker that `load` returned."""
-        heading: dict[str, Any] = {
+        metadata: dict[str, Any] = {
             "tracker": tracker.name,
             "inner_optimizer": tracker.inner_optimizer,
         }
         given = self._constants.given(self._name.value) if self._constants else {}
         if given:
-            heading["constants"] = {name: repr(value) for name, value in given.items()}
-        return heading
+            metadata["constants"] = {name: repr(value) for name, value in given.items()}
+        return metadata
 
     def load(self) -> tracking_tasks.OnlineTracker:
         """The tracker that the flags ask for.

@@ -47,7 +47,7 @@ from basics.leaves import named_leaves
 from experiments.command_line import cli
 from experiments.few_shot import evaluation, report, tasks, training
 from experiments.few_shot.methods import METHODS
-from experiments.runs import run_identity
+from experiments.runs import run_lock
 
 FLAGS = flags.FlagValues()
 _TASK = flags.DEFINE_enum(
@@ -142,7 +142,7 @@ def run(
         log_every=10 * task.stride,
         save_every=100 * task.stride,
     )
-    run_identity.claim(
+    run_lock.lock(
         folder,
         {
             "task": [task.name, _WAYS.value, _SHOTS.value, _QUERIES.value],

@@ -19,7 +19,7 @@ from experiments.few_shot.tasks import Task
 def write(
     folder: pathlib.Path,
     task: Task,
-    heading: Mapping[str, Any],
+    metadata: Mapping[str, Any],
     rows: Mapping[str, Mapping[str, Any]],
     curves: Mapping[str, Curves],
 ) -> str:
@@ -28,7 +28,7 @@ def write(
     Args:
         folder: where to.
         task: what was learned.
-        heading: settings that all rows share.
+        metadata: settings that all rows share.
         rows: of each method, its number of trained steps (`inner_steps`) and what else to keep.
         curves: of each method.
 
@@ -36,11 +36,11 @@ def write(
         The table.
     """
     summaries = {name: _summarize(curves[name], rows[name]["inner_steps"]) for name in rows}
-    _save_curves(folder / "adaptation.png", task, heading, rows, summaries)
+    _save_curves(folder / "adaptation.png", task, metadata, rows, summaries)
     text = _table(task, rows, summaries)
     write_atomic(folder / "table.txt", text + "\n")
     methods = {name: {**rows[name], **summaries[name]} for name in rows}
-    document = {**heading, "methods": methods}
+    document = {**metadata, "methods": methods}
     write_atomic(folder / "results.json", json.dumps(document, indent=1) + "\n")
     return text
 
@@ -99,7 +99,7 @@ def _table(
 def _save_curves(
     path: pathlib.Path,
     task: Task,
-    heading: Mapping[str, Any],
+    metadata: Mapping[str, Any],
     rows: Mapping[str, Mapping[str, Any]],
     summaries: Mapping[str, Mapping[str, Any]],
 ) -> None:
@@ -124,7 +124,7 @@ def _save_curves(
     axes.set(
         xlabel="inner step (dot: the number trained for)",
         ylabel=f"{task.score_name} on the query",
-        title=heading["title"],
+        title=metadata["title"],
         yscale=task.score_scale,
     )
     axes.set_ylim(top=min(axes.get_ylim()[1], top))

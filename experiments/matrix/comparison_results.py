@@ -18,23 +18,23 @@ _SCORES = ("auc", "precision20", "mean_overlap", "query_loss", "fps")
 
 def write(
     folder: pathlib.Path,
-    heading: Mapping[str, Any],
-    cells: Sequence[Mapping[str, Any]],
+    metadata: Mapping[str, Any],
+    trials: Sequence[Mapping[str, Any]],
 ) -> None:
     """Writes the plots and the table, and `results.json` last."""
-    rules = list(dict.fromkeys(cell["inner_optimizer"] for cell in cells))
-    by_rule = {rule: [c for c in cells if c["inner_optimizer"] == rule] for rule in rules}
-    reference = heading["paper_rule"] if heading["paper_rule"] in rules else rules[-1]
+    rules = list(dict.fromkeys(trial["inner_optimizer"] for trial in trials))
+    by_rule = {rule: [c for c in trials if c["inner_optimizer"] == rule] for rule in rules}
+    reference = metadata["paper_rule"] if metadata["paper_rule"] in rules else rules[-1]
     summary = {rule: _summarize(by_rule[rule], by_rule[reference]) for rule in rules}
 
     curves = {rule: _mean(by_rule[rule], "success_curve") for rule in rules}
-    title = f"{heading['tracker']} on held-out rendered videos, mean over seeds"
+    title = f"{metadata['tracker']} on held-out rendered videos, mean over seeds"
     plots.save_success_plot(folder / "success.png", curves, title)
-    _save_losses(folder / "inner_loss.png", by_rule, heading["tracker_config"]["train_steps"])
-    if cells[0]["learned_functions"]:
+    _save_losses(folder / "inner_loss.png", by_rule, metadata["tracker_config"]["train_steps"])
+    if trials[0]["learned_functions"]:
         _save_learned_functions(folder / "learned_functions.png", by_rule)
     write_atomic(folder / "table.txt", table(summary, reference, len(by_rule[reference])) + "\n")
-    document = {**heading, "reference": reference, "summary": summary, "cells": list(cells)}
+    document = {**metadata, "reference": reference, "summary": summary, "cells": list(trials)}
     write_atomic(folder / "results.json", json.dumps(document, indent=1) + "\n")
 
 
@@ -58,25 +58,25 @@ def table(summary: Mapping[str, Mapping[str, Any]], reference: str, seeds: int) 
 
 
 def _summarize(
-    cells: Sequence[Mapping[str, Any]], reference: Sequence[Mapping[str, Any]]
+    trials: Sequence[Mapping[str, Any]], reference: Sequence[Mapping[str, Any]]
 ) -> dict[str, dict[str, float | None]]:
     """Each score's mean and interval over seeds; differences to the reference rule by seed."""
-    values = {name: [cell[name] for cell in cells] for name in _SCORES}
-    values["auc_difference"] = _differences(cells, reference, lambda cell: cell["auc"])
-    if all("real" in cell for cell in [*cells, *reference]):
-        values["real_auc"] = [cell["real"]["auc"] for cell in cells]
-        values["real_auc_difference"] = _differences(cells, reference, lambda c: c["real"]["auc"])
+    values = {name: [trial[name] for trial in trials] for name in _SCORES}
+    values["auc_difference"] = _differences(trials, reference, lambda trial: trial["auc"])
+    if all("real" in trial for trial in [*trials, *reference]):
+        values["real_auc"] = [trial["real"]["auc"] for trial in trials]
+        values["real_auc_difference"] = _differences(trials, reference, lambda c: c["real"]["auc"])
     return {name: summarize(of_seeds) for name, of_seeds in values.items()}
 
 
-def _differences(cells: Any, reference: Any, score: Callable[[Any], float]) -> list[float]:
+def _differences(trials: Any, reference: Any, score: Callable[[Any], float]) -> list[float]:
     """Differences to the reference rule at equal seeds, where episodes are the same."""
-    by_seed = {cell["seed"]: score(cell) for cell in reference}
-    return [score(cell) - by_seed[cell["seed"]] for cell in cells if cell["seed"] in by_seed]
+    by_seed = {trial["seed"]: score(trial) for trial in reference}
+    return [score(trial) - by_seed[trial["seed"]] for trial in trials if trial["seed"] in by_seed]
 
 
-def _mean(cells: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
-    return np.mean([cell[name] for cell in cells], axis=0)
+def _mean(trials: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
+    return np.mean([trial[name] for trial in trials], axis=0)
 
 
 def _save_losses(
@@ -89,8 +89,8 @@ def _save_losses(
     }
     figure = Figure(figsize=(10, 4), layout="constrained")
     for axes, (name, label) in zip(figure.subplots(1, 2), panels.items(), strict=True):
-        for index, (rule, cells) in enumerate(by_rule.items()):
-            curves = np.array([cell[name] for cell in cells])
+        for index, (rule, trials) in enumerate(by_rule.items()):
+            curves = np.array([trial[name] for trial in trials])
             steps = np.arange(curves.shape[1])
             style = line_style(index)
             axes.plot(steps, curves.mean(0), marker=".", label=rule, **style)
@@ -109,16 +109,16 @@ def _save_learned_functions(
     path: pathlib.Path, by_rule: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> None:
     """What each rule's loss became (mean over seeds), and where it started, dotted."""
-    any_cell = next(iter(by_rule.values()))[0]
-    initial = any_cell["learned_functions"]
+    any_trial = next(iter(by_rule.values()))[0]
+    initial = any_trial["learned_functions"]
     figure = Figure(figsize=(4 * len(initial), 3.6), layout="constrained")
     rows = figure.subplots(1, len(initial), squeeze=False)[0]
     for axes, (name, function) in zip(rows, initial.items(), strict=True):
-        for index, (rule, cells) in enumerate(by_rule.items()):
-            learned = [cell["learned_functions"][name]["learned"] for cell in cells]
+        for index, (rule, trials) in enumerate(by_rule.items()):
+            learned = [trial["learned_functions"][name]["learned"] for trial in trials]
             axes.plot(function["x"], np.mean(learned, axis=0), label=rule, **line_style(index))
         axes.plot(function["x"], function["initial"], "k:", label="initial")
-        axes.set(title=name, xlabel="distance to the target's centre (cells)")
+        axes.set(title=name, xlabel="distance to the target's centre (trials)")
         axes.grid(color="0.9")
     rows[0].legend(fontsize="small")
     save_figure(path, figure)

@@ -1,42 +1,21 @@
-"""Flags of the programs that run a matrix of cells, and the run itself."""
+"""The flags of the programs that run a matrix of trials."""
 
 import dataclasses
-import functools
-import importlib.metadata
 import pathlib
-import subprocess
-import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
 from absl import flags
-from tqdm import tqdm
 
 import metaopt
 from basics.files import write_atomic
 from experiments.command_line import cli, shared_flags
-from experiments.matrix import budget, matrix
-from experiments.runs import executors, run_identity
+from experiments.command_line.choices import choose
+from experiments.matrix import budget, trial
+from experiments.runs import executors, metadata, run_lock
 from tracking_tasks.data.photos import load_bank
 
-_ROOT = pathlib.Path(__file__).resolve().parents[2]
 _NOT_REPEATED = ("resume", "flagfile")
-_LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy")
-
-
-class Outcome(NamedTuple):
-    """What a run gave.
-
-    Attributes:
-        heading: the full configuration, versions and revision.
-        cells: the finished ones, in the order of the matrix.
-        failures: why the others failed, by the name of the cell.
-    """
-
-    heading: dict[str, Any]
-    cells: list[dict[str, Any]]
-    failures: dict[str, str]
 
 
 class MatrixFlags:
@@ -57,7 +36,7 @@ class MatrixFlags:
         self._preset = flags.DEFINE_enum(
             "preset",
             "quick",
-            list(matrix.PRESETS),
+            list(trial.PRESETS),
             "Size: smoke (seconds a cell, says nothing), quick (a minute a cell on two cores), "
             "full (a GPU).",
             flag_values=registry,
@@ -102,57 +81,65 @@ class MatrixFlags:
         """Where results go."""
         return pathlib.Path(self._output_dir.value)
 
-    def run(self, trackers: Sequence[str]) -> Outcome:
-        """Runs every cell that is not finished, with a progress bar; failures are reported.
+    @property
+    def resume(self) -> bool:
+        """Whether to go on with what the folder holds."""
+        return bool(self._resume.value)
+
+    @property
+    def executor(self) -> tuple[str, int]:
+        """Where trials run, and in how many processes."""
+        return self._executor.value, self._workers.value
+
+    def trials(self, trackers: Sequence[str]) -> list[trial.Trial]:
+        """All of the matrix; those of a tracker and seed, which share most, one after the other.
 
         Raises:
-            InputError: a flag is wrong, or the folder holds another run, or one and no --resume.
+            InputError: a rule is unknown, or there is none.
         """
-        folder = self.folder
-        cli.require_folder(folder)
-        rules = matrix.rules(self._rules.value)
-        preset = matrix.PRESETS[self._preset.value]
-        conditions = self._conditions(trackers, preset)
-        load_bank(self._photos_dir.value, "test")  # a folder without photographs is found out now
-        wanted = [
-            matrix.Cell(tracker, rule, seed)
+        rules = choose(self._rules.value, metaopt.optimizers.names(), "inner optimizer")
+        seeds = self._seeds.value or trial.PRESETS[self._preset.value].seeds
+        return [
+            trial.Trial(tracker, rule, seed)
             for tracker in trackers
-            for seed in range(self._seeds.value or preset.seeds)
+            for seed in range(seeds)
             for rule in rules
         ]
-        heading = self._heading(conditions)
-        self._claim(heading)
-        done = matrix.finished(folder, wanted) if self._resume.value else {}
-        missing = [cell for cell in wanted if cell not in done]
-        failures: dict[str, str] = {}
-        make = functools.partial(matrix.cell_runner, conditions, self._resume.value)
-        outcomes = executors.run(make, missing, self._executor.value, self._workers.value)
-        bar = tqdm(outcomes, "cells", initial=len(done), total=len(wanted), unit="cell")
-        for cell, result, failure in bar:
-            if failure is None:
-                done[cell] = result
-            else:
-                failures[str(cell)] = failure
-                print(f"{cell} failed: {failure}", file=sys.stderr)
-        return Outcome(heading, [done[cell] for cell in wanted if cell in done], failures)
 
-    def _conditions(self, trackers: Sequence[str], preset: matrix.Preset) -> matrix.Conditions:
+    def conditions(self, trackers: Sequence[str]) -> trial.Conditions:
+        """What all trials have in common.
+
+        Raises:
+            InputError: a flag is wrong.
+        """
+        cli.require_folder(self.folder)
         self._constants.require_of(trackers)
-        configs = {
-            name: self._constants.apply(name, matrix.config_for(name, preset)) for name in trackers
-        }
-        return matrix.Conditions(
+        preset = trial.PRESETS[self._preset.value]
+        conditions = trial.Conditions(
             folder=self.folder,
             preset=preset,
-            configs=configs,
+            configs={
+                name: self._constants.apply(name, trial.config_for(name, preset))
+                for name in trackers
+            },
             budget=self._budget.value,
             photos_dir=self._photos_dir.value,
             real=tuple(self._dataset.read()) if self._dataset.given else (),
             backbone=self._backbone.choice,
         )
+        load_bank(self._photos_dir.value, "test")  # a folder without photographs is found out now
+        return conditions
 
-    def _heading(self, conditions: matrix.Conditions) -> dict[str, Any]:
-        """What a run of the same results must have in common, and what it ran on."""
+    def lock(self, conditions: trial.Conditions) -> dict[str, Any]:
+        """Makes the folder ours, and writes flags that repeat the run.
+
+        Returns:
+            What results say of the run: its `configuration`, which it must have in common with one
+            that it goes on with, and what it ran on.
+
+        Raises:
+            InputError: the folder holds another run, or one and no --resume.
+        """
         configs = {name: dataclasses.asdict(each) for name, each in conditions.configs.items()}
         configuration = {
             "preset": self._preset.value,
@@ -163,30 +150,10 @@ class MatrixFlags:
             "sequences": [sequence.name for sequence in conditions.real],
             **self._backbone.identity,
         }
-        return {
-            "configuration": configuration,
-            "fairness": budget.BUDGETS[conditions.budget],
-            "versions": {name: importlib.metadata.version(name) for name in _LIBRARIES}
-            | {"platform": jax.default_backend(), "revision": _revision()},
-        }
-
-    def _claim(self, heading: dict[str, Any]) -> None:
-        """Makes the folder ours, and writes flags that repeat the run."""
+        notes = {"fairness": budget.BUDGETS[conditions.budget], "versions": metadata.versions()}
         taken = (self.folder / "run.json").is_file()
-        run_identity.claim(self.folder, **heading, taken=taken, resume=self._resume.value)
+        run_lock.lock(self.folder, configuration, taken=taken, resume=self.resume, **notes)
         given = [self._registry[name] for name in self._registry if self._registry[name].present]
         lines = [flag.serialize() for flag in given if flag.name not in _NOT_REPEATED]
         write_atomic(self.folder / "flags.txt", "".join(f"{line}\n" for line in lines))
-
-
-def _revision() -> str | None:
-    """The git revision of this code, with a + if it was changed since; None without git."""
-    git = ["git", "-C", str(_ROOT)]
-    try:
-        head = subprocess.run(
-            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-        )
-        changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return head.stdout.strip() + ("+" if changes.stdout.strip() else "")
+        return {"configuration": configuration, **notes}

@@ -13,37 +13,37 @@ from basics.figures import save_figure
 from basics.files import write_atomic
 from experiments.analysis import ranking
 
-Cells = Sequence[Mapping[str, Any]]
+Trials = Sequence[Mapping[str, Any]]
 
 
 def write(
-    folder: pathlib.Path, heading: Mapping[str, Any], cells: Cells, failures: Mapping[str, str]
+    folder: pathlib.Path, metadata: Mapping[str, Any], trials: Trials, failures: Mapping[str, str]
 ) -> dict[str, Any]:
     """Writes the heat map and the table, and `results.json` last; returns what that holds."""
-    trackers = list(dict.fromkeys(cell["tracker"] for cell in cells))
-    summary = {tracker: summarize(of_tracker(cells, tracker)) for tracker in trackers}
+    trackers = list(dict.fromkeys(trial["tracker"] for trial in trials))
+    summary = {tracker: summarize(of_tracker(trials, tracker)) for tracker in trackers}
     document = {
-        **heading,
+        **metadata,
         "summary": summary,
         "failures": dict(failures),
-        "cells": list(cells),
+        "cells": list(trials),
     }
     _save_heat_map(folder / "matrix.png", summary)
-    write_atomic(folder / "table.txt", table(summary, heading["fairness"]) + "\n")
+    write_atomic(folder / "table.txt", table(summary, metadata["fairness"]) + "\n")
     write_atomic(folder / "results.json", json.dumps(document, indent=1) + "\n")
     return document
 
 
-def of_tracker(cells: Cells, tracker: str) -> dict[str, Cells]:
-    """The cells of a tracker by its rule, each in the order of the seeds."""
+def of_tracker(trials: Trials, tracker: str) -> dict[str, Trials]:
+    """The trials of a tracker by its rule, each in the order of the seeds."""
     found: dict[str, list[Mapping[str, Any]]] = {}
-    for cell in cells:
-        if cell["tracker"] == tracker:
-            found.setdefault(cell["inner_optimizer"], []).append(cell)
-    return {rule: sorted(each, key=lambda cell: cell["seed"]) for rule, each in found.items()}
+    for trial in trials:
+        if trial["tracker"] == tracker:
+            found.setdefault(trial["inner_optimizer"], []).append(trial)
+    return {rule: sorted(each, key=lambda trial: trial["seed"]) for rule, each in found.items()}
 
 
-def summarize(by_rule: Mapping[str, Cells]) -> dict[str, Any]:
+def summarize(by_rule: Mapping[str, Trials]) -> dict[str, Any]:
     """The statistics of a tracker's rules; those that compare them are over the common seeds.
 
     Returns:
@@ -52,19 +52,19 @@ def summarize(by_rule: Mapping[str, Cells]) -> dict[str, Any]:
         `pairs`: the difference of every two and its p-value, corrected for their number.
     """
     rules = {}
-    for rule, cells in by_rule.items():
-        auc = ranking.bootstrap(_scores(cells))
+    for rule, trials in by_rule.items():
+        auc = ranking.bootstrap(_scores(trials))
         means = {
-            name: float(np.mean([cell[name] for cell in cells]))
+            name: float(np.mean([trial[name] for trial in trials]))
             for name in ("precision20", "query_loss", "update_ms")
         }
         rules[rule] = {"auc": auc.mean, "low": auc.low, "high": auc.high, **means}
-    common = set.intersection(*({cell["seed"] for cell in cells} for cells in by_rule.values()))
+    common = set.intersection(*({trial["seed"] for trial in trials} for trials in by_rule.values()))
     if len(by_rule) < 2 or not common:
         return {"rules": rules, "ranking": None, "pairs": []}
     scores = {
-        rule: _scores([cell for cell in cells if cell["seed"] in common])
-        for rule, cells in by_rule.items()
+        rule: _scores([trial for trial in trials if trial["seed"] in common])
+        for rule, trials in by_rule.items()
     }
     pairs = list(itertools.combinations(scores, 2))
     p_values = ranking.holm([ranking.paired_p(scores[a], scores[b]) for a, b in pairs])
@@ -100,8 +100,8 @@ def table(summary: Mapping[str, Mapping[str, Any]], fairness: str) -> str:
     return "\n".join(lines)
 
 
-def _scores(cells: Cells) -> np.ndarray:
-    return np.array([[each["auc"] for each in cell["sequences"].values()] for cell in cells])
+def _scores(trials: Trials) -> np.ndarray:
+    return np.array([[each["auc"] for each in trial["sequences"].values()] for trial in trials])
 
 
 def _save_heat_map(path: pathlib.Path, summary: Mapping[str, Mapping[str, Any]]) -> None:

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from experiments.reproduction.lab import Lab
+from experiments.reproduction.table_runner import TableRunner
 
 SCALES = ("smoke", "small", "full")
 
@@ -85,8 +85,8 @@ class Measurement:
     """What was measured of one row with one seed.
 
     Attributes:
-        scores: by the name of the score. With real sequences, `Lab.judge` adds each again as
-            `real_<name>`.
+        scores: by the name of the score. With real sequences, `TableRunner.judge` adds each again
+            as `real_<name>`.
         curves: by the name of the curve, x and y. The x are the same for all seeds.
     """
 
@@ -105,8 +105,8 @@ class Table:
         rows: in the paper's order.
         orderings: what the paper claims.
         seeds: default number of seeds at each of `SCALES`.
-        measure: `measure(lab, row, seed)` trains and judges, at the size of `lab.scale`. Rows of
-            one seed must share episodes and videos, for the differences are paired by seed.
+        measure: `measure(runner, row, seed)` trains and judges, at the size of `runner.scale`. Rows
+            of one seed must share episodes and videos, for the differences are paired by seed.
         scores: what is shown.
         curves: further plots.
     """
@@ -117,7 +117,7 @@ class Table:
     rows: tuple[Row, ...]
     orderings: tuple[Ordering, ...]
     seeds: Mapping[str, int]
-    measure: Callable[[Lab, Row, int], Measurement]
+    measure: Callable[[TableRunner, Row, int], Measurement]
     scores: tuple[Score, ...] = (AUC,)
     curves: tuple[Curve, ...] = ()
 

@@ -18,38 +18,38 @@ from experiments.reproduction.paper_table import Curve, Ordering, Score, Table
 
 _WORDS = {True: "holds", False: "does not hold", None: "undecided"}
 
-Cells = Mapping[str, Sequence[Mapping[str, Any]]]  # by row, in the order of the seeds
+Trials = Mapping[str, Sequence[Mapping[str, Any]]]  # by row, in the order of the seeds
 
 
 def write(
-    folder: pathlib.Path, table: Table, heading: Mapping[str, Any], cells: Cells
+    folder: pathlib.Path, table: Table, metadata: Mapping[str, Any], trials: Trials
 ) -> dict[str, Any]:
     """Writes the plots and the text, and `results.json` last; returns what that holds."""
-    scores = _measured_scores(table, cells)
+    scores = _measured_scores(table, trials)
     summary = {
         row: {
             score.name: summarize(_values(of_row, score)) for score in scores if _has(of_row, score)
         }
-        for row, of_row in cells.items()
+        for row, of_row in trials.items()
     }
     document = {
-        **heading,
+        **metadata,
         "table": table.name,
         "title": table.title,
         "source": table.source,
         "paper": {row.name: dict(row.paper) for row in table.rows},
         "ours": summary,
         "orderings": [
-            verdict(cells, ordering, score)
+            verdict(trials, ordering, score)
             for ordering in table.orderings
             for score in scores
             if score.name.removeprefix("real_") == ordering.score
         ],
-        "cells": [cell for of_row in cells.values() for cell in of_row],
+        "cells": [trial for of_row in trials.values() for trial in of_row],
     }
     _save_bars(folder / "scores.png", table, scores, summary)
     for curve in table.curves:
-        _save_curves(folder / f"{curve.name}.png", table, curve, cells)
+        _save_curves(folder / f"{curve.name}.png", table, curve, trials)
     write_atomic(folder / "table.txt", text(table, scores, document) + "\n")
     write_atomic(folder / "results.json", json.dumps(document, indent=1) + "\n")
     return document
@@ -79,7 +79,7 @@ def write_summary(folder: pathlib.Path, documents: Sequence[Mapping[str, Any]]) 
     return text
 
 
-def verdict(cells: Cells, ordering: Ordering, score: Score) -> dict[str, Any]:
+def verdict(trials: Trials, ordering: Ordering, score: Score) -> dict[str, Any]:
     """Whether an ordering holds: the paired differences by seed and their 95 % interval.
 
     Returns:
@@ -88,7 +88,7 @@ def verdict(cells: Cells, ordering: Ordering, score: Score) -> dict[str, Any]:
         `score.label`; `digits` are its decimals.
     """
     sign = 1.0 if score.higher_is_better else -1.0
-    better, worse = (_values(cells[row], score) for row in (ordering.better, ordering.worse))
+    better, worse = (_values(trials[row], score) for row in (ordering.better, ordering.worse))
     differences = sign * (np.array(better) - np.array(worse))
     mean, half_width = mean_and_interval(differences.tolist())
     return {
@@ -130,9 +130,9 @@ def text(table: Table, scores: Sequence[Score], document: Mapping[str, Any]) -> 
     return "\n".join(lines)
 
 
-def _measured_scores(table: Table, cells: Cells) -> list[Score]:
+def _measured_scores(table: Table, trials: Trials) -> list[Score]:
     """The table's scores, and those on real sequences where they were measured."""
-    measured = {name for of_row in cells.values() for cell in of_row for name in cell["scores"]}
+    measured = {name for of_row in trials.values() for trial in of_row for name in trial["scores"]}
     real = [
         dataclasses.replace(s, name=f"real_{s.name}", label=f"{s.label}, real sequences")
         for s in table.scores
@@ -140,12 +140,12 @@ def _measured_scores(table: Table, cells: Cells) -> list[Score]:
     return [score for score in [*table.scores, *real] if score.name in measured]
 
 
-def _has(cells: Sequence[Mapping[str, Any]], score: Score) -> bool:
-    return all(score.name in cell["scores"] for cell in cells)
+def _has(trials: Sequence[Mapping[str, Any]], score: Score) -> bool:
+    return all(score.name in trial["scores"] for trial in trials)
 
 
-def _values(cells: Sequence[Mapping[str, Any]], score: Score) -> list[float]:
-    return [cell["scores"][score.name] * score.factor for cell in cells]
+def _values(trials: Sequence[Mapping[str, Any]], score: Score) -> list[float]:
+    return [trial["scores"][score.name] * score.factor for trial in trials]
 
 
 def _paper(numbers: Mapping[str, float], score: Score) -> float | None:
@@ -185,12 +185,14 @@ def _save_bars(
     save_figure(path, figure)
 
 
-def _save_curves(path: pathlib.Path, table: Table, curve: Curve, cells: Cells) -> None:
+def _save_curves(path: pathlib.Path, table: Table, curve: Curve, trials: Trials) -> None:
     """Each row's mean over the seeds, and their range."""
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
-    for index, (row, of_row) in enumerate(cells.items()):
-        measured = [cell["curves"][curve.name] for cell in of_row if curve.name in cell["curves"]]
+    for index, (row, of_row) in enumerate(trials.items()):
+        measured = [
+            trial["curves"][curve.name] for trial in of_row if curve.name in trial["curves"]
+        ]
         if measured:
             _draw(axes, curve, row, measured, line_style(index))
     axes.set(xlabel=curve.xlabel, ylabel=curve.ylabel, yscale=curve.yscale)

@@ -1,1 +1,1 @@
-"""What a run is: who may write to its folder, its finished cells, where its jobs run."""
+"""What a run is: who may write to its folder, its finished trials, where its jobs run."""

@@ -9,7 +9,7 @@ from PIL import Image
 import metaopt
 from experiments import compare
 from experiments.analysis.statistics import mean_and_interval
-from experiments.matrix import matrix
+from experiments.meta_training import training
 from models import EfficientNetLite0
 from tests.experiments import programs
 from tests.tracking_tasks.tiny import Tiny
@@ -61,7 +61,7 @@ def test_the_table_names_every_rule(finished):
 
 def test_resume_redoes_nothing_and_gives_the_same_results(finished, monkeypatch):
     before = (finished / "results.json").read_text()
-    monkeypatch.setattr(matrix.training, "train", None)  # would fail if it were called
+    monkeypatch.setattr(training, "train", None)  # would fail if it were called
     programs.run(
         compare, "--preset=smoke", "--seeds=2", f"--output_dir={finished}", "--resume"
     )  # fmt: skip

@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from experiments import reproduce
-from experiments.reproduction import lab, paper_table
+from experiments.meta_training import runner as runner_lib
+from experiments.reproduction import paper_table
 from experiments.reproduction.paper_table import Curve, Measurement, Ordering, Row, Score, Table
 from experiments.reproduction.tables import load_tables
-from experiments.runs import cells
+from experiments.runs import trials
 from tests.experiments import programs
 from tracking_tasks.data.photos import load_bank
 
@@ -20,7 +21,7 @@ from tracking_tasks.data.photos import load_bank
 SHARES = {"a": [0.1, 0.2, 0.3], "+b": [0.2, 0.4, 0.6], "c d": [0.3, 0.1, 0.8]}
 
 
-def measure(lab, row, seed):
+def measure(runner, row, seed):
     share = SHARES[row.name][seed]
     curves = {"loss": ([0, 1], [share, share / 2]), "counts": ([0, 1, 2], [seed, 1])}
     return Measurement({"auc": share, "error": 1 - share}, curves)
@@ -46,7 +47,9 @@ def run(folder, *more):
 @pytest.fixture(autouse=True)
 def only_the_made_up_table(monkeypatch):
     monkeypatch.setattr(reproduce, "load_tables", lambda: {"made_up": MADE_UP})
-    monkeypatch.setattr(lab, "load_bank", lambda folder, split: folder and load_bank(folder, split))
+    monkeypatch.setattr(
+        runner_lib, "load_bank", lambda folder, split: folder and load_bank(folder, split)
+    )
 
 
 @pytest.fixture
@@ -114,8 +117,8 @@ def test_an_ordering_holds_beyond_its_paired_interval(tmp_path, monkeypatch, sha
 
 
 def test_real_sequences_are_judged_beside_the_rendered(tmp_path, monkeypatch):
-    def with_real(lab, row, seed):
-        measured = measure(lab, row, seed)
+    def with_real(runner, row, seed):
+        measured = measure(runner, row, seed)
         scores = measured.scores | {"real_auc": 0.5 + 0.1 * seed * (row.name == "+b")}
         return dataclasses.replace(measured, scores=scores)
 
@@ -135,9 +138,9 @@ def test_resume_redoes_only_what_is_missing(finished, monkeypatch):
     (finished / "cells" / "c_d-1.json").unlink()
     redone = []
 
-    def count(lab, row, seed):
+    def count(runner, row, seed):
         redone.append((row.name, seed))
-        return measure(lab, row, seed)
+        return measure(runner, row, seed)
 
     table = dataclasses.replace(MADE_UP, measure=count)
     monkeypatch.setattr(reproduce, "load_tables", lambda: {"made_up": table})
@@ -187,7 +190,7 @@ def test_known_tables_are_whole():
     tables = load_tables()
     assert {"dimp1", "dimp2", "dimp3", "renderer"} <= tables.keys()
     for table in tables.values():
-        files = {cells._path(pathlib.Path(), row.name, 0) for row in table.rows}
+        files = {trials._path(pathlib.Path(), row.name, 0) for row in table.rows}
         assert len(files) == len(table.rows)  # no two rows share a cell
         by_score = {score.name for score in table.scores}
         assert all(set(row.paper) <= by_score for row in table.rows)

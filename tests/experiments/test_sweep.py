@@ -6,23 +6,23 @@ from PIL import Image
 
 from experiments import sweep
 from experiments.analysis import ranking
-from experiments.matrix import matrix
-from experiments.runs import cells
+from experiments.matrix import trial_runner
 from tests.experiments import programs
+from tracking_tasks.trackers import TRACKERS
 
 SKILL = {"adam": 0.5, "steepest_descent": 0.6, "none": 0.3}
 
 
-def fake_cell(_, cell, resume=False):
-    """A cell whose rules differ by a constant, and whose sequences differ too."""
-    if cell.inner_optimizer == "lstm":
+def fake_trial(_, trial, resume=False):
+    """A trial whose rules differ by a constant, and whose sequences differ too."""
+    if trial.inner_optimizer == "lstm":
         raise RuntimeError("diverged")
-    noise = np.random.default_rng(cell.seed).random(6) / 100
-    auc = SKILL[cell.inner_optimizer] + noise + np.arange(6) / 50
+    noise = np.random.default_rng(trial.seed).random(6) / 100
+    auc = SKILL[trial.inner_optimizer] + noise + np.arange(6) / 50
     return {
-        "tracker": cell.tracker,
-        "inner_optimizer": cell.inner_optimizer,
-        "seed": cell.seed,
+        "tracker": trial.tracker,
+        "inner_optimizer": trial.inner_optimizer,
+        "seed": trial.seed,
         "auc": auc.mean(),
         "precision20": 0.9,
         "query_loss": 0.1,
@@ -38,14 +38,14 @@ def run(tmp_path, monkeypatch):
             sweep, "--preset=smoke", "--seeds=2", f"--output_dir={tmp_path / 'out'}", *flags
         )
 
-    monkeypatch.setattr(matrix.Workshop, "run", fake_cell)
+    monkeypatch.setattr(trial_runner.TrialRunner, "run", fake_trial)
     return run
 
 
 def test_the_matrix_has_every_cell_and_its_statistics(run, tmp_path, capsys):
     assert run("--inner_optimizers=adam,steepest_descent,none") == 0
     results = json.loads((tmp_path / "out" / "results.json").read_text())
-    trackers = matrix.trackers(["all"])
+    trackers = sorted(TRACKERS)
     keys = [(c["tracker"], c["seed"], c["inner_optimizer"]) for c in results["cells"]]
     assert keys == [(t, s, r) for t in trackers for s in (0, 1) for r in SKILL]
     each = results["summary"]["dimp"]
@@ -89,16 +89,15 @@ def test_a_folder_is_neither_overwritten_nor_mixed(run, tmp_path, capsys):
 def test_a_killed_sweep_goes_on_to_the_same_results(tmp_path, monkeypatch):
     seen, killed_at = [], 5
 
-    def saved_cell(workshop, cell, resume=False):
-        seen.append(cell)
+    def saved_trial(runner, trial, resume=False):
+        seen.append(trial)
         if len(seen) == killed_at:
             raise KeyboardInterrupt
-        result = fake_cell(workshop, cell)
-        folder = workshop._conditions.folder / cell.tracker
-        cells.save(folder, cell.inner_optimizer, cell.seed, result)
+        result = fake_trial(runner, trial)
+        trial.save(runner._conditions.folder, result)
         return result
 
-    monkeypatch.setattr(matrix.Workshop, "run", saved_cell)
+    monkeypatch.setattr(trial_runner.TrialRunner, "run", saved_trial)
     rules = "--preset=smoke", "--seeds=2", "--inner_optimizers=adam,steepest_descent,none"
     with pytest.raises(KeyboardInterrupt):
         programs.run(sweep, *rules, f"--output_dir={tmp_path / 'killed'}")

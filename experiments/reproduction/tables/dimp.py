@@ -11,9 +11,10 @@ import math
 from typing import Any
 
 from experiments.meta_training.policies import comparison_config
+from experiments.meta_training.runner import Videos
 from experiments.meta_training.training import TrainingConfig
-from experiments.reproduction.lab import TRAININGS, Lab, Recipe, Videos
 from experiments.reproduction.paper_table import Curve, Measurement, Ordering, Row, Table
+from experiments.reproduction.table_runner import Recipe, TableRunner
 from tracking_tasks.trackers import Tracker
 from tracking_tasks.trackers.dimp.loss import DiscriminativeLossConfig
 from tracking_tasks.trackers.dimp.tracker import DiMP, DiMPConfig
@@ -41,21 +42,21 @@ def _config(outer_loop: TrainingConfig) -> DiMPConfig:
     return config
 
 
-def _judge(lab: Lab, tracker: Tracker, rule: str, seed: int) -> Measurement:
+def _judge(runner: TableRunner, tracker: Tracker, rule: str, seed: int) -> Measurement:
     """On short videos; with what was learned of the inner loss, as in the paper's Figure 3."""
-    videos = Videos(TRAININGS[lab.scale].renderer, *_SHORT[lab.scale])
+    videos = Videos(runner.outer_loop.renderer, *_SHORT[runner.scale])
     functions = {
         name.replace(" ", "_"): (x.tolist(), y.tolist())
         for name, (x, y) in tracker.learned_functions().items()
     }
-    return Measurement(lab.judge(tracker, rule, videos, seed), functions)
+    return Measurement(runner.judge(tracker, rule, videos, seed), functions)
 
 
-def _measure_rule(lab: Lab, row: Row, seed: int) -> Measurement:
+def _measure_rule(runner: TableRunner, row: Row, seed: int) -> Measurement:
     """Table 1: the row is an inner optimizer."""
-    outer_loop = TRAININGS[lab.scale]
-    tracker = lab.train(Recipe("dimp", row.setting, _config(outer_loop), outer_loop), seed)
-    return _judge(lab, tracker, row.setting, seed)
+    outer_loop = runner.outer_loop
+    tracker = runner.make(Recipe("dimp", row.setting, _config(outer_loop), outer_loop), seed)
+    return _judge(runner, tracker, row.setting, seed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,27 +82,27 @@ def _regression_error(config: DiMPConfig) -> DiscriminativeLossConfig:
     return DiscriminativeLossConfig(label_sigma=sigma, mask_scale=20.0, mask_radius=radius)
 
 
-def _measure_parts(lab: Lab, row: Row, seed: int) -> Measurement:
+def _measure_parts(runner: TableRunner, row: Row, seed: int) -> Measurement:
     parts: _Parts = row.setting
-    outer_loop = dataclasses.replace(TRAININGS[lab.scale], frozen=parts.frozen)
+    outer_loop = dataclasses.replace(runner.outer_loop, frozen=parts.frozen)
     config = dataclasses.replace(_config(outer_loop), initializer=parts.initializer)
     if not parts.learned_loss:
         config = dataclasses.replace(config, loss=_regression_error(config))
-    tracker = lab.train(Recipe("dimp", "steepest_descent", config, outer_loop), seed)
-    return _judge(lab, tracker, "steepest_descent", seed)
+    tracker = runner.make(Recipe("dimp", "steepest_descent", config, outer_loop), seed)
+    return _judge(runner, tracker, "steepest_descent", seed)
 
 
-def _measure_update(lab: Lab, row: Row, seed: int) -> Measurement:
+def _measure_update(runner: TableRunner, row: Row, seed: int) -> Measurement:
     """Table 3: one tracker, whose online update is the row."""
-    outer_loop = TRAININGS[lab.scale]
-    if lab.takes_shipped:
-        tracker = lab.shipped("dimp")
+    outer_loop = runner.outer_loop
+    if runner.takes_shipped:
+        tracker = runner.shipped("dimp")
     else:
         recipe = Recipe("dimp", "steepest_descent", _config(outer_loop), outer_loop)
-        tracker = lab.train(recipe, seed)
+        tracker = runner.make(recipe, seed)
     tracker = tracker.replace(config=dataclasses.replace(tracker.config, update=row.setting))
-    videos = lab.held_out(_LONG, **_CHANGING)
-    scores = lab.judge(tracker, "steepest_descent", videos, seed, shipped=lab.takes_shipped)
+    videos = runner.held_out(_LONG, **_CHANGING)
+    scores = runner.judge(tracker, "steepest_descent", videos, seed, shipped=runner.takes_shipped)
     return Measurement(scores)
 
 

@@ -13,7 +13,6 @@ import numpy as np
 
 import metaopt
 import tracking_tasks
-from experiments.reproduction.lab import TRAININGS, Lab
 from experiments.reproduction.paper_table import (
     AUC,
     PRECISION,
@@ -24,6 +23,7 @@ from experiments.reproduction.paper_table import (
     Score,
     Table,
 )
+from experiments.reproduction.table_runner import TableRunner
 from tracking_tasks.episode import Frame
 from tracking_tasks.trackers.dslt.config import DSLTConfig
 from tracking_tasks.trackers.dslt.objective import RegressionConfig
@@ -42,35 +42,35 @@ _LOSSES = (
 )
 
 
-def _tracker(lab: Lab, **changes: Any) -> DSLT:
+def _tracker(runner: TableRunner, **changes: Any) -> DSLT:
     """The paper's tracker at the scale's size, with some of its constants changed."""
-    crop_size = TRAININGS[lab.scale].episode.crop_size
+    crop_size = runner.outer_loop.episode.crop_size
     config = dataclasses.replace(DSLTConfig(crop_size=crop_size), **changes)
-    tracker = lab.untrained(DSLT.name, DSLT.default_rule, config)
+    tracker = runner.untrained(DSLT.name, DSLT.default_rule, config)
     assert isinstance(tracker, DSLT)
     return tracker
 
 
-def _with_loss(lab: Lab, loss: str) -> DSLT:
-    return _tracker(lab, regression=RegressionConfig(loss=loss))
+def _with_loss(runner: TableRunner, loss: str) -> DSLT:
+    return _tracker(runner, regression=RegressionConfig(loss=loss))
 
 
-def _measure_loss(lab: Lab, row: Row, seed: int) -> Measurement:
-    tracker = _with_loss(lab, row.setting)
-    return Measurement(lab.judge(tracker, tracker.default_rule, lab.held_out(_VIDEOS), seed))
+def _measure_loss(runner: TableRunner, row: Row, seed: int) -> Measurement:
+    tracker = _with_loss(runner, row.setting)
+    return Measurement(runner.judge(tracker, tracker.default_rule, runner.held_out(_VIDEOS), seed))
 
 
-def _measure_layers(lab: Lab, row: Row, seed: int) -> Measurement:
-    tracker = _tracker(lab, fusion=row.setting)
-    return Measurement(lab.judge(tracker, tracker.default_rule, lab.held_out(_VIDEOS), seed))
+def _measure_layers(runner: TableRunner, row: Row, seed: int) -> Measurement:
+    tracker = _tracker(runner, fusion=row.setting)
+    return Measurement(runner.judge(tracker, tracker.default_rule, runner.held_out(_VIDEOS), seed))
 
 
-def _measure_convergence(lab: Lab, row: Row, seed: int) -> Measurement:
+def _measure_convergence(runner: TableRunner, row: Row, seed: int) -> Measurement:
     """Figure 11: the fit on the first frames, and the steps until convergence there and later."""
-    tracker = _with_loss(lab, row.setting)
+    tracker = _with_loss(runner, row.setting)
     online = tracking_tasks.OnlineTracker(tracker, tracker.default_rule)
     curves, first, later = [], [], []
-    for video in lab.videos(lab.held_out(_SHORT), seed):
+    for video in runner.videos(runner.held_out(_SHORT), seed):
         image, box = video.frame(0), jnp.asarray(video.boxes[0])
         extent = jnp.array(image.shape[1::-1])
         curves.append(_training_losses(tracker, Frame(jnp.asarray(image), extent), box))

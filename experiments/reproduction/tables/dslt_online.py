@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.reproduction.lab import TRAININGS, Lab, Recipe, Videos
+from experiments.meta_training.runner import Videos
 from experiments.reproduction.paper_table import (
     AUC,
     PRECISION,
@@ -20,6 +20,7 @@ from experiments.reproduction.paper_table import (
     Score,
     Table,
 )
+from experiments.reproduction.table_runner import Recipe, TableRunner
 from tracking_tasks.episode import Frame
 from tracking_tasks.trackers.dslt.config import DSLTConfig
 from tracking_tasks.trackers.dslt.tracker import DSLT
@@ -30,34 +31,34 @@ _ADAM = "Adam until convergence"
 _FEW_STEPS = "5 steps of steepest descent"
 
 
-def _tracker(lab: Lab, rule: str, seed: int) -> DSLT:
+def _tracker(runner: TableRunner, rule: str, seed: int) -> DSLT:
     """The tracker with one rule, meta-trained if it is a learned one."""
-    outer_loop = TRAININGS[lab.scale]
+    outer_loop = runner.outer_loop
     config = DSLTConfig(crop_size=outer_loop.episode.crop_size)
     tracker: Any
-    if lab.takes_shipped:
-        tracker = lab.shipped(DSLT.name, rule)
+    if runner.takes_shipped:
+        tracker = runner.shipped(DSLT.name, rule)
     elif rule == DSLT.default_rule:
-        tracker = lab.untrained(DSLT.name, rule, config)
+        tracker = runner.untrained(DSLT.name, rule, config)
     else:
-        tracker = lab.train(Recipe(DSLT.name, rule, config, outer_loop), seed)
+        tracker = runner.make(Recipe(DSLT.name, rule, config, outer_loop), seed)
     return tracker
 
 
-def _videos(lab: Lab, tracker: DSLT) -> Videos:
+def _videos(runner: TableRunner, tracker: DSLT) -> Videos:
     """Held-out videos in which a target is as large as in the tracker's episodes."""
-    training = TRAININGS[lab.scale]
+    training = runner.outer_loop
     side = training.renderer.side * tracker.config.crop_size // training.episode.crop_size
-    return lab.held_out(_VIDEOS, side=side)
+    return runner.held_out(_VIDEOS, side=side)
 
 
-def _measure_rule(lab: Lab, row: Row, seed: int) -> Measurement:
+def _measure_rule(runner: TableRunner, row: Row, seed: int) -> Measurement:
     """The row is an inner optimizer."""
-    tracker = _tracker(lab, row.setting, seed)
-    videos = _videos(lab, tracker)
+    tracker = _tracker(runner, row.setting, seed)
+    videos = _videos(runner, tracker)
     see, fit = jax.jit(DSLT.first_samples), jax.jit(DSLT.first_fit)
     seconds, steps = [], []
-    for video in lab.videos(videos, seed):
+    for video in runner.videos(videos, seed):
         image = jnp.asarray(video.frame(0))
         frame = Frame(image, jnp.array(image.shape[1::-1]))
         samples = see(tracker, frame, jnp.asarray(video.boxes[0]))
@@ -65,7 +66,7 @@ def _measure_rule(lab: Lab, row: Row, seed: int) -> Measurement:
         start = time.perf_counter()
         steps.append(int(fit(tracker, samples).steps))
         seconds.append(time.perf_counter() - start)
-    scores = lab.judge(tracker, row.setting, videos, seed, shipped=lab.takes_shipped)
+    scores = runner.judge(tracker, row.setting, videos, seed, shipped=runner.takes_shipped)
     fits = {"fit_steps": float(np.mean(steps)), "fit_ms": 1e3 * float(np.median(seconds))}
     return Measurement(scores | fits | {"update_ms": 1e3 / scores["fps"]})
 

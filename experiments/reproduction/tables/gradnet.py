@@ -12,8 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 
 import metaopt
-from experiments.meta_training.training import rendered_batches
-from experiments.reproduction.lab import HELD_OUT, TRAININGS, Lab
 from experiments.reproduction.paper_table import (
     AUC,
     PRECISION,
@@ -24,6 +22,7 @@ from experiments.reproduction.paper_table import (
     Score,
     Table,
 )
+from experiments.reproduction.table_runner import TableRunner
 from tracking_tasks.episode import Episode, Frame
 from tracking_tasks.trackers.gradnet.loss import positives
 from tracking_tasks.trackers.gradnet.state import TemplateTask
@@ -61,41 +60,41 @@ _OURS = _Variant()
 _WITHOUT_GENERALIZATION = _Variant(trained=_ALONE)
 
 
-def _config(lab: Lab, **changes: Any) -> GradNetConfig:
-    crop_size = TRAININGS[lab.scale].episode.crop_size
+def _config(runner: TableRunner, **changes: Any) -> GradNetConfig:
+    crop_size = runner.outer_loop.episode.crop_size
     return dataclasses.replace(GradNetConfig(crop_size=crop_size), **changes)
 
 
-def _train(lab: Lab, variant: _Variant, seed: int) -> GradNet:
-    config = _config(lab, **variant.trained)
-    recipe = lab.recipe(
+def _train(runner: TableRunner, variant: _Variant, seed: int) -> GradNet:
+    config = _config(runner, **variant.trained)
+    recipe = runner.recipe(
         GradNet.name,
         variant.rule,
         config,
-        outer_steps=_OUTER_STEPS[lab.scale],
+        outer_steps=_OUTER_STEPS[runner.scale],
         learning_rate=5e-4,
         frozen=variant.frozen,
     )
-    tracker: Any = lab.train(recipe, seed)
+    tracker: Any = runner.make(recipe, seed)
     return tracker.replace(config=dataclasses.replace(tracker.config, **variant.online))
 
 
-def _measure_variant(lab: Lab, row: Row, seed: int) -> Measurement:
+def _measure_variant(runner: TableRunner, row: Row, seed: int) -> Measurement:
     variant: _Variant = row.setting
     return Measurement(
-        lab.judge(_train(lab, variant, seed), variant.rule, lab.held_out(_VIDEOS), seed)
+        runner.judge(_train(runner, variant, seed), variant.rule, runner.held_out(_VIDEOS), seed)
     )
 
 
-def _measure_iterations(lab: Lab, row: Row, seed: int) -> Measurement:
+def _measure_iterations(runner: TableRunner, row: Row, seed: int) -> Measurement:
     """Table 1: the row is a multiple of the basic rate; nothing is meta-trained."""
-    tracker: Any = lab.untrained(GradNet.name, "gradient_descent", _config(lab))
+    tracker: Any = runner.untrained(GradNet.name, "gradient_descent", _config(runner))
     rate = jnp.asarray(row.setting * _BASIC_RATE)
     steps = []
-    for video in lab.videos(lab.held_out(_VIDEOS), seed):
+    for video in runner.videos(runner.held_out(_VIDEOS), seed):
         image, box = video.frame(0), jnp.asarray(video.boxes[0])
         first = Frame(jnp.asarray(image), jnp.array(image.shape[1::-1]))
-        steps.append(int(_iterations(tracker, rate, first, box, _MOST_STEPS[lab.scale])))
+        steps.append(int(_iterations(tracker, rate, first, box, _MOST_STEPS[runner.scale])))
     return Measurement({"iterations": float(np.mean(steps))})
 
 
@@ -119,15 +118,14 @@ def _iterations(
     ).steps
 
 
-def _held_out(lab: Lab, tracker: GradNet) -> TemplateTask:
+def _held_out(runner: TableRunner, tracker: GradNet) -> TemplateTask:
     """A batch of tasks as in meta-training, of several videos each, from other photographs."""
-    outer_loop = dataclasses.replace(
-        TRAININGS[lab.scale], seed=HELD_OUT, episode=tracker.episode_config
-    )
+    outer_loop = dataclasses.replace(runner.outer_loop, episode=tracker.episode_config)
+    (episodes,) = runner.held_out_episodes(outer_loop, 1)
     tracker = tracker.replace(
         config=dataclasses.replace(tracker.config, generalization=GradNetConfig.generalization)
     )
-    return _tasks(tracker, tracker.mix(rendered_batches(lab.bank("test"), outer_loop)(0)))
+    return _tasks(tracker, tracker.mix(episodes))
 
 
 @jax.jit
@@ -135,14 +133,14 @@ def _tasks(tracker: GradNet, episodes: Episode) -> TemplateTask:
     return jax.lax.map(tracker.task, episodes)
 
 
-def _measure_ratio(lab: Lab, row: Row, seed: int) -> Measurement:
+def _measure_ratio(runner: TableRunner, row: Row, seed: int) -> Measurement:
     """Figure 4: how much of the updated feature comes from the gradient.
 
     The paper reads its ratio off the weights of U2 and does not define it; here it is
     |h - f| / (|h - f| + |f|) of every coordinate, with f the feature and h the updated one.
     """
-    tracker = _train(lab, row.setting, seed)
-    ratios = np.asarray(_ratios(tracker, _held_out(lab, tracker)))
+    tracker = _train(runner, row.setting, seed)
+    ratios = np.asarray(_ratios(tracker, _held_out(runner, tracker)))
     counts, edges = np.histogram(ratios, _BINS, (0.0, 1.0))
     return Measurement(
         {"ratio": float(ratios.mean())},
@@ -157,10 +155,10 @@ def _ratios(tracker: GradNet, tasks: TemplateTask) -> jax.Array:
     return change / (change + jnp.abs(tasks.exemplar) + 1e-9)
 
 
-def _measure_maps(lab: Lab, row: Row, seed: int) -> Measurement:
+def _measure_maps(runner: TableRunner, row: Row, seed: int) -> Measurement:
     """Figure 10: score maps on search regions of several videos before and after the update."""
-    tracker = _train(lab, row.setting, seed)
-    initial, updated = _contrasts(tracker, _held_out(lab, tracker))
+    tracker = _train(runner, row.setting, seed)
+    initial, updated = _contrasts(tracker, _held_out(runner, tracker))
     scores = {"initial": initial, "updated": updated, "gain": updated - initial}
     return Measurement({name: float(score) for name, score in scores.items()})
 

@@ -11,7 +11,6 @@ import optax
 
 import metaopt
 from experiments.meta_training.policies import policy_of
-from experiments.reproduction.lab import TRAININGS, Lab, Recipe
 from experiments.reproduction.paper_table import (
     AUC,
     PRECISION,
@@ -21,6 +20,7 @@ from experiments.reproduction.paper_table import (
     Score,
     Table,
 )
+from experiments.reproduction.table_runner import Recipe, TableRunner
 from tracking_tasks.trackers.meta_rtt.tracker import MetaRTT, MetaRTTConfig
 
 _SOURCE = "Jung et al. 2020, Table"
@@ -95,12 +95,12 @@ _OURS = _Variant()
 _FIXED = ("backbone", "shared", "initial", *MetaRTT.optimizers)
 
 
-def _train(lab: Lab, variant: _Variant, seed: int) -> MetaRTT:
-    crop_size = TRAININGS[lab.scale].episode.crop_size
-    sizes = {} if lab.scale == "full" else policy_of(MetaRTT.name).in_comparisons
+def _train(runner: TableRunner, variant: _Variant, seed: int) -> MetaRTT:
+    crop_size = runner.outer_loop.episode.crop_size
+    sizes = {} if runner.scale == "full" else policy_of(MetaRTT.name).in_comparisons
     config = MetaRTTConfig(crop_size=crop_size, **sizes, **PUBLISHED, **variant.trained)
-    recipe = lab.recipe(
-        MetaRTT.name, MetaRTT.default_rule, config, outer_steps=_OUTER_STEPS[lab.scale]
+    recipe = runner.recipe(
+        MetaRTT.name, MetaRTT.default_rule, config, outer_steps=_OUTER_STEPS[runner.scale]
     )
     if variant.pruning is not None:
         recipe = Recipe(
@@ -110,7 +110,7 @@ def _train(lab: Lab, variant: _Variant, seed: int) -> MetaRTT:
             dataclasses.replace(recipe.training, frozen=_FIXED),
             recipe,
         )
-    tracker: Any = lab.train(recipe, seed)
+    tracker: Any = runner.make(recipe, seed)
     sgd = _Sgd()
     if "first" in variant.sgd:
         tracker = tracker.replace(optimizer=sgd.at(sgd.rate))
@@ -119,10 +119,10 @@ def _train(lab: Lab, variant: _Variant, seed: int) -> MetaRTT:
     return tracker.replace(config=dataclasses.replace(tracker.config, **variant.online))
 
 
-def _measure(lab: Lab, row: Row, seed: int) -> Measurement:
-    tracker = _train(lab, row.setting, seed)
-    videos = lab.held_out(_VIDEOS)
-    return Measurement(lab.judge(tracker, MetaRTT.default_rule, videos, seed))
+def _measure(runner: TableRunner, row: Row, seed: int) -> Measurement:
+    tracker = _train(runner, row.setting, seed)
+    videos = runner.held_out(_VIDEOS)
+    return Measurement(runner.judge(tracker, MetaRTT.default_rule, videos, seed))
 
 
 def _paper(auc: float, precision: float, fps: float) -> dict[str, float]:

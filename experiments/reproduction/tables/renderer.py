@@ -7,8 +7,9 @@ on real sequences (--dataset_dir), the held-out rendered videos stand beside the
 import dataclasses
 
 from experiments.meta_training.policies import comparison_config
-from experiments.reproduction.lab import TRAININGS, Lab, Recipe, Videos
+from experiments.meta_training.runner import Videos
 from experiments.reproduction.paper_table import AUC, PRECISION, Measurement, Ordering, Row, Table
+from experiments.reproduction.table_runner import Recipe, TableRunner
 from tracking_tasks.trackers import Tracker
 from tracking_tasks.trackers.dimp.tracker import DiMP
 
@@ -16,19 +17,19 @@ _STEPS = {"smoke": 2, "small": 80, "full": 3000}  # outer steps
 _VIDEOS = {"smoke": (1, 6), "small": (8, 40), "full": (100, 100)}  # held out, and their frames
 
 
-def _measure(lab: Lab, row: Row, seed: int) -> Measurement:
+def _measure(runner: TableRunner, row: Row, seed: int) -> Measurement:
     """The row is what differs from the renderer's default while training; None is no training."""
-    outer_loop = dataclasses.replace(TRAININGS[lab.scale], outer_steps=_STEPS[lab.scale])
+    outer_loop = dataclasses.replace(runner.outer_loop, outer_steps=_STEPS[runner.scale])
     config = comparison_config(DiMP.name, outer_loop.episode.crop_size)
     rule = DiMP.default_rule
     if row.setting is None:
-        tracker: Tracker = DiMP.create(rule, config)
+        tracker: Tracker = runner.untrained(DiMP.name, rule, config)
     else:
         looks = dataclasses.replace(outer_loop.renderer, **row.setting)
         recipe = Recipe(DiMP.name, rule, config, dataclasses.replace(outer_loop, renderer=looks))
-        tracker = lab.train(recipe, seed)
-    videos = Videos(outer_loop.renderer, *_VIDEOS[lab.scale])
-    return Measurement(lab.judge(tracker, rule, videos, seed))
+        tracker = runner.make(recipe, seed)
+    videos = Videos(outer_loop.renderer, *_VIDEOS[runner.scale])
+    return Measurement(runner.judge(tracker, rule, videos, seed))
 
 
 TABLES = (

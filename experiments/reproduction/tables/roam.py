@@ -14,9 +14,10 @@ import numpy as np
 
 import metaopt
 import tracking_tasks
-from experiments.reproduction.lab import HELD_OUT, TRAININGS, Lab
+from experiments.meta_training.runner import HELD_OUT
 from experiments.reproduction.oracle import Oracle
 from experiments.reproduction.paper_table import Curve, Measurement, Ordering, Row, Score, Table
+from experiments.reproduction.table_runner import TableRunner
 from tracking_tasks import evaluation
 from tracking_tasks.episode import Episode
 from tracking_tasks.trackers.roam.config import ROAMConfig
@@ -53,19 +54,19 @@ _SGD = _Setting(sgd=SGD_RATE)
 _SLOW_SGD = _Setting(sgd=SGD_RATE / 10)  # the paper's second rate is a tenth, too
 
 
-def _train(lab: Lab, setting: _Setting, seed: int) -> ROAM:
-    config = ROAMConfig(crop_size=TRAININGS[lab.scale].episode.crop_size)
+def _train(runner: TableRunner, setting: _Setting, seed: int) -> ROAM:
+    config = ROAMConfig(crop_size=runner.outer_loop.episode.crop_size)
     if not setting.scaling:
         config = dataclasses.replace(config, scaling=(0.0, 0.0))
-    recipe = lab.recipe(ROAM.name, setting.rule, config, outer_steps=_OUTER_STEPS[lab.scale])
-    tracker: Any = lab.train(recipe, seed)
+    recipe = runner.recipe(ROAM.name, setting.rule, config, outer_steps=_OUTER_STEPS[runner.scale])
+    tracker: Any = runner.make(recipe, seed)
     return with_sgd(tracker, setting.sgd)
 
 
-def _longest_trained(lab: Lab, setting: _Setting, seed: int) -> ROAM:
-    if not lab.takes_shipped:
-        return _train(lab, setting, seed)
-    tracker: Any = lab.shipped(ROAM.name)
+def _longest_trained(runner: TableRunner, setting: _Setting, seed: int) -> ROAM:
+    if not runner.takes_shipped:
+        return _train(runner, setting, seed)
+    tracker: Any = runner.shipped(ROAM.name)
     return with_sgd(tracker, setting.sgd)
 
 
@@ -85,49 +86,49 @@ def with_sgd(tracker: ROAM, rate: float) -> ROAM:
     )
 
 
-def _measure(lab: Lab, row: Row, seed: int) -> Measurement:
+def _measure(runner: TableRunner, row: Row, seed: int) -> Measurement:
     """Figure 5: the row is a `_Setting`."""
     setting: _Setting = row.setting
-    tracker = _train(lab, setting, seed)
+    tracker = _train(runner, setting, seed)
     if not setting.oracle:
-        return Measurement(lab.judge(tracker, setting.rule, lab.held_out(_VIDEOS), seed))
+        return Measurement(runner.judge(tracker, setting.rule, runner.held_out(_VIDEOS), seed))
     results = [
         evaluation.evaluate(Oracle(tracker, sequence.boxes), [sequence])[0]
-        for sequence in lab.videos(lab.held_out(_VIDEOS), seed)
+        for sequence in runner.videos(runner.held_out(_VIDEOS), seed)
     ]
     return Measurement(evaluation.summarize(results))
 
 
-def _measure_steps(lab: Lab, row: Row, seed: int) -> Measurement:
+def _measure_steps(runner: TableRunner, row: Row, seed: int) -> Measurement:
     """Figure 6: AUC by the number of gradient steps of an update; the score is that of two."""
-    tracker = _longest_trained(lab, row.setting, seed)
-    steps, scores = _STEPS[lab.scale], {}
+    tracker = _longest_trained(runner, row.setting, seed)
+    steps, scores = _STEPS[runner.scale], {}
     for count in steps:
         config = dataclasses.replace(tracker.config, update_steps=count)
-        scores[count] = lab.judge(
+        scores[count] = runner.judge(
             tracker.replace(config=config),
             row.setting.rule,
-            lab.held_out(_VIDEOS),
+            runner.held_out(_VIDEOS),
             seed,
-            shipped=lab.takes_shipped,
+            shipped=runner.takes_shipped,
         )
     aucs = [score["auc"] for score in scores.values()]
     return Measurement(scores[2], {"auc_by_steps": (list(map(float, steps)), aucs)})
 
 
-def _measure_losses(lab: Lab, row: Row, seed: int) -> Measurement:
+def _measure_losses(runner: TableRunner, row: Row, seed: int) -> Measurement:
     """Figure 7: the loss that each update starts from, and that of its model on a later frame.
 
     The held-out clips have twice the updates of those in meta-training.
     """
-    tracker = _longest_trained(lab, row.setting, seed)
+    tracker = _longest_trained(runner, row.setting, seed)
     config = tracker.config
     config = dataclasses.replace(config, blocks=2 * config.blocks, clip=2 * config.clip)
     tracker = tracker.replace(config=dataclasses.replace(config, scaling=(0.0, 0.0)))
     outer_loop = dataclasses.replace(
-        TRAININGS[lab.scale], outer_steps=1, episode=tracker.episode_config, seed=HELD_OUT - seed
+        runner.outer_loop, outer_steps=1, episode=tracker.episode_config, seed=HELD_OUT - seed
     )
-    update, future = _losses(tracker, lab.batches(outer_loop)(0))
+    update, future = _losses(tracker, runner.batches(outer_loop)(0))
     x = list(map(float, range(1, update.shape[1] + 1)))
     means = {"update_loss": update, "outer_loss": future}
     return Measurement(
@@ -146,12 +147,12 @@ def _losses(tracker: ROAM, episodes: Episode) -> tuple[jax.Array, jax.Array]:
     return jax.lax.map(losses, episodes)
 
 
-def _measure_rates(lab: Lab, row: Row, seed: int) -> Measurement:
+def _measure_rates(runner: TableRunner, row: Row, seed: int) -> Measurement:
     """Figure 8: histograms of the learned initial rates, and of those of the last online update."""
-    tracker = _train(lab, row.setting, seed)
+    tracker = _train(runner, row.setting, seed)
     rule: Any = tracker.optimizer
     later = []
-    for sequence in lab.videos(lab.held_out(_VIDEOS), seed):
+    for sequence in runner.videos(runner.held_out(_VIDEOS), seed):
         online = tracking_tasks.OnlineTracker(tracker, row.setting.rule)
         online.track(map(np.asarray, sequence.frames), sequence.boxes[0])
         later.append(np.asarray(online.state.rule_state.emitted))

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from experiments.meta_training.training import TrainingConfig
-from experiments.reproduction.lab import Lab
 from experiments.reproduction.paper_table import (
     AUC,
     PRECISION,
@@ -21,6 +20,7 @@ from experiments.reproduction.paper_table import (
     Score,
     Table,
 )
+from experiments.reproduction.table_runner import TableRunner
 from experiments.reproduction.tables import meta_rtt
 from experiments.reproduction.tables.roam import SGD_RATE, with_sgd
 from tracking_tasks.trackers.dslt.tracker import DSLT
@@ -51,18 +51,20 @@ class _Shipped:
     sgd: float = 0.0
 
 
-def _measure(lab: Lab, row: Row, seed: int, frames: int, looks: Mapping[str, Any]) -> Measurement:
+def _measure(
+    runner: TableRunner, row: Row, seed: int, frames: int, looks: Mapping[str, Any]
+) -> Measurement:
     setting: _Shipped = row.setting
-    tracker: Any = lab.shipped(setting.tracker.name, setting.rule)
+    tracker: Any = runner.shipped(setting.tracker.name, setting.rule)
     tracker = tracker.replace(config=dataclasses.replace(tracker.config, **setting.constants))
     tracker = with_sgd(tracker, setting.sgd)
     sizes = {"smoke": (1, 6), "small": (12, frames), "full": (100, 300)}
-    videos = lab.held_out(sizes, side=_SIDE, **looks)
+    videos = runner.held_out(sizes, side=_SIDE, **looks)
     rule = setting.rule or tracker.default_rule
-    return Measurement(lab.judge(tracker, rule, videos, seed, shipped=True))
+    return Measurement(runner.judge(tracker, rule, videos, seed, shipped=True))
 
 
-def _judged(frames: int, **looks: Any) -> Callable[[Lab, Row, int], Measurement]:
+def _judged(frames: int, **looks: Any) -> Callable[[TableRunner, Row, int], Measurement]:
     """`Table.measure` on 12 videos of so many frames at the small scale, which look like this."""
     return functools.partial(_measure, frames=frames, looks=looks)
 

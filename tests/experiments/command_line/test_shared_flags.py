@@ -17,7 +17,7 @@ def loaded(*arguments):
 def test_constants_of_a_checkpoint_can_be_changed():
     changed = loaded("--tracker=dimp", "--dimp.memory_size=20", "--dimp.localization.not_found=0.1")
     tracker, shipped = changed.load(), loaded("--tracker=dimp").load().tracker.config
-    assert changed.heading(tracker)["constants"] == {
+    assert changed.metadata(tracker)["constants"] == {
         "dimp.memory_size": "20",
         "dimp.localization.not_found": "0.1",
     }

@@ -9,7 +9,7 @@ import pytest
 from flax import struct
 
 import metaopt
-from experiments.matrix import matrix
+from experiments.matrix import trial
 from experiments.meta_training import training
 from experiments.meta_training.policies import policy_of
 
@@ -69,8 +69,8 @@ def test_episodes_of_a_large_tracker_go_through_the_outer_loss_one_by_one(
 
 
 def test_comparisons_change_constants_of_those_trackers_that_say_so():
-    preset = matrix.PRESETS["smoke"]
-    assert matrix.config_for("dimp", preset).box_estimation == "scale_search"
-    meta_rtt = matrix.config_for("meta_rtt", preset)
+    preset = trial.PRESETS["smoke"]
+    assert trial.config_for("dimp", preset).box_estimation == "scale_search"
+    meta_rtt = trial.config_for("meta_rtt", preset)
     assert (meta_rtt.channels, meta_rtt.hidden, meta_rtt.crop_size) == (32, 64, 64)
     assert not policy_of("gradnet").in_comparisons

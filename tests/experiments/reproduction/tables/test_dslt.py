@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from experiments.reproduction import lab as lab_lib
-from experiments.reproduction.lab import Lab
+from experiments.meta_training import runner as runner_lib
+from experiments.reproduction.table_runner import TableRunner
 from experiments.reproduction.tables import load_tables
 from tests.tracking_tasks.striped import video
 from tests.tracking_tasks.tiny import Tiny
@@ -17,23 +17,23 @@ TABLES = load_tables()
 
 
 @pytest.fixture
-def lab(monkeypatch, tmp_path):
+def runner(monkeypatch, tmp_path):
     def rendered(key, bank, config, count, frames):
         images, boxes = video(frames)
         return [Sequence(name="one", frames=tuple(images), boxes=boxes)] * count
 
-    monkeypatch.setattr(lab_lib, "load_bank", lambda folder, split: None)
-    monkeypatch.setattr(lab_lib, "rendered_sequences", rendered)
-    return Lab("smoke", tmp_path, backbone=Tiny())
+    monkeypatch.setattr(runner_lib, "load_bank", lambda folder, split: None)
+    monkeypatch.setattr(runner_lib, "rendered_sequences", rendered)
+    return TableRunner("smoke", tmp_path, backbone=Tiny())
 
 
 def row(table, setting):
     return next(row for row in table.rows if row.setting == setting)
 
 
-def test_iterations_and_the_training_loss_are_those_of_the_fit(lab):
+def test_iterations_and_the_training_loss_are_those_of_the_fit(runner):
     table = TABLES["dslt_convergence"]
-    found = table.measure(lab, row(table, "shrinkage"), 0)
+    found = table.measure(runner, row(table, "shrinkage"), 0)
     assert 0 < found.scores["init_steps"] <= DSLTConfig.init_steps
     assert 0 <= found.scores["update_steps"] <= DSLTConfig.update_steps
     iterations, losses = found.curves["training_loss"]
@@ -44,34 +44,34 @@ def test_iterations_and_the_training_loss_are_those_of_the_fit(lab):
 @pytest.mark.parametrize(
     ("name", "setting"), [("dslt_losses", "shrinkage"), ("dslt_layers", "coarse")]
 )
-def test_rows_are_judged(lab, name, setting):
+def test_rows_are_judged(runner, name, setting):
     table = TABLES[name]
-    scores = table.measure(lab, row(table, setting), 0).scores
+    scores = table.measure(runner, row(table, setting), 0).scores
     assert 0 < scores["auc"] <= 1 and all(map(math.isfinite, scores.values()))
 
 
 @pytest.mark.parametrize(
     ("name", "field"), [("dslt_losses", "regression"), ("dslt_layers", "fusion")]
 )
-def test_every_row_is_a_tracker_of_its_own(lab, name, field):
+def test_every_row_is_a_tracker_of_its_own(runner, name, field):
     judged, table = [], TABLES[name]
-    lab.judge = lambda tracker, *_: judged.append(getattr(tracker.config, field)) or {}
+    runner.judge = lambda tracker, *_: judged.append(getattr(tracker.config, field)) or {}
     for one in table.rows:
-        table.measure(lab, one, 0)
+        table.measure(runner, one, 0)
     assert len(set(judged)) == len(table.rows)
     assert judged[0] == getattr(DSLTConfig(), field)  # the paper's is the first
 
 
-def test_a_learned_rule_is_trained_and_timed_beside_adam(lab, monkeypatch):
+def test_a_learned_rule_is_trained_and_timed_beside_adam(runner, monkeypatch):
     table, trained = TABLES["dslt_rules"], []
 
     def train(recipe, seed):
         trained.append(recipe.rule)
-        return lab.untrained(recipe.tracker, recipe.rule, recipe.config)
+        return runner.untrained(recipe.tracker, recipe.rule, recipe.config)
 
-    monkeypatch.setattr(lab, "train", train)
+    monkeypatch.setattr(runner, "make", train)
     adam, learned = (
-        table.measure(lab, row(table, rule), 0).scores for rule in ("adam", "steepest_descent")
+        table.measure(runner, row(table, rule), 0).scores for rule in ("adam", "steepest_descent")
     )
     assert trained == ["steepest_descent"]
     assert learned["fit_steps"] == DSLTConfig.train_steps <= 5 < adam["fit_steps"]

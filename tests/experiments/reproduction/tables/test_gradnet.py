@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.reproduction import lab as lab_lib
-from experiments.reproduction.lab import Lab
+from experiments.meta_training import runner as runner_lib
+from experiments.reproduction.table_runner import TableRunner
 from experiments.reproduction.tables import gradnet
 from tests.tracking_tasks.striped import video
 from tests.tracking_tasks.tiny import Tiny
@@ -30,8 +30,8 @@ def tracker(rule, config):
 
 
 @pytest.fixture
-def lab(monkeypatch, tmp_path):
-    """A lab that trains nothing, with the other tests' video and episode."""
+def runner(monkeypatch, tmp_path):
+    """A runner that trains nothing, with the other tests' video and episode."""
     recipes = []
 
     def train(self, recipe, seed):
@@ -44,28 +44,28 @@ def lab(monkeypatch, tmp_path):
     one = one.replace(support_boxes=one.support_boxes - shift, query_boxes=one.query_boxes - shift)
     other = one.replace(query_images=one.query_images[:, ::-1])
     episodes = jax.tree.map(lambda *leaves: jnp.stack(leaves), one, other)
-    monkeypatch.setattr(Lab, "train", train)
-    monkeypatch.setattr(lab_lib, "rendered_sequences", lambda *_: [sequence()])
-    monkeypatch.setattr(lab_lib, "load_bank", lambda folder, split: None)
-    monkeypatch.setattr(gradnet, "rendered_batches", lambda *_: lambda index: episodes)
-    lab = Lab("smoke", tmp_path, backbone=Tiny())
-    lab.recipes = recipes
-    return lab
+    monkeypatch.setattr(TableRunner, "make", train)
+    monkeypatch.setattr(runner_lib, "rendered_sequences", lambda *_: [sequence()])
+    monkeypatch.setattr(runner_lib, "load_bank", lambda folder, split: None)
+    monkeypatch.setattr(runner_lib.training, "rendered_batches", lambda *_: lambda index: episodes)
+    runner = TableRunner("smoke", tmp_path, backbone=Tiny())
+    runner.recipes = recipes
+    return runner
 
 
 def row(table, name):
     return next(each for each in TABLES[table].rows if each.name == name)
 
 
-def measure(lab, table, name):
-    return TABLES[table].measure(lab, row(table, name), 0)
+def measure(runner, table, name):
+    return TABLES[table].measure(runner, row(table, name), 0)
 
 
-def test_rows_differ_by_what_they_leave_out(lab):
+def test_rows_differ_by_what_they_leave_out(runner):
     trained, recipes = {}, {}
     for each in TABLES["gradnet3"].rows:
-        trained[each.name] = gradnet._train(lab, each.setting, 0)
-        recipes[each.name] = lab.recipes[-1]
+        trained[each.name] = gradnet._train(runner, each.setting, 0)
+        recipes[each.name] = runner.recipes[-1]
     assert recipes["Ours"] == recipes["w/o U"] != recipes["w/o M"]
     assert not trained["w/o U"].config.online_update and trained["Ours"].config.online_update
     rules = [recipes[name].rule for name in ("Ours", "w/o M", "w/o MG", "baseline")]
@@ -75,37 +75,37 @@ def test_rows_differ_by_what_they_leave_out(lab):
     assert recipes["baseline"].training.frozen == ("backbone", "embedding.deeper")
 
 
-def test_a_row_is_judged(lab):
-    scores = measure(lab, "gradnet3", "Ours").scores
+def test_a_row_is_judged(runner):
+    scores = measure(runner, "gradnet3", "Ours").scores
     assert 0 <= scores["auc"] <= 1 and scores["fps"] > 0
 
 
-def test_iterations_end_at_half_the_loss_or_at_the_most(lab, monkeypatch):
-    found = measure(lab, "gradnet1", "1x").scores["iterations"]
+def test_iterations_end_at_half_the_loss_or_at_the_most(runner, monkeypatch):
+    found = measure(runner, "gradnet1", "1x").scores["iterations"]
     assert 0 < found < 5
     monkeypatch.setattr(gradnet, "_BASIC_RATE", 0.0)
-    assert measure(lab, "gradnet1", "3x").scores == {"iterations": 5.0}
+    assert measure(runner, "gradnet1", "3x").scores == {"iterations": 5.0}
     monkeypatch.setattr(gradnet, "_CONVERGED", 1.0)
     gradnet._iterations.clear_cache()
-    assert measure(lab, "gradnet1", "3x").scores == {"iterations": 0.0}
+    assert measure(runner, "gradnet1", "3x").scores == {"iterations": 0.0}
     gradnet._iterations.clear_cache()
 
 
-def test_the_ratio_is_the_gradients_share_of_each_coordinate(lab):
-    found = measure(lab, "gradnet_ratio", "Ours")
+def test_the_ratio_is_the_gradients_share_of_each_coordinate(runner):
+    found = measure(runner, "gradnet_ratio", "Ours")
     edges, shares = found.curves["gradient_share"]
     assert len(edges) == len(shares) + 1 and sum(shares) == pytest.approx(1)
     middle = (np.array(edges[1:]) + edges[:-1]) / 2
     assert found.scores["ratio"] == pytest.approx(middle @ shares, abs=0.05)
-    still = tracker("none", lab.recipes[-1].config)
-    ratios = gradnet._ratios(still, gradnet._held_out(lab, still))
+    still = tracker("none", runner.recipes[-1].config)
+    ratios = gradnet._ratios(still, gradnet._held_out(runner, still))
     np.testing.assert_array_equal(ratios, 0)
 
 
-def test_maps_of_a_template_without_update_gain_nothing(lab):
-    scores = measure(lab, "gradnet_maps", "Ours").scores
+def test_maps_of_a_template_without_update_gain_nothing(runner):
+    scores = measure(runner, "gradnet_maps", "Ours").scores
     assert scores["gain"] == pytest.approx(scores["updated"] - scores["initial"])
     assert scores["gain"] != 0 and abs(scores["initial"]) <= 1
-    still = tracker("none", lab.recipes[-1].config)
-    before, after = gradnet._contrasts(still, gradnet._held_out(lab, still))
+    still = tracker("none", runner.recipes[-1].config)
+    before, after = gradnet._contrasts(still, gradnet._held_out(runner, still))
     assert before == after == pytest.approx(scores["initial"])

@@ -5,8 +5,8 @@ import functools
 import numpy as np
 import pytest
 
-from experiments.reproduction import lab as lab_lib
-from experiments.reproduction.lab import Lab
+from experiments.meta_training import runner as runner_lib
+from experiments.reproduction.table_runner import TableRunner
 from experiments.reproduction.tables import meta_rtt
 from tests.tracking_tasks.striped import video
 from tests.tracking_tasks.tiny import Tiny
@@ -23,8 +23,8 @@ def tracker():
 
 
 @pytest.fixture
-def lab(monkeypatch, tmp_path):
-    """A lab that trains nothing, with the other tests' video."""
+def runner(monkeypatch, tmp_path):
+    """A runner that trains nothing, with the other tests' video."""
     recipes = []
 
     def train(self, recipe, seed):
@@ -33,19 +33,19 @@ def lab(monkeypatch, tmp_path):
 
     images, boxes = video(4)
     one = Sequence(name="one", frames=tuple(images), boxes=boxes)
-    monkeypatch.setattr(Lab, "train", train)
-    monkeypatch.setattr(lab_lib, "rendered_sequences", lambda *_: [one])
-    monkeypatch.setattr(lab_lib, "load_bank", lambda folder, split: None)
-    lab = Lab("smoke", tmp_path, backbone=Tiny())
-    lab.recipes = recipes
-    return lab
+    monkeypatch.setattr(TableRunner, "make", train)
+    monkeypatch.setattr(runner_lib, "rendered_sequences", lambda *_: [one])
+    monkeypatch.setattr(runner_lib, "load_bank", lambda folder, split: None)
+    runner = TableRunner("smoke", tmp_path, backbone=Tiny())
+    runner.recipes = recipes
+    return runner
 
 
-def test_rows_differ_in_what_their_names_say(lab):
+def test_rows_differ_in_what_their_names_say(runner):
     trained, online = {}, {}
     for name, row in ROWS.items():
-        online[name] = meta_rtt._train(lab, row.setting, 0)
-        trained[name] = lab.recipes[-1]
+        online[name] = meta_rtt._train(runner, row.setting, 0)
+        trained[name] = runner.recipes[-1]
     episodes = {recipe.training.episode for recipe in trained.values()}
     assert len(episodes) == 1
     ours = trained["MetaRTT"].config
@@ -77,9 +77,9 @@ def test_rows_differ_in_what_their_names_say(lab):
         assert (config.train_steps, config.online_steps) == steps
 
 
-def test_gradient_descent_takes_the_place_of_the_learned_rates(lab):
+def test_gradient_descent_takes_the_place_of_the_learned_rates(runner):
     def rates(name):
-        made = meta_rtt._train(lab, ROWS[name].setting, 0)
+        made = meta_rtt._train(runner, ROWS[name].setting, 0)
         return [
             float(rule.hyperparams["learning_rate"]) if hasattr(rule, "hyperparams") else None
             for rule in (made.optimizer, made.online_optimizer)
@@ -91,6 +91,6 @@ def test_gradient_descent_takes_the_place_of_the_learned_rates(lab):
     assert rates("MetaRTT") == [None, None]
 
 
-def test_a_row_is_judged_on_videos(lab):
-    scores = meta_rtt._measure(lab, ROWS["RT-MDNet 5/5"], 0).scores
+def test_a_row_is_judged_on_videos(runner):
+    scores = meta_rtt._measure(runner, ROWS["RT-MDNet 5/5"], 0).scores
     assert 0 <= scores["auc"] <= 1 and scores["fps"] > 0

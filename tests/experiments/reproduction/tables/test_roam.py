@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.reproduction import lab as lab_lib
-from experiments.reproduction.lab import Lab
+from experiments.meta_training import runner as runner_lib
 from experiments.reproduction.oracle import Oracle
+from experiments.reproduction.table_runner import TableRunner
 from experiments.reproduction.tables import roam
 from tests.tracking_tasks.striped import video
 from tests.tracking_tasks.tiny import Tiny
@@ -27,8 +27,8 @@ def sequence(frames=5):
 
 
 @pytest.fixture
-def lab(monkeypatch, tmp_path):
-    """A lab that trains nothing, with the other tests' video and episode."""
+def runner(monkeypatch, tmp_path):
+    """A runner that trains nothing, with the other tests' video and episode."""
     recipes = []
 
     def train(self, recipe, seed):
@@ -36,13 +36,13 @@ def lab(monkeypatch, tmp_path):
         return tracker(recipe.rule)
 
     episodes = jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), episode("roam", queries=4))
-    monkeypatch.setattr(Lab, "train", train)
-    monkeypatch.setattr(lab_lib, "rendered_sequences", lambda *_: [sequence()])
-    monkeypatch.setattr(lab_lib, "load_bank", lambda folder, split: None)
-    monkeypatch.setattr(lab_lib.training, "rendered_once", lambda *_: lambda index: episodes)
-    lab = Lab("smoke", tmp_path, backbone=Tiny())
-    lab.recipes = recipes
-    return lab
+    monkeypatch.setattr(TableRunner, "make", train)
+    monkeypatch.setattr(runner_lib, "rendered_sequences", lambda *_: [sequence()])
+    monkeypatch.setattr(runner_lib, "load_bank", lambda folder, split: None)
+    monkeypatch.setattr(runner_lib.training, "rendered_once", lambda *_: lambda index: episodes)
+    runner = TableRunner("smoke", tmp_path, backbone=Tiny())
+    runner.recipes = recipes
+    return runner
 
 
 @functools.cache
@@ -50,16 +50,16 @@ def tracker(rule):
     return ROAM.create(rule, SMALL["roam"], Tiny())
 
 
-def measure(lab, table, row):
+def measure(runner, table, row):
     chosen = next(each for each in TABLES[table].rows if each.name == row)
-    return TABLES[table].measure(lab, chosen, 0)
+    return TABLES[table].measure(runner, chosen, 0)
 
 
-def test_rows_differ_by_rule_by_scaling_and_by_nothing_else(lab):
+def test_rows_differ_by_rule_by_scaling_and_by_nothing_else(runner):
     recipes = {}
     for row in (*TABLES["roam_modules"].rows, *TABLES["roam_cells"].rows):
-        roam._train(lab, row.setting, 0)
-        recipes[row.name] = lab.recipes[-1]
+        roam._train(runner, row.setting, 0)
+        recipes[row.name] = runner.recipes[-1]
     assert recipes["SGD"] == recipes["SGD-Oracle"] == recipes["ROAM"] == recipes["ROAM-Oracle"]
     assert recipes["ROAM-w/o RFS"].config.scaling == (0.0, 0.0) != recipes["ROAM"].config.scaling
     rules = [recipes[name].rule for name in ("ROAM", "ROAM-GRU", "ROAM-FC", "ROAM-ConstLR")]
@@ -91,15 +91,15 @@ def test_an_oracle_learns_from_what_it_is_told():
     np.testing.assert_allclose(middle, middle[:1].repeat(len(middle), 0), atol=1e-4)
 
 
-def test_figures_have_their_curves(lab):
-    steps = measure(lab, "roam_steps", "ROAM")
+def test_figures_have_their_curves(runner):
+    steps = measure(runner, "roam_steps", "ROAM")
     assert steps.curves["auc_by_steps"][0] == [1.0, 2.0]
     assert steps.curves["auc_by_steps"][1][1] == steps.scores["auc"]
-    losses = measure(lab, "roam_losses", "ROAM")
+    losses = measure(runner, "roam_losses", "ROAM")
     updates = 2 * SMALL["roam"].blocks
     assert all(len(losses.curves[name][1]) == updates for name in ("update_loss", "outer_loss"))
     assert np.mean(losses.curves["outer_loss"][1]) == pytest.approx(losses.scores["outer_loss"])
-    rates = measure(lab, "roam_rates", "ROAM")
+    rates = measure(runner, "roam_rates", "ROAM")
     for name in ("initial_rates", "later_rates"):
         edges, shares = rates.curves[name]
         assert len(edges) == len(shares) + 1 and sum(shares) == pytest.approx(1)

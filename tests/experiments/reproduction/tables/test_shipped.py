@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import pytest
 
 import metaopt
-from experiments.reproduction import lab as lab_lib
-from experiments.reproduction.lab import Lab
+from experiments.meta_training import runner as runner_lib
+from experiments.reproduction.table_runner import TableRunner
 from experiments.reproduction.tables.shipped import TABLES
 from tests.tracking_tasks.tiny import Tiny
 from tracking_tasks.trackers import TRACKERS
@@ -16,18 +16,20 @@ from tracking_tasks.trackers import TRACKERS
 @pytest.fixture
 def judged(monkeypatch, tmp_path):
     """By table and row: the tracker, the rule that it is named after, and the videos."""
-    monkeypatch.setattr(lab_lib, "load_bank", lambda folder, split: None)
-    untrained = lambda lab, name, rule=None: TRACKERS[name].create(rule, None, Tiny())
-    monkeypatch.setattr(Lab, "shipped", untrained)
+    monkeypatch.setattr(runner_lib, "load_bank", lambda folder, split: None)
+    untrained = lambda runner, name, rule=None: TRACKERS[name].create(rule, None, Tiny())
+    monkeypatch.setattr(TableRunner, "shipped", untrained)
 
-    def judge(lab, *arguments, shipped):
+    def judge(runner, *arguments, shipped):
         assert shipped  # real sequences start elsewhere with every seed
         return {"arguments": arguments[:3]}
 
-    monkeypatch.setattr(Lab, "judge", judge)
-    lab = Lab("smoke", tmp_path)
+    monkeypatch.setattr(TableRunner, "judge", judge)
+    runner = TableRunner("smoke", tmp_path)
     return {
-        table.name: {row.name: table.measure(lab, row, 0).scores["arguments"] for row in table.rows}
+        table.name: {
+            row.name: table.measure(runner, row, 0).scores["arguments"] for row in table.rows
+        }
         for table in TABLES
     }
 

@@ -11,7 +11,7 @@ from basics.files import write_atomic
 _SHORT = 40  # characters of a value that fits into a message
 
 
-def claim(
+def lock(
     folder: pathlib.Path,
     configuration: Mapping[str, Any],
     *,

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from basics.errors import InputError
-from experiments.runs.run_identity import claim
+from experiments.runs.run_lock import lock
 
 
 @dataclasses.dataclass
@@ -19,8 +19,8 @@ CONFIGURATION = {"rule": "adam", "constants": dataclasses.asdict(Constants())}
 
 def test_the_same_run_goes_on_and_says_what_it_is(tmp_path):
     folder = tmp_path / "new"
-    claim(folder, CONFIGURATION, taken=False, resume=False, versions={"jax": "1"})
-    claim(folder, CONFIGURATION, taken=True, resume=True, versions={"jax": "2"})
+    lock(folder, CONFIGURATION, taken=False, resume=False, versions={"jax": "1"})
+    lock(folder, CONFIGURATION, taken=True, resume=True, versions={"jax": "2"})
     found = json.loads((folder / "run.json").read_text())
     assert found["versions"] == {"jax": "2"}
     assert found["configuration"] == {"rule": "adam", "constants": {"scales": [0.9, 1.0]}}
@@ -35,12 +35,12 @@ def test_the_same_run_goes_on_and_says_what_it_is(tmp_path):
     ],
 )
 def test_another_run_is_refused_and_the_file_kept(tmp_path, changes, message):
-    claim(tmp_path, CONFIGURATION, taken=False, resume=False)
+    lock(tmp_path, CONFIGURATION, taken=False, resume=False)
     before = (tmp_path / "run.json").read_text()
     with pytest.raises(InputError, match=message):
-        claim(tmp_path, CONFIGURATION | changes, taken=True, resume=True)
+        lock(tmp_path, CONFIGURATION | changes, taken=True, resume=True)
     with pytest.raises(InputError, match="holds a run already: pass --resume"):
-        claim(tmp_path, CONFIGURATION, taken=True, resume=False)
+        lock(tmp_path, CONFIGURATION, taken=True, resume=False)
     assert (tmp_path / "run.json").read_text() == before
 
 
@@ -49,4 +49,4 @@ def test_results_of_unknown_origin_are_not_mixed(tmp_path, damage):
     if damage is not None:
         (tmp_path / "run.json").write_text(damage)
     with pytest.raises(InputError, match="does not say what made the results beside it"):
-        claim(tmp_path, CONFIGURATION, taken=True, resume=True)
+        lock(tmp_path, CONFIGURATION, taken=True, resume=True)

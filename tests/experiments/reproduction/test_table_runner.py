@@ -10,9 +10,11 @@ import pytest
 import tracking_tasks
 from basics.errors import InputError
 from basics.leaves import named_leaves
+from experiments.meta_training import runner as runner_lib
 from experiments.meta_training import training
-from experiments.reproduction import lab as lab_lib
-from experiments.reproduction.lab import Lab, Recipe, Videos
+from experiments.meta_training.runner import Videos
+from experiments.reproduction import table_runner
+from experiments.reproduction.table_runner import Recipe, TableRunner
 from tests.tracking_tasks.striped import video
 from tests.tracking_tasks.tiny import CONFIG, Tiny
 from tests.tracking_tasks.trackers.dimp.episodes import batches
@@ -40,35 +42,35 @@ def calls(monkeypatch):
 
     monkeypatch.setattr(training, "train", counted)
     monkeypatch.setattr(training, "rendered_once", lambda bank, config: batches)
-    monkeypatch.setattr(lab_lib, "load_bank", lambda folder, split: None)
-    monkeypatch.setattr(lab_lib, "rendered_sequences", rendered)
+    monkeypatch.setattr(runner_lib, "load_bank", lambda folder, split: None)
+    monkeypatch.setattr(runner_lib, "rendered_sequences", rendered)
     return counts
 
 
 def test_a_recipe_is_trained_once_a_seed_and_found_again(calls, tmp_path):
-    lab = Lab("smoke", tmp_path, backbone=Tiny())
-    first, again = lab.train(RECIPE, 0), lab.train(RECIPE, 0)
+    runner = TableRunner("smoke", tmp_path, backbone=Tiny())
+    first, again = runner.make(RECIPE, 0), runner.make(RECIPE, 0)
     assert calls["train"] == 1
     for name, leaf in named_leaves(first).items():
         np.testing.assert_array_equal(leaf, named_leaves(again)[name])
-    lab.train(RECIPE, 1)
+    runner.make(RECIPE, 1)
     frozen = dataclasses.replace(RECIPE.training, frozen=("backbone", "head"))
-    kept = lab.train(dataclasses.replace(RECIPE, training=frozen), 0)
+    kept = runner.make(dataclasses.replace(RECIPE, training=frozen), 0)
     assert calls["train"] == 3
     np.testing.assert_array_equal(kept.head.projection[...], np.eye(10))
 
-    Lab("smoke", tmp_path, backbone=Tiny(), resume=True).train(RECIPE, 0)
+    TableRunner("smoke", tmp_path, backbone=Tiny(), resume=True).make(RECIPE, 0)
     assert calls["train"] == 3
-    Lab("smoke", tmp_path, backbone=Tiny()).train(RECIPE, 0)
+    TableRunner("smoke", tmp_path, backbone=Tiny()).make(RECIPE, 0)
     assert calls["train"] == 4
 
 
 def test_a_recipe_may_start_from_what_another_trained(calls, tmp_path):
-    lab = Lab("smoke", tmp_path, backbone=Tiny())
+    runner = TableRunner("smoke", tmp_path, backbone=Tiny())
     frozen = dataclasses.replace(RECIPE.training, frozen=("backbone", "head"))
-    second = lab.train(dataclasses.replace(RECIPE, training=frozen, start=RECIPE), 0)
+    second = runner.make(dataclasses.replace(RECIPE, training=frozen, start=RECIPE), 0)
     assert calls["train"] == 2
-    first = lab.train(RECIPE, 0)  # found again
+    first = runner.make(RECIPE, 0)  # found again
     assert calls["train"] == 2
     np.testing.assert_array_equal(second.head.projection[...], first.head.projection[...])
     assert np.abs(second.loss.label[...] - first.loss.label[...]).max() > 0
@@ -77,13 +79,13 @@ def test_a_recipe_may_start_from_what_another_trained(calls, tmp_path):
 def test_rows_of_a_seed_are_judged_on_the_same_videos(calls, tmp_path):
     images, boxes = video(3)
     real = [Sequence(name="real", frames=tuple(images), boxes=boxes)]
-    lab = Lab("smoke", tmp_path, real=real, backbone=Tiny())
-    tracker = lab_lib.TRACKERS["dimp"].create("none", CONFIG, Tiny())
-    scores = lab.judge(tracker, "none", VIDEOS, 0)
-    lab.judge(tracker, "none", VIDEOS, 0)
+    runner = TableRunner("smoke", tmp_path, real=real, backbone=Tiny())
+    tracker = runner_lib.TRACKERS["dimp"].create("none", CONFIG, Tiny())
+    scores = runner.judge(tracker, "none", VIDEOS, 0)
+    runner.judge(tracker, "none", VIDEOS, 0)
     assert len(calls["render"]) == 1
     assert scores["auc"] == scores["real_auc"] and 0 < scores["auc"] <= 1
-    lab.judge(tracker, "none", VIDEOS, 1)
+    runner.judge(tracker, "none", VIDEOS, 1)
     assert len(set(calls["render"])) == 2
 
 
@@ -92,34 +94,34 @@ def test_a_shipped_tracker_starts_a_real_sequence_elsewhere_with_every_seed(
 ):
     images, boxes = video(3)
     long = [Sequence(name="real", frames=tuple(images) * 14, boxes=np.tile(boxes, (14, 1)))]
-    starts = [lab_lib._start(long[0], seed) for seed in range(20)]
+    starts = [table_runner._start(long[0], seed) for seed in range(20)]
     lengths = [len(sequence) for sequence in starts]
     # 42 frames, of which 23 are followed by enough.
     assert lengths[:3] == [42, 34, 26] and len({each.name for each in starts}) == 20
-    lab = Lab("smoke", tmp_path, real=long, backbone=Tiny())
-    tracker = lab_lib.TRACKERS["dimp"].create("none", CONFIG, Tiny())
+    runner = TableRunner("smoke", tmp_path, real=long, backbone=Tiny())
+    tracker = runner_lib.TRACKERS["dimp"].create("none", CONFIG, Tiny())
     seen = []
     monkeypatch.setattr(
-        lab_lib.evaluation, "evaluate", lambda tracker, sequences: seen.append(sequences)
+        runner_lib.evaluation, "evaluate", lambda tracker, sequences: seen.append(sequences)
     )
-    monkeypatch.setattr(lab_lib.evaluation, "summarize", lambda results: {})
+    monkeypatch.setattr(table_runner.evaluation, "summarize", lambda results: {})
     for shipped in (False, True):
-        lab.judge(tracker, "none", VIDEOS, 1, shipped=shipped)
+        runner.judge(tracker, "none", VIDEOS, 1, shipped=shipped)
     assert [len(sequence) for (sequence,) in seen] == [3, 42, 3, 34]  # rendered, real
     with pytest.raises(InputError, match="20 starts"):
-        lab.judge(tracker, "none", VIDEOS, 20, shipped=True)
+        runner.judge(tracker, "none", VIDEOS, 20, shipped=True)
 
 
 def test_the_shipped_tracker_is_that_of_load(tmp_path):
-    shipped = named_leaves(Lab("smoke", tmp_path).shipped("dimp"))
+    shipped = named_leaves(TableRunner("smoke", tmp_path).shipped("dimp"))
     loaded = named_leaves(tracking_tasks.load("dimp").tracker)
     assert shipped.keys() == loaded.keys()
     assert all((shipped[name] == leaf).all() for name, leaf in loaded.items())
 
 
 def test_a_rule_with_shipped_weights_of_its_own_has_them(tmp_path):
-    lab = Lab("smoke", tmp_path)
-    adam, learned = (lab.shipped("dslt", rule) for rule in ("adam", "steepest_descent"))
+    runner = TableRunner("smoke", tmp_path)
+    adam, learned = (runner.shipped("dslt", rule) for rule in ("adam", "steepest_descent"))
     assert jnp.abs(adam.initial.filters).max() == 0 < jnp.abs(learned.initial.filters).max()
-    assert lab.shipped("roam", "gradient_descent").optimizer.hyperparams["learning_rate"] > 0.3
+    assert runner.shipped("roam", "gradient_descent").optimizer.hyperparams["learning_rate"] > 0.3
     assert tracking_tasks.shipped_weights("dslt", "gru") == tracking_tasks.shipped_weights("dslt")

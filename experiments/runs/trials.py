@@ -1,4 +1,4 @@
-"""The cells of an experiment, one for each row and seed, kept on disk as they are finished."""
+"""The results of trials, one for each row and seed, kept on disk as they are finished."""
 
 import json
 import pathlib
@@ -8,13 +8,13 @@ from basics.errors import InputError
 from basics.files import write_atomic
 
 
-def save(folder: pathlib.Path, row: str, seed: int, cell: dict[str, Any]) -> None:
-    """Writes a cell, JSON-serializable; after a kill it is there whole or not at all."""
-    write_atomic(_path(folder, row, seed), json.dumps(cell))
+def save(folder: pathlib.Path, row: str, seed: int, result: dict[str, Any]) -> None:
+    """Writes a result, JSON-serializable; after a kill it is there whole or not at all."""
+    write_atomic(_path(folder, row, seed), json.dumps(result))
 
 
 def load(folder: pathlib.Path, row: str, seed: int) -> dict[str, Any] | None:
-    """A finished cell; None if there is none.
+    """The result of a finished trial; None if there is none.
 
     Raises:
         InputError: the file is damaged.
