@@ -36,25 +36,23 @@ refused: nothing is ever overwritten or mixed.
 boxes are the same to the last bit; on other devices they agree to rounding.
 """
 
-import pathlib
 from collections.abc import Sequence
 
 from absl import flags
 
 from experiments.analysis import evaluation_results
 from experiments.analysis.evaluation_folder import EvaluationFolder
-from experiments.command_line import cli, shared_flags
+from experiments.command_line import cli, dataset_flags, shared_flags, tracker_flags
+from experiments.command_line.output_folder import OutputFolder
 from tracking_tasks import evaluation
 from tracking_tasks.evaluation import otb_starts, results_folder
 
 _DEFAULT_PROTOCOL = "otb"
 
 FLAGS = flags.FlagValues()
-_TRACKER = shared_flags.LoadedTracker(FLAGS)
-_DATASET = shared_flags.Dataset(FLAGS)
-_SEQUENCES = flags.DEFINE_list(
-    "sequences", None, "Names of sequences, separated by commas; by default all.", FLAGS
-)
+_TRACKER = tracker_flags.LoadedTracker(FLAGS)
+_DATASET = dataset_flags.Dataset(FLAGS)
+_SEQUENCES = shared_flags.sequences_flag(FLAGS)
 _PROTOCOL = flags.DEFINE_enum(
     "protocol",
     None,
@@ -66,24 +64,18 @@ _START = shared_flags.start_flag(FLAGS)
 _PARALLEL_VIDEOS = flags.DEFINE_integer(
     "parallel_videos", 1, "How many videos are tracked side by side.", 1, flag_values=FLAGS
 )
-_RESUME = flags.DEFINE_bool(
-    "resume", False, "Keep what the output folder holds of the same run.", flag_values=FLAGS
-)
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "The folder to write to.", required=True, flag_values=FLAGS
-)
+_OUTPUT = OutputFolder(FLAGS, resumable=True)
 
 
 def main(_: Sequence[str]) -> None:
     """Runs the program."""
-    path = pathlib.Path(_OUTPUT_DIR.value)
-    cli.require_folder(path)
+    path = _OUTPUT.path
     chosen = otb_starts.expand(_START.value, _DATASET.read(_SEQUENCES.value))
     tracker = _TRACKER.load()
     metadata = _TRACKER.metadata(tracker)
     settings = {name: FLAGS[name].value for name in ("dataset_format", "dataset_split", "start")}
     identity = metadata | {"checkpoint": _TRACKER.digest()} | settings
-    folder = EvaluationFolder(path, identity, _RESUME.value)
+    folder = EvaluationFolder(path, identity, _OUTPUT.resumed)
     missing = [sequence for sequence in chosen if folder.load(sequence) is None]
     if len(missing) < len(chosen):
         print(f"{len(chosen) - len(missing)} of {len(chosen)} sequences are done already")

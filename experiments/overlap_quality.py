@@ -34,7 +34,7 @@ from tqdm import tqdm
 from basics.errors import InputError
 from basics.figures import save_figure
 from basics.files import write_atomic
-from experiments.command_line import cli, shared_flags
+from experiments.command_line import cli, shared_flags, tracker_flags
 from experiments.meta_training import training
 from models import Features
 from tracking_tasks import boxes
@@ -48,12 +48,12 @@ from tracking_tasks.trackers.dimp.tracker import DiMP
 _CENTER, _SIZE = 0.06, 0.12
 
 FLAGS = flags.FlagValues()
-_TRACKER = shared_flags.LoadedTracker(FLAGS)
+_TRACKER = tracker_flags.LoadedTracker(FLAGS)
 _PHOTOS_DIR = shared_flags.photos_dir_flag(FLAGS)
 _EPISODES = flags.DEFINE_integer(
     "episodes", 200, "Held-out episodes, three frames of each are judged.", 1, flag_values=FLAGS
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of everything random.", flag_values=FLAGS)
+_SEED = shared_flags.seed_flag(FLAGS)
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "The folder to write to; by default none.", flag_values=FLAGS
 )

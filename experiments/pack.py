@@ -23,11 +23,11 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from experiments.command_line import cli, shared_flags
+from experiments.command_line import cli, dataset_flags
 from tracking_tasks.data import packed
 
 FLAGS = flags.FlagValues()
-_DATASET = shared_flags.Dataset(FLAGS)
+_DATASET = dataset_flags.Dataset(FLAGS)
 _LONGEST_SIDE = flags.DEFINE_integer(
     "longest_side",
     None,

@@ -38,7 +38,8 @@ from basics.errors import InputError
 from basics.files import write_atomic
 from experiments.analysis.paired_differences import describe, to_first
 from experiments.analysis.published_results import find_boxes, read_published
-from experiments.command_line import cli, shared_flags
+from experiments.command_line import cli, dataset_flags, shared_flags
+from experiments.command_line.output_folder import OutputFolder
 from experiments.pictures import vot_plots
 from tracking_tasks import evaluation
 from tracking_tasks.data import sequences as sequences_lib
@@ -54,17 +55,13 @@ _RESULTS_DIRS = flags.DEFINE_list(
 _NAMES = flags.DEFINE_list(
     "names", None, "What the legend calls them; by default the folders' names.", FLAGS
 )
-_DATASET = shared_flags.Dataset(FLAGS)
-_SEQUENCES = flags.DEFINE_list(
-    "sequences", None, "Names of sequences, separated by commas; by default all.", FLAGS
-)
+_DATASET = dataset_flags.Dataset(FLAGS)
+_SEQUENCES = shared_flags.sequences_flag(FLAGS)
 _START = shared_flags.start_flag(FLAGS)
 _STRIPS = flags.DEFINE_list(
     "strips", None, f"Which sequences to show; by default the first {_MOST_STRIPS}.", FLAGS
 )
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", "plots", "The folder to write to.", flag_values=FLAGS
-)
+_OUTPUT = OutputFolder(FLAGS, "plots")
 
 Boxes = dict[str, list[np.ndarray]]
 Sequences = Sequence[sequences_lib.Sequence]
@@ -72,8 +69,7 @@ Sequences = Sequence[sequences_lib.Sequence]
 
 def main(_: Sequence[str]) -> None:
     """Runs the program."""
-    output = pathlib.Path(_OUTPUT_DIR.value)
-    cli.require_folder(output)
+    output = _OUTPUT.path
     folders = [pathlib.Path(folder) for folder in _RESULTS_DIRS.value]
     names = label(folders, _NAMES.value)
     found = {name: vot_plots.read(folder) for name, folder in zip(names, folders, strict=True)}

@@ -38,6 +38,7 @@ from tqdm import tqdm
 from basics.errors import InputError
 from basics.files import write_atomic
 from experiments.command_line import cli, shared_flags
+from experiments.command_line.output_folder import OutputFolder
 from experiments.pictures.contact_sheet import annotate, write_sheet
 from tracking_tasks.data.formats import otb
 from tracking_tasks.data.photos import SPLITS, load_bank
@@ -50,9 +51,7 @@ _ROWS = 12  # videos on the contact sheet
 _BLOCK = 8  # frames are made of whole compression blocks
 
 FLAGS = flags.FlagValues()
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "The folder to write to.", required=True, flag_values=FLAGS
-)
+_OUTPUT = OutputFolder(FLAGS)
 _VIDEOS = flags.DEFINE_integer("videos", 8, "Number of videos.", 1, flag_values=FLAGS)
 _FRAMES = flags.DEFINE_integer("frames", 60, "Frames of each video.", 2, flag_values=FLAGS)
 _SIDE = flags.DEFINE_integer(
@@ -62,7 +61,7 @@ _PHOTOS_DIR = shared_flags.photos_dir_flag(FLAGS)
 _SPLIT = flags.DEFINE_enum(
     "split", "train", list(SPLITS), "Which of the photographs.", flag_values=FLAGS
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of everything random.", flag_values=FLAGS)
+_SEED = shared_flags.seed_flag(FLAGS)
 _LAYOUT = flags.DEFINE_enum(
     "layout", "both", ["mp4", "otb", "both"], "Videos, sequences or both.", flag_values=FLAGS
 )
@@ -79,7 +78,7 @@ _COLUMNS = flags.DEFINE_integer(
 
 def main(_: Sequence[str]) -> None:
     """Runs the program."""
-    folder, sheet = pathlib.Path(_OUTPUT_DIR.value), pathlib.Path(_OUTPUT_DIR.value, _SHEET.value)
+    folder, sheet = _OUTPUT.path, pathlib.Path(_OUTPUT.path, _SHEET.value)
     _check(folder, sheet)
     config = dataclasses.replace(RendererConfig(), side=_SIDE.value, duration=float(_FRAMES.value))
     bank = load_bank(_PHOTOS_DIR.value, _SPLIT.value)
@@ -106,7 +105,6 @@ def main(_: Sequence[str]) -> None:
 
 
 def _check(folder: pathlib.Path, sheet: pathlib.Path) -> None:
-    cli.require_folder(folder)
     for part in ("videos", "sequences"):
         if (folder / part).exists():
             raise InputError(f"{folder} holds rendered {part} already: give another --output_dir")

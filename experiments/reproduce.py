@@ -32,8 +32,9 @@ from absl import flags
 from tqdm import tqdm
 
 from basics.compilation import let_go_of_programs
-from experiments.command_line import cli, shared_flags
+from experiments.command_line import cli, dataset_flags, shared_flags, tracker_flags
 from experiments.command_line.choices import choose
+from experiments.command_line.output_folder import OutputFolder
 from experiments.reproduction import table_results
 from experiments.reproduction.paper_table import SCALES, Row, Table
 from experiments.reproduction.table_runner import TableRunner
@@ -55,15 +56,10 @@ _SCALE = flags.DEFINE_enum(
 _SEEDS = flags.DEFINE_integer(
     "seeds", None, "Seeds per row; by default the table's.", 1, flag_values=FLAGS
 )
-_BACKBONE = shared_flags.BackboneFlags(FLAGS)
+_BACKBONE = tracker_flags.BackboneFlags(FLAGS)
 _PHOTOS_DIR = shared_flags.photos_dir_flag(FLAGS)
-_DATASET = shared_flags.Dataset(FLAGS)
-_RESUME = flags.DEFINE_bool(
-    "resume", False, "Keep what is finished in the output folder.", flag_values=FLAGS
-)
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", "runs/reproduce", "The folder to write to.", flag_values=FLAGS
-)
+_DATASET = dataset_flags.Dataset(FLAGS)
+_OUTPUT = OutputFolder(FLAGS, "runs/reproduce", resumable=True)
 
 
 def main(_: Sequence[str]) -> None:
@@ -75,10 +71,10 @@ def main(_: Sequence[str]) -> None:
             print(f"{table.name:{width}}  {table.title} ({table.source})")
         return
     chosen = [tables[name] for name in choose(_TABLE.value or [], tables, "table")]
-    folder = pathlib.Path(_OUTPUT_DIR.value)
+    folder = _OUTPUT.path
     real = _DATASET.read() if _DATASET.given else []
     runner = TableRunner(
-        _SCALE.value, folder, _PHOTOS_DIR.value, real, _BACKBONE.load(), _RESUME.value
+        _SCALE.value, folder, _PHOTOS_DIR.value, real, _BACKBONE.load(), _OUTPUT.resumed
     )
     runner.bank("train")  # a folder without photographs is found out now
     _lock(folder, chosen)
@@ -128,7 +124,6 @@ def _measure(table: Table, runner: TableRunner, row: Row, seed: int) -> dict[str
 
 def _lock(folder: pathlib.Path, tables: Sequence[Table]) -> None:
     """Makes the folder ours, or fails where another run's results would be lost or mixed in."""
-    cli.require_folder(folder)
     configuration = {
         "scale": _SCALE.value,
         **_BACKBONE.identity,
@@ -140,7 +135,7 @@ def _lock(folder: pathlib.Path, tables: Sequence[Table]) -> None:
         folder,
         configuration,
         taken=(folder / "run.json").exists(),
-        resume=_RESUME.value or not begun,  # tables may be added
+        resume=_OUTPUT.resumed or not begun,  # tables may be added
     )
 
 

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from basics.errors import InputError
 from basics.files import write_atomic
 from experiments.analysis.evaluation_folder import format_rows
-from experiments.command_line import cli, shared_flags
+from experiments.command_line import cli, tracker_flags
 from experiments.pictures.drawing import draw_box
 from tracking_tasks.boxes import validate_box
 from tracking_tasks.data.videos import Video, read_video, write_video
@@ -44,7 +44,7 @@ _BOX = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string(
     "output", None, "An .mp4 or .gif file, or a folder.", required=True, flag_values=FLAGS
 )
-_TRACKER = shared_flags.LoadedTracker(FLAGS)
+_TRACKER = tracker_flags.LoadedTracker(FLAGS)
 
 
 def main(_: Sequence[str]) -> None:

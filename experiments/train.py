@@ -21,7 +21,6 @@ Writes to the output folder:
 """
 
 import dataclasses
-import pathlib
 import shlex
 import sys
 import time
@@ -31,11 +30,11 @@ from absl import flags
 
 from basics.errors import InputError
 from basics.leaves import is_part, named_leaves
-from experiments.command_line import cli, shared_flags
+from experiments.command_line import cli, shared_flags, tracker_flags
+from experiments.command_line.output_folder import OutputFolder
 from experiments.command_line.config_flags import ConfigFlags
 from experiments.meta_training import training, training_data
 from experiments.meta_training.feature_pool import pooled_batches
-from experiments.runs import run_lock
 from tracking_tasks import checkpoints
 from tracking_tasks.episode import EpisodeConfig
 from tracking_tasks.trackers import TRACKERS
@@ -45,8 +44,8 @@ _DEFAULTS = training.TrainingConfig()
 _TRACKER = shared_flags.tracker_flag(FLAGS)
 _INNER_OPTIMIZER = shared_flags.inner_optimizer_flag(FLAGS)
 _DATA = training_data.TrainingData(FLAGS)
-_BACKBONE = shared_flags.BackboneFlags(FLAGS)
-_CONSTANTS = shared_flags.Constants(FLAGS)
+_BACKBONE = tracker_flags.BackboneFlags(FLAGS)
+_CONSTANTS = tracker_flags.Constants(FLAGS)
 _EPISODE = ConfigFlags(FLAGS, "episode", EpisodeConfig())
 _FINE_TUNE = flags.DEFINE_bool(
     "fine_tune",
@@ -86,22 +85,16 @@ _ACCUMULATE = flags.DEFINE_integer(
 _LEARNING_RATE = flags.DEFINE_float(
     "learning_rate", _DEFAULTS.learning_rate, "Peak of the outer rate.", 0.0, flag_values=FLAGS
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of everything random.", flag_values=FLAGS)
+_SEED = shared_flags.seed_flag(FLAGS)
 _SAVE_EVERY = flags.DEFINE_integer(
     "save_every", _DEFAULTS.save_every, "Steps between saved states.", 1, flag_values=FLAGS
 )
-_RESUME = flags.DEFINE_bool(
-    "resume", False, "Go on from the newest state in the output folder.", flag_values=FLAGS
-)
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "The folder to write to.", required=True, flag_values=FLAGS
-)
+_OUTPUT = OutputFolder(FLAGS, resumable=True)
 
 
 def main(_: Sequence[str]) -> None:
     """Runs the program."""
-    folder = pathlib.Path(_OUTPUT_DIR.value)
-    cli.require_folder(folder)
+    folder = _OUTPUT.path
     if _POOL.value and _FINE_TUNE.value:
         raise InputError("--pool keeps the features of a backbone that --fine_tune would change")
     cls = TRACKERS[_TRACKER.value]
@@ -126,8 +119,7 @@ def main(_: Sequence[str]) -> None:
         if not any(is_part(name, (part,)) for name in named_leaves(initial)):
             raise InputError(f"--frozen={part}: {cls.name} has no such part")
     batches, origin = _DATA.batches(config)
-    run_lock.lock(
-        folder,
+    _OUTPUT.lock(
         {
             "tracker": cls.name,
             "inner_optimizer": rule,
@@ -138,13 +130,12 @@ def main(_: Sequence[str]) -> None:
             **origin,
         },
         taken=(folder / "state").exists(),
-        resume=_RESUME.value,
     )
     start = time.monotonic()
     if _POOL.value:
         pool = folder / "pool"
         batches = pooled_batches(batches, initial.backbone, config, _POOL.value, pool)
-    tracker = training.train(initial, batches, config, folder, _RESUME.value)
+    tracker = training.train(initial, batches, config, folder, _OUTPUT.resumed)
     path = folder / f"{cls.name}.safetensors"
     checkpoints.save(
         path,

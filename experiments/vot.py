@@ -26,27 +26,24 @@ regions rounded to pixels.
 """
 
 import json
-import pathlib
 from collections.abc import Sequence
 
 from absl import flags
 
 from basics.files import write_atomic
-from experiments.command_line import cli, shared_flags
+from experiments.command_line import cli, dataset_flags, shared_flags, tracker_flags
+from experiments.command_line.output_folder import OutputFolder
 from experiments.pictures import vot_plots
-from experiments.runs import run_lock
 from tracking_tasks.evaluation import vot_anchor, vot_files, vot_supervised
 from tracking_tasks.evaluation.reports import Report
 
 _ANCHORED = ("vot2020", "vot2021", "vot2022")
 
 FLAGS = flags.FlagValues()
-_TRACKER = shared_flags.LoadedTracker(FLAGS)
-_DATASET = shared_flags.Dataset(FLAGS)
+_TRACKER = tracker_flags.LoadedTracker(FLAGS)
+_DATASET = dataset_flags.Dataset(FLAGS)
 FLAGS.set_default("dataset_format", "vot")
-_SEQUENCES = flags.DEFINE_list(
-    "sequences", None, "Names of sequences, separated by commas; by default all.", FLAGS
-)
+_SEQUENCES = shared_flags.sequences_flag(FLAGS)
 _CHALLENGE = flags.DEFINE_enum(
     "challenge",
     None,
@@ -55,25 +52,19 @@ _CHALLENGE = flags.DEFINE_enum(
     required=True,
     flag_values=FLAGS,
 )
-_RESUME = flags.DEFINE_bool(
-    "resume", False, "Keep what the output folder holds of the same run.", flag_values=FLAGS
-)
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "The folder to write to.", required=True, flag_values=FLAGS
-)
+_OUTPUT = OutputFolder(FLAGS, resumable=True)
 
 
 def main(_: Sequence[str]) -> None:
     """Runs the program."""
-    path, challenge = pathlib.Path(_OUTPUT_DIR.value), _CHALLENGE.value
-    cli.require_folder(path)
+    path, challenge = _OUTPUT.path, _CHALLENGE.value
     sequences = _DATASET.read(_SEQUENCES.value)
     tracker = _TRACKER.load()
     runs = path / "results" / tracker.name / "baseline"
     metadata = _TRACKER.metadata(tracker) | {"challenge": challenge}
     identity = metadata | {"checkpoint": _TRACKER.digest()}
     taken = runs.exists() or (path / "results.json").exists()
-    run_lock.lock(path, identity, taken=taken, resume=_RESUME.value)
+    _OUTPUT.lock(identity, taken=taken)
     interval = vot_supervised.EAO_INTERVALS.get(challenge, vot_anchor.VOT2022.interval)
     if challenge in _ANCHORED:
         report = vot_anchor.evaluate_anchored(

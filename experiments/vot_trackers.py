@@ -22,11 +22,11 @@ from absl import flags
 from tqdm import tqdm
 
 from basics.errors import InputError
-from experiments.command_line import cli, shared_flags
+from experiments.command_line import cli, tracker_flags
 from tracking_tasks.adapters import vot
 
 FLAGS = flags.FlagValues()
-_TRACKER = shared_flags.LoadedTracker(FLAGS, constants=False)
+_TRACKER = tracker_flags.LoadedTracker(FLAGS, constants=False)
 _OUTPUT = flags.DEFINE_string(
     "output", None, "The file to write: trackers.ini.", required=True, flag_values=FLAGS
 )

@@ -44,7 +44,8 @@ from absl import flags
 from basics import tensors
 from basics.errors import InputError
 from basics.leaves import named_leaves
-from experiments.command_line import cli
+from experiments.command_line import cli, shared_flags
+from experiments.command_line.output_folder import OutputFolder
 from experiments.few_shot import evaluation, report, tasks, training
 from experiments.few_shot.methods import METHODS
 from experiments.runs import run_lock
@@ -91,19 +92,13 @@ _TEST_EPISODES = flags.DEFINE_integer(
 _MORE_STEPS = flags.DEFINE_integer(
     "more_steps", 10, "Steps of the evaluation beyond those trained.", 0, flag_values=FLAGS
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of everything random.", flag_values=FLAGS)
-_RESUME = flags.DEFINE_bool(
-    "resume", False, "Go on from the newest states in the output folder.", flag_values=FLAGS
-)
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", "runs/few_shot", "The folder to write to.", flag_values=FLAGS
-)
+_SEED = shared_flags.seed_flag(FLAGS)
+_OUTPUT = OutputFolder(FLAGS, "runs/few_shot", resumable=True)
 
 
 def main(_: Sequence[str]) -> None:
     """Runs the program."""
-    folder = pathlib.Path(_OUTPUT_DIR.value)
-    cli.require_folder(folder)
+    folder = _OUTPUT.path
     names = _INNER_OPTIMIZER.value
     for name in names:
         if name not in METHODS:
@@ -151,10 +146,10 @@ def run(
             "training": dataclasses.asdict(dataclasses.replace(config, save_every=1)),
         },
         taken=(folder / "state").exists(),
-        resume=_RESUME.value,
+        resume=_OUTPUT.resumed,
     )
     start = time.monotonic()
-    learner = training.train(learner, task, config, folder, resume=_RESUME.value, label=name)
+    learner = training.train(learner, task, config, folder, resume=_OUTPUT.resumed, label=name)
     minutes = (time.monotonic() - start) / 60
     metadata = {"format": "metaopt learner 1", "task": task.name, "inner_optimizer": name}
     tensors.write(folder / "learner.safetensors", named_leaves(learner), metadata)

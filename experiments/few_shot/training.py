@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Scalar
 
 import metaopt
-from basics.leaves import is_part, named_leaves, with_leaves
+from basics.leaves import with_leaves
 from experiments.meta_training import outer_loop
 
 
@@ -79,21 +79,22 @@ def train(
         InputError: if the loss stays non-finite.
     """
     transformation = _transformation(config.outer_steps, config.learning_rate, config.clip)
-    learned = {
-        name: leaf
-        for name, leaf in named_leaves(learner).items()
-        if not is_part(name, config.frozen)
-    }
-    state = metaopt.OuterState.create(learned, transformation)
     key = jax.random.key(config.seed)
     stride = min(task.stride, config.outer_steps)
     advance = lambda state, index: _advance(
         transformation, config.episodes, stride, state, learner, task, key
     )
-    state = outer_loop.run(
-        advance, state, config, folder, resume=resume, label=label, stride=stride
+    return outer_loop.meta_train(
+        learner,
+        transformation,
+        advance,
+        config,
+        folder,
+        frozen=config.frozen,
+        resume=resume,
+        label=label,
+        stride=stride,
     )
-    return with_leaves(learner, state.params)
 
 
 @functools.cache

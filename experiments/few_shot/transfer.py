@@ -33,7 +33,8 @@ from matplotlib.figure import Figure
 import metaopt
 from basics.figures import line_style, save_figure
 from basics.files import write_atomic
-from experiments.command_line import cli
+from experiments.command_line import cli, shared_flags
+from experiments.command_line.output_folder import OutputFolder
 from experiments.few_shot import from_scratch, saved_rules, training
 
 _RATES = {
@@ -57,19 +58,13 @@ _STEPS = flags.DEFINE_integer(
 _PROBLEMS = flags.DEFINE_integer(
     "problems", 10, "Networks over which losses are averaged.", 1, flag_values=FLAGS
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of everything random.", flag_values=FLAGS)
-_RESUME = flags.DEFINE_bool(
-    "resume", False, "Go on from the newest state in the output folder.", flag_values=FLAGS
-)
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", "runs/transfer", "The folder to write to.", flag_values=FLAGS
-)
+_SEED = shared_flags.seed_flag(FLAGS)
+_OUTPUT = OutputFolder(FLAGS, "runs/transfer", resumable=True)
 
 
 def main(_: Sequence[str]) -> None:
     """Runs the program."""
-    folder = pathlib.Path(_OUTPUT_DIR.value)
-    cli.require_folder(folder)
+    folder = _OUTPUT.path
     path = pathlib.Path(_RULE.value) if _RULE.value else folder / "rule.safetensors"
     if not _RULE.value:
         rule, minutes = meta_train(folder)
@@ -96,7 +91,7 @@ def meta_train(folder: pathlib.Path) -> tuple[metaopt.CoordinatewiseRNN, float]:
     start = time.monotonic()
     family = from_scratch.SineWaves(steps=_TRAINED_STEPS.value)
     learner = training.train(
-        from_scratch.RuleLearner(rule), family, config, folder, resume=_RESUME.value
+        from_scratch.RuleLearner(rule), family, config, folder, resume=_OUTPUT.resumed
     )
     return learner.rule, round((time.monotonic() - start) / 60, 1)
 

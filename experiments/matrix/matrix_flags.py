@@ -9,10 +9,11 @@ from absl import flags
 
 import metaopt
 from basics.files import write_atomic
-from experiments.command_line import cli, shared_flags
+from experiments.command_line import dataset_flags, shared_flags, tracker_flags
 from experiments.command_line.choices import choose
+from experiments.command_line.output_folder import OutputFolder
 from experiments.matrix import budget, trial
-from experiments.runs import executors, metadata, run_lock
+from experiments.runs import executors, metadata
 from tracking_tasks.data.photos import load_bank
 
 _NOT_REPEATED = ("resume", "flagfile")
@@ -65,26 +66,21 @@ class MatrixFlags:
             "workers", 1, "Processes on this machine, each a cell at a time.", 1,
             flag_values=registry,
         )  # fmt: skip
-        self._backbone = shared_flags.BackboneFlags(registry)
+        self._backbone = tracker_flags.BackboneFlags(registry)
         self._photos_dir = shared_flags.photos_dir_flag(registry)
-        self._dataset = shared_flags.Dataset(registry)
-        self._resume = flags.DEFINE_bool(
-            "resume", False, "Go on with what the output folder holds.", flag_values=registry
-        )
-        self._output_dir = flags.DEFINE_string(
-            "output_dir", output_dir, "The folder to write to.", flag_values=registry
-        )
-        self._constants = shared_flags.Constants(registry)
+        self._dataset = dataset_flags.Dataset(registry)
+        self._output = OutputFolder(registry, output_dir, resumable=True)
+        self._constants = tracker_flags.Constants(registry)
 
     @property
     def folder(self) -> pathlib.Path:
         """Where results go."""
-        return pathlib.Path(self._output_dir.value)
+        return self._output.path
 
     @property
     def resume(self) -> bool:
         """Whether to go on with what the folder holds."""
-        return bool(self._resume.value)
+        return self._output.resumed
 
     @property
     def executor(self) -> tuple[str, int]:
@@ -112,7 +108,6 @@ class MatrixFlags:
         Raises:
             InputError: a flag is wrong.
         """
-        cli.require_folder(self.folder)
         self._constants.require_of(trackers)
         preset = trial.PRESETS[self._preset.value]
         conditions = trial.Conditions(
@@ -152,7 +147,7 @@ class MatrixFlags:
         }
         notes = {"fairness": budget.BUDGETS[conditions.budget], "versions": metadata.versions()}
         taken = (self.folder / "run.json").is_file()
-        run_lock.lock(self.folder, configuration, taken=taken, resume=self.resume, **notes)
+        self._output.lock(configuration, taken=taken, **notes)
         given = [self._registry[name] for name in self._registry if self._registry[name].present]
         lines = [flag.serialize() for flag in given if flag.name not in _NOT_REPEATED]
         write_atomic(self.folder / "flags.txt", "".join(f"{line}\n" for line in lines))

@@ -71,7 +71,5 @@ def _adapt(tracker: Tracker, episodes: Episode, steps: int) -> Any:
 
 def _rates(optimizer: metaopt.InnerOptimizer) -> list[float] | None:
     """Quantiles of the learned rates from the least to the largest; None without such."""
-    if not isinstance(optimizer, metaopt.LearnedRates):
-        return None
-    rates = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(optimizer.rates)])
-    return np.quantile(rates, np.linspace(0, 1, 41)).tolist()
+    rates = optimizer.learned_rates()
+    return None if rates is None else np.quantile(rates, np.linspace(0, 1, 41)).tolist()

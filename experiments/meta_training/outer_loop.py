@@ -3,15 +3,20 @@
 import dataclasses
 import pathlib
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import jax
+import optax
 from tqdm import tqdm
 
 import metaopt
 from basics.errors import InputError
+from basics.leaves import is_part, named_leaves, with_leaves
 from experiments.meta_training.training_folder import TrainingFolder
 
 Advance = Callable[[metaopt.OuterState, int], tuple[metaopt.OuterState, dict[str, jax.Array]]]
+
+Learned = TypeVar("Learned")  # any pytree
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +34,37 @@ class LoopConfig:
     save_every: int = 100
     log_every: int = 10
     patience: int = 20
+
+
+def meta_train(
+    learner: Learned,
+    transformation: optax.GradientTransformation,
+    advance: Advance,
+    config: LoopConfig,
+    folder: pathlib.Path | None = None,
+    *,
+    frozen: tuple[str, ...] = (),
+    **options: Any,
+) -> Learned:
+    """Meta-trains all leaves of a pytree but the frozen ones.
+
+    Args:
+        learner: where to start from.
+        transformation: the outer optimizer.
+        advance: of `run`, on the learned leaves by name.
+        config: of `run`.
+        folder: of `run`.
+        frozen: parts that stay as they are, by name, see `is_part`.
+        **options: of `run`.
+
+    Raises:
+        InputError: if the loss stays non-finite.
+    """
+    learned = {
+        name: leaf for name, leaf in named_leaves(learner).items() if not is_part(name, frozen)
+    }
+    state = metaopt.OuterState.create(learned, transformation)
+    return with_leaves(learner, run(advance, state, config, folder, **options).params)
 
 
 def run(

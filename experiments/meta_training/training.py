@@ -11,7 +11,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 import metaopt
 from basics.errors import InputError
-from basics.leaves import is_part, named_leaves, with_leaves
+from basics.leaves import is_part, with_leaves
 from experiments.meta_training import outer_loop
 from experiments.meta_training.outer_loop import LoopConfig
 from experiments.meta_training.policies import policy_of
@@ -136,15 +136,17 @@ def train(
         policy_of(tracker.name).clip_elements,
         config.accumulate,
     )
-    learned = {
-        name: leaf
-        for name, leaf in named_leaves(tracker).items()
-        if not is_part(name, config.frozen)
-    }
-    state = metaopt.OuterState.create(learned, transformation)
     advance = lambda state, index: _step(transformation, state, tracker, batches(index))
-    state = outer_loop.run(advance, state, config, folder, resume=resume, label=label)
-    return with_leaves(tracker, state.params)
+    return outer_loop.meta_train(
+        tracker,
+        transformation,
+        advance,
+        config,
+        folder,
+        frozen=config.frozen,
+        resume=resume,
+        label=label,
+    )
 
 
 @functools.cache

@@ -62,7 +62,7 @@ def test_scores_of_known_numbers_leave_out_what_is_not_seen():
 
 
 def test_a_tracker_without_a_predictor_is_turned_down_in_one_line(capsys, monkeypatch):
-    monkeypatch.setattr(overlap_quality.shared_flags.LoadedTracker, "load", lambda self: _Loaded())
+    monkeypatch.setattr(overlap_quality.tracker_flags.LoadedTracker, "load", lambda self: _Loaded())
     assert programs.run(overlap_quality) == 1
     assert "predicts no overlap" in programs.error_line(capsys)
 

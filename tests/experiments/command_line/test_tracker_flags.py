@@ -4,12 +4,12 @@ import pytest
 from absl import flags
 
 from basics.errors import InputError
-from experiments.command_line import shared_flags
+from experiments.command_line import tracker_flags
 
 
 def loaded(*arguments):
     registry = flags.FlagValues()
-    tracker = shared_flags.LoadedTracker(registry)
+    tracker = tracker_flags.LoadedTracker(registry)
     registry(["program", *arguments])
     return tracker
 

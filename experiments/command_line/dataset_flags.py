@@ -1,0 +1,78 @@
+"""--dataset_dir, --dataset_format and --dataset_split: which annotated sequences."""
+
+import os
+import pathlib
+from collections.abc import Collection
+
+from absl import flags
+
+from basics.errors import InputError
+from tracking_tasks.data.formats import FORMATS, read_dataset
+from tracking_tasks.data.sequences import Sequence
+
+DATASETS_VARIABLE = "METAOPT_DATASETS"
+
+
+class Dataset:
+    """--dataset_dir, --dataset_format and --dataset_split: annotated sequences on disk."""
+
+    def __init__(self, registry: flags.FlagValues) -> None:
+        self._folder = flags.DEFINE_string(
+            "dataset_dir",
+            None,
+            "The folder with annotated sequences; by default the one named like their format in "
+            f"the folder that the environment variable {DATASETS_VARIABLE} names.",
+            flag_values=registry,
+        )
+        layouts = "".join(f"\n{name}: {FORMATS[name].layout}" for name in FORMATS)
+        self._format = flags.DEFINE_enum(
+            "dataset_format",
+            "otb",
+            list(FORMATS),
+            f"Their layout, as the data set is published.{layouts}\n",
+            flag_values=registry,
+        )
+        splits = "; ".join(
+            f"{name}: {', '.join(FORMATS[name].splits)}" for name in FORMATS if FORMATS[name].splits
+        )
+        self._split = flags.DEFINE_string(
+            "dataset_split",
+            None,
+            f"Which part of them ({splits}); by default all of them, of uav123 and nfs the first.",
+            flag_values=registry,
+        )
+
+    @property
+    def given(self) -> bool:
+        """Whether the command line asks for real sequences at all."""
+        return any(flag.present for flag in (self._folder, self._format, self._split))
+
+    @property
+    def name(self) -> str:
+        """What they are called in reports: their format and split."""
+        return "-".join(filter(None, (self._format.value, self._split.value)))
+
+    def folder(self) -> pathlib.Path:
+        """Where they lie.
+
+        Raises:
+            InputError: Neither the flag nor the environment variable says.
+        """
+        if self._folder.value:
+            return pathlib.Path(self._folder.value)
+        root = os.environ.get(DATASETS_VARIABLE)
+        if not root:
+            raise InputError(
+                f"no sequences to read: give --dataset_dir, or name in {DATASETS_VARIABLE} the "
+                "folder that holds one folder per format"
+            )
+        return pathlib.Path(root) / self._format.value
+
+    def read(self, names: Collection[str] | None = None) -> list[Sequence]:
+        """Reads the sequences that the flags ask for; those of the names, or all.
+
+        Raises:
+            InputError: They are not there, or damaged.
+        """
+        folder, split = self.folder(), self._split.value
+        return read_dataset(folder, self._format.value, split=split, names=names)

@@ -1,0 +1,59 @@
+"""--output_dir and --resume: the folder that a run writes to."""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from absl import flags
+
+from experiments.command_line import cli
+from experiments.runs import run_lock
+
+
+class OutputFolder:
+    """--output_dir, and --resume for a run that can be stopped.
+
+    Args:
+        registry: where the flags are defined.
+        default: the folder; without one the flag is required.
+        resumable: whether --resume is a flag too.
+    """
+
+    def __init__(
+        self, registry: flags.FlagValues, default: str | None = None, resumable: bool = False
+    ) -> None:
+        self._folder = flags.DEFINE_string(
+            "output_dir",
+            default,
+            "The folder to write to.",
+            required=default is None,
+            flag_values=registry,
+        )
+        self._resume = None
+        if resumable:
+            self._resume = flags.DEFINE_bool(
+                "resume",
+                False,
+                "Go on with what the output folder holds of the same run.",
+                flag_values=registry,
+            )
+
+    @property
+    def path(self) -> pathlib.Path:
+        """The folder.
+
+        Raises:
+            InputError: a file is in its way.
+        """
+        path = pathlib.Path(str(self._folder.value))  # there is one: a default, or required
+        cli.require_folder(path)
+        return path
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the run goes on with what is there."""
+        return self._resume is not None and bool(self._resume.value)
+
+    def lock(self, configuration: Mapping[str, Any], *, taken: bool, **notes: Any) -> None:
+        """Makes the folder this run's own, see `run_lock.lock`."""
+        run_lock.lock(self.path, configuration, taken=taken, resume=self.resumed, **notes)
