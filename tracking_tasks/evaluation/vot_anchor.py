@@ -6,17 +6,17 @@ Kristan et al., "The Eighth Visual Object Tracking VOT2020 Challenge Results", E
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
-from tqdm import tqdm
 
 from basics.errors import InputError
 from tracking_tasks.data import sequences as sequences_lib
 from tracking_tasks.evaluation.one_pass import Tracker
 from tracking_tasks.evaluation.reports import Report
 from tracking_tasks.evaluation.vot_overlap import image_size, regions, vot_overlaps
+from tracking_tasks.evaluation.vot_runs import Keep, Known, run_all
 
 Overlaps = Float[np.ndarray, "frames"]
 Curve = Float[np.ndarray, "lengths"]
@@ -77,8 +77,8 @@ class AnchorRun:
 def evaluate_anchored(
     tracker: Tracker,
     sequences: Sequence[sequences_lib.Sequence],
-    keep: Callable[[sequences_lib.Sequence, list[AnchorRun]], None] = lambda *_: None,
-    known: Callable[[sequences_lib.Sequence], list[AnchorRun] | None] = lambda _: None,
+    keep: Keep[AnchorRun] = lambda *_: None,
+    known: Known[AnchorRun] = lambda _: None,
 ) -> Report:
     """Runs a tracker through the experiment, showing a bar, and scores it.
 
@@ -95,13 +95,7 @@ def evaluate_anchored(
     Raises:
         InputError: As `run_anchored`.
     """
-    runs = []
-    for sequence in tqdm(sequences, unit="sequence"):
-        if done := known(sequence):
-            runs.append(done)
-            continue
-        runs.append(run_anchored(tracker, sequence))
-        keep(sequence, runs[-1])
+    runs = run_all(run_anchored, tracker, sequences, keep, known)
     pairs = zip(sequences, runs, strict=True)
     return {
         "scores": accuracy_robustness(runs) | {"eao": expected_average_overlap(runs)},

@@ -8,16 +8,16 @@ import dataclasses
 import enum
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
-from tqdm import tqdm
 
 from tracking_tasks.data import sequences as sequences_lib
 from tracking_tasks.evaluation.one_pass import Tracker
 from tracking_tasks.evaluation.reports import Report
 from tracking_tasks.evaluation.vot_overlap import image_size, regions, vot_overlap
+from tracking_tasks.evaluation.vot_runs import Keep, Known, run_all
 
 # The lengths over which each year averages its curve, both included (the toolkit's stacks).
 EAO_INTERVALS = {
@@ -88,8 +88,8 @@ def evaluate_supervised(
     tracker: Tracker,
     sequences: Sequence[sequences_lib.Sequence],
     interval: tuple[int, int],
-    keep: Callable[[sequences_lib.Sequence, list[SupervisedRun]], None] = lambda *_: None,
-    known: Callable[[sequences_lib.Sequence], list[SupervisedRun] | None] = lambda _: None,
+    keep: Keep[SupervisedRun] = lambda *_: None,
+    known: Known[SupervisedRun] = lambda _: None,
 ) -> Report:
     """Runs a tracker through the experiment, showing a bar, and scores it.
 
@@ -108,13 +108,7 @@ def evaluate_supervised(
     Raises:
         InputError: As `run_supervised`.
     """
-    runs = []
-    for sequence in tqdm(sequences, unit="sequence"):
-        if done := known(sequence):
-            runs.append(done)
-            continue
-        runs.append(run_supervised(tracker, sequence))
-        keep(sequence, runs[-1])
+    runs = run_all(run_supervised, tracker, sequences, keep, known)
     pairs = zip(sequences, runs, strict=True)
     eao = expected_average_overlap(runs, interval)
     return {
