@@ -26,13 +26,13 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from experiments.command_line import cli, shared_flags
+from experiments.command_line import cli, tracker_flags
 from experiments.matrix import comparison_results, matrix_run
 from experiments.matrix.matrix_flags import MatrixFlags
 from tracking_tasks.trackers import TRACKERS
 
 FLAGS = flags.FlagValues()
-_TRACKER = shared_flags.tracker_flag(FLAGS)
+_TRACKER = tracker_flags.tracker_flag(FLAGS)
 _MATRIX = MatrixFlags(FLAGS, "none,learned_rates,steepest_descent", "runs/compare")
 
 

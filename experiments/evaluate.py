@@ -60,7 +60,7 @@ _PROTOCOL = flags.DEFINE_enum(
     "How boxes are scored; by default as the data set's own toolkit does, or as otb.",
     flag_values=FLAGS,
 )
-_START = shared_flags.start_flag(FLAGS)
+_START = dataset_flags.start_flag(FLAGS)
 _PARALLEL_VIDEOS = flags.DEFINE_integer(
     "parallel_videos", 1, "How many videos are tracked side by side.", 1, flag_values=FLAGS
 )

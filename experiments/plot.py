@@ -57,7 +57,7 @@ _NAMES = flags.DEFINE_list(
 )
 _DATASET = dataset_flags.Dataset(FLAGS)
 _SEQUENCES = shared_flags.sequences_flag(FLAGS)
-_START = shared_flags.start_flag(FLAGS)
+_START = dataset_flags.start_flag(FLAGS)
 _STRIPS = flags.DEFINE_list(
     "strips", None, f"Which sequences to show; by default the first {_MOST_STRIPS}.", FLAGS
 )

@@ -41,8 +41,8 @@ from tracking_tasks.trackers import TRACKERS
 
 FLAGS = flags.FlagValues()
 _DEFAULTS = training.TrainingConfig()
-_TRACKER = shared_flags.tracker_flag(FLAGS)
-_INNER_OPTIMIZER = shared_flags.inner_optimizer_flag(FLAGS)
+_TRACKER = tracker_flags.tracker_flag(FLAGS)
+_INNER_OPTIMIZER = tracker_flags.inner_optimizer_flag(FLAGS)
 _DATA = training_data.TrainingData(FLAGS)
 _BACKBONE = tracker_flags.BackboneFlags(FLAGS)
 _CONSTANTS = tracker_flags.Constants(FLAGS)

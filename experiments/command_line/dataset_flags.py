@@ -9,8 +9,22 @@ from absl import flags
 from basics.errors import InputError
 from tracking_tasks.data.formats import FORMATS, read_dataset
 from tracking_tasks.data.sequences import Sequence
+from tracking_tasks.evaluation import otb_starts
 
 DATASETS_VARIABLE = "METAOPT_DATASETS"
+
+
+def start_flag(registry: flags.FlagValues) -> flags.FlagHolder[str]:
+    """--start."""
+    return flags.DEFINE_enum(
+        "start",
+        "first",
+        list(otb_starts.KINDS),
+        "Where a tracker starts: from the first true box (one pass), from 12 perturbed ones (sre, "
+        "spatial robustness), or from 20 frames spread over the sequence (tre, temporal "
+        "robustness).",
+        flag_values=registry,
+    )
 
 
 class Dataset:

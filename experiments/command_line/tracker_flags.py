@@ -8,12 +8,30 @@ from typing import Any
 
 from absl import flags
 
+import metaopt
 import tracking_tasks
 from basics.errors import InputError
 from experiments.command_line.config_flags import ConfigFlags
-from experiments.command_line.shared_flags import inner_optimizer_flag, tracker_flag
 from models import BACKBONES, Backbone, EfficientNetLite0
 from tracking_tasks.trackers import TRACKERS
+
+
+def tracker_flag(registry: flags.FlagValues) -> flags.FlagHolder[str]:
+    """--tracker."""
+    return flags.DEFINE_enum(
+        "tracker", "dimp", sorted(TRACKERS), "Which tracker.", flag_values=registry
+    )
+
+
+def inner_optimizer_flag(registry: flags.FlagValues) -> flags.FlagHolder[str | None]:
+    """--inner_optimizer."""
+    return flags.DEFINE_enum(
+        "inner_optimizer",
+        None,
+        metaopt.optimizers.names(),
+        "Which rule fits it to its target; by default that of the tracker's paper.",
+        flag_values=registry,
+    )
 
 
 class BackboneFlags:

@@ -74,6 +74,7 @@ class Runner:
         label: str,
         folder: pathlib.Path | None = None,
         resume: bool = False,
+        loss: training.OuterLoss | None = None,
         **provenance: Any,
     ) -> Tracker:
         """Meta-trains a tracker and saves it.
@@ -86,10 +87,11 @@ class Runner:
             label: of the progress bar.
             folder: for states and metrics of the training; none are kept without one.
             resume: go on from the newest state in the folder.
+            loss: in the place of the tracker's own outer loss.
             **provenance: what the checkpoint says of its making.
         """
         batches = self.batches(dataclasses.replace(config, frozen=()))
-        trained = training.train(tracker, batches, config, folder, resume, label)
+        trained = training.train(tracker, batches, config, folder, resume, label, loss)
         fine_tuned = "backbone" not in config.frozen
         checkpoints.save(path, trained, rule, fine_tuned=fine_tuned, **provenance)
         return trained

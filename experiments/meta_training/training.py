@@ -53,6 +53,8 @@ class TrainingConfig(LoopConfig):
 
 
 Batches = Callable[[int], Episode]
+LossAndMetrics = tuple[jax.Array, dict[str, jax.Array]]
+OuterLoss = Callable[[Tracker, Episode], LossAndMetrics]
 
 
 def rendered_batches(bank: PhotoBank, config: TrainingConfig) -> Batches:
@@ -111,6 +113,7 @@ def train(
     folder: pathlib.Path | None = None,
     resume: bool = False,
     label: str = "meta-training",
+    loss: OuterLoss | None = None,
 ) -> Tracker:
     """Meta-trains all leaves of a tracker but the frozen ones.
 
@@ -124,6 +127,7 @@ def train(
             written without one.
         resume: go on from the newest checkpoint in `folder`, if there is one.
         label: of the progress bar.
+        loss: in the place of the tracker's own outer loss; hashable.
 
     Raises:
         InputError: if the loss is not finite for `config.patience` steps in a row.
@@ -136,7 +140,7 @@ def train(
         policy_of(tracker.name).clip_elements,
         config.accumulate,
     )
-    advance = lambda state, index: _step(transformation, state, tracker, batches(index))
+    advance = lambda state, index: _step(transformation, loss, state, tracker, batches(index))
     return outer_loop.meta_train(
         tracker,
         transformation,
@@ -176,14 +180,20 @@ def _transformation(
     return optax.MultiSteps(single, accumulate).gradient_transformation()
 
 
-@functools.partial(jax.jit, static_argnames="transformation", donate_argnames="state")
+@functools.partial(
+    jax.jit, static_argnames=("transformation", "outer_loss"), donate_argnames="state"
+)
 def _step(
     transformation: optax.GradientTransformation,
+    outer_loss: OuterLoss | None,
     state: metaopt.OuterState,
     tracker: Tracker,
     episodes: Episode,
 ) -> tuple[metaopt.OuterState, dict[str, jax.Array]]:
-    loss = lambda learned, episode: with_leaves(tracker, learned).outer_loss(episode)
+    def loss(learned: dict[str, jax.Array], episode: Episode) -> LossAndMetrics:
+        candidate = with_leaves(tracker, learned)
+        return outer_loss(candidate, episode) if outer_loss else candidate.outer_loss(episode)
+
     alone = jax.device_count() == 1 and jax.default_backend() == "cpu"
     at_once = policy_of(tracker.name).episodes_at_once if alone else None
     return metaopt.outer_step(loss, transformation, state, tracker.mix(episodes), at_once)

@@ -12,7 +12,7 @@ from basics.errors import InputError
 from basics.leaves import named_leaves, with_leaves
 from experiments.meta_training.presets import TRAININGS
 from experiments.meta_training.runner import Runner, Videos
-from experiments.meta_training.training import TrainingConfig
+from experiments.meta_training.training import OuterLoss, TrainingConfig
 from models import Backbone
 from tracking_tasks import checkpoints, evaluation
 from tracking_tasks.data import sequences as sequences_lib
@@ -34,6 +34,7 @@ class Recipe:
             learned.
         start: of the tracker whose parameters it starts from, as far as it has them, trained with
             the same seed; otherwise it starts untrained.
+        loss: in the place of the tracker's own outer loss: a frozen dataclass, whose text says all.
     """
 
     tracker: str
@@ -41,6 +42,17 @@ class Recipe:
     config: Any
     training: TrainingConfig
     start: "Recipe | None" = None
+    loss: OuterLoss | None = dataclasses.field(default=None, repr=False)
+
+    @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that equal recipes share."""
+        losses: list[str] = []
+        recipe: Recipe | None = self
+        while recipe is not None:
+            losses += [] if recipe.loss is None else [repr(recipe.loss)]
+            recipe = recipe.start
+        return hashlib.sha256("".join([repr(self), *losses]).encode()).hexdigest()[:12]
 
 
 class TableRunner(Runner):
@@ -79,8 +91,8 @@ class TableRunner(Runner):
         """The meta-trained tracker; trained at most once for a recipe and seed."""
         config = dataclasses.replace(recipe.training, seed=seed)
         recipe = dataclasses.replace(recipe, training=config)
-        key = hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]
-        path = self._folder / f"{recipe.tracker}-{recipe.rule}-{key}-{seed}.safetensors"
+        name = f"{recipe.tracker}-{recipe.rule}-{recipe.digest}-{seed}"
+        path = self._folder / f"{name}.safetensors"
         if path in self._trained or (self._resume and path.is_file()):
             return checkpoints.load(path, recipe.tracker, backbone=self.backbone)[0]
         start = self.untrained(recipe.tracker, recipe.rule, recipe.config)
@@ -92,6 +104,7 @@ class TableRunner(Runner):
             config,
             path,
             label=f"{recipe.tracker}, {recipe.rule}, seed {seed}",
+            loss=recipe.loss,
             training=dataclasses.asdict(config),
         )
         self._trained.add(path)
