@@ -36,14 +36,14 @@ from basics.errors import InputError
 from basics.files import write_atomic
 from experiments.analysis import validation_results
 from experiments.analysis.evaluation_folder import EvaluationFolder
-from experiments.command_line import cli, shared_flags
+from experiments.command_line import cli, tracker_flags
 from tracking_tasks import evaluation
 from tracking_tasks.data.formats import read_dataset
 from tracking_tasks.data.sequences import Sequence as Video
 from tracking_tasks.evaluation import trials
 
 FLAGS = flags.FlagValues()
-_TRACKER = shared_flags.LoadedTracker(FLAGS)
+_TRACKER = tracker_flags.LoadedTracker(FLAGS)
 _VIDEOS_DIR = flags.DEFINE_string(
     "videos_dir", None, "The folder with videos and split.json.", required=True, flag_values=FLAGS
 )

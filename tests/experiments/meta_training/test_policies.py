@@ -39,9 +39,14 @@ class Unknown(Linear):
     name = "unknown"
 
 
-def trained(tracker: type[Linear]) -> np.ndarray:
+def trained(tracker: type[Linear], **options: Any) -> np.ndarray:
     batches = lambda index: GRADIENTS[index][None]
-    return np.asarray(training.train(tracker(jnp.zeros(2)), batches, CONFIG).params)
+    return np.asarray(training.train(tracker(jnp.zeros(2)), batches, CONFIG, **options).params)
+
+
+def rising(tracker: Linear, episode: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+    loss, metrics = tracker.outer_loss(episode)
+    return -loss, metrics
 
 
 def test_roams_outer_gradient_is_clipped_by_element_before_its_norm_is():
@@ -66,6 +71,10 @@ def test_episodes_of_a_large_tracker_go_through_the_outer_loss_one_by_one(
     training._step.clear_cache()
     trained(tracker)
     assert set(seen) == {expected}
+
+
+def test_a_loss_that_is_given_takes_the_place_of_the_trackers_own():
+    np.testing.assert_array_equal(trained(Unknown, loss=rising), -trained(Unknown))
 
 
 def test_comparisons_change_constants_of_those_trackers_that_say_so():

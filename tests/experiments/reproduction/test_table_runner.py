@@ -1,6 +1,7 @@
 """What rows of tables share is trained and rendered once, also across runs."""
 
 import dataclasses
+import hashlib
 
 import jax
 import jax.numpy as jnp
@@ -63,6 +64,22 @@ def test_a_recipe_is_trained_once_a_seed_and_found_again(calls, tmp_path):
     assert calls["train"] == 3
     TableRunner("smoke", tmp_path, backbone=Tiny()).make(RECIPE, 0)
     assert calls["train"] == 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Weighted:
+    """Names a loss."""
+
+    weight: float
+
+
+def test_a_recipe_of_the_trackers_own_loss_has_the_digest_that_it_always_had():
+    assert RECIPE.digest == hashlib.sha256(repr(RECIPE).encode()).hexdigest()[:12]
+    other = dataclasses.replace(RECIPE, loss=Weighted(1.0))
+    assert repr(other) == repr(RECIPE)
+    further = [dataclasses.replace(RECIPE, start=start) for start in (RECIPE, other)]
+    another = dataclasses.replace(RECIPE, loss=Weighted(2.0))
+    assert len({each.digest for each in (RECIPE, other, another, *further)}) == 5
 
 
 def test_a_recipe_may_start_from_what_another_trained(calls, tmp_path):
