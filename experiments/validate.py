@@ -37,6 +37,7 @@ from basics.files import write_atomic
 from experiments.analysis import validation_results
 from experiments.analysis.evaluation_folder import EvaluationFolder
 from experiments.command_line import cli, tracker_flags
+from experiments.command_line.output_folder import OutputFolder
 from tracking_tasks import evaluation
 from tracking_tasks.data.formats import read_dataset
 from tracking_tasks.data.sequences import Sequence as Video
@@ -60,24 +61,18 @@ _FRAMES_DIR = flags.DEFINE_string(
 _BASELINE = flags.DEFINE_string(
     "baseline", None, "The output folder of the run to compare with.", flag_values=FLAGS
 )
-_RESUME = flags.DEFINE_bool(
-    "resume", False, "Keep what the output folder holds of the same run.", flag_values=FLAGS
-)
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "The folder to write to.", required=True, flag_values=FLAGS
-)
+_OUTPUT = OutputFolder(FLAGS, resumable=True)
 
 
 def main(_: Sequence[str]) -> None:
     """Runs the program."""
-    path = pathlib.Path(_OUTPUT_DIR.value)
-    cli.require_folder(path)
+    path = _OUTPUT.path
     baseline = _BASELINE.value and validation_results.read(pathlib.Path(_BASELINE.value))
     drawn = _draw(pathlib.Path(_FRAMES_DIR.value or path / "frames"))
     tracker = _TRACKER.load()
-    heading = _TRACKER.heading(tracker) | {"checkpoint": _TRACKER.digest()}
+    metadata = _TRACKER.metadata(tracker) | {"checkpoint": _TRACKER.digest()}
     settings = {name: FLAGS[name].value for name in ("frames", "seed")}
-    folder = EvaluationFolder(path, heading | settings, _RESUME.value)
+    folder = EvaluationFolder(path, metadata | settings, _OUTPUT.resumed)
     runs = [run for _, _, run in drawn]
     missing = [run for run in runs if folder.load(run) is None]
     evaluation.evaluate(tracker, missing, keep=folder.save)
@@ -89,7 +84,7 @@ def main(_: Sequence[str]) -> None:
     means = validation_results.means(rows)
     compared = validation_results.differences(rows, baseline) if baseline else None
     found = {
-        **heading,
+        **metadata,
         **settings,
         "means": means,
         "fps": round(evaluation.summarize(results)["fps"], 1),
