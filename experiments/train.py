@@ -37,7 +37,7 @@ from experiments.meta_training import training, training_data
 from experiments.meta_training.feature_pool import pooled_batches
 from tracking_tasks import checkpoints
 from tracking_tasks.episode import EpisodeConfig
-from tracking_tasks.trackers import TRACKERS
+from tracking_tasks.trackers import TRACKERS, Tracker
 
 FLAGS = flags.FlagValues()
 _DEFAULTS = training.TrainingConfig()
@@ -97,33 +97,14 @@ def main(_: Sequence[str]) -> None:
     folder = _OUTPUT.path
     if _POOL.value and _FINE_TUNE.value:
         raise InputError("--pool keeps the features of a backbone that --fine_tune would change")
-    cls = TRACKERS[_TRACKER.value]
-    rule = _INNER_OPTIMIZER.value or cls.default_rule
-    _CONSTANTS.require_of([cls.name])
-    constants = _CONSTANTS.apply(cls.name, cls.config_type())
-    initial = cls.create(rule, constants, _BACKBONE.load())
-    config = dataclasses.replace(
-        _DEFAULTS,
-        episode=_EPISODE.apply(initial.episode_config),
-        outer_steps=_OUTER_STEPS.value,
-        episodes=_EPISODES.value,
-        accumulate=_ACCUMULATE.value,
-        learning_rate=_LEARNING_RATE.value,
-        seed=_SEED.value,
-        save_every=_SAVE_EVERY.value,
-        frozen=(*(() if _FINE_TUNE.value else _DEFAULTS.frozen), *_FROZEN.value),
-    )
-    if _START_FROM.value:
-        initial = checkpoints.start_from(_START_FROM.value, initial)
-    for part in _FROZEN.value:
-        if not any(is_part(name, (part,)) for name in named_leaves(initial)):
-            raise InputError(f"--frozen={part}: {cls.name} has no such part")
+    initial, rule = _initial()
+    config = _config(initial)
     batches, origin = _DATA.batches(config)
     _OUTPUT.lock(
         {
-            "tracker": cls.name,
+            "tracker": initial.name,
             "inner_optimizer": rule,
-            "constants": dataclasses.asdict(constants),
+            "constants": dataclasses.asdict(initial.config),
             "training": dataclasses.asdict(dataclasses.replace(config, save_every=1)),
             "start_from": _START_FROM.value,
             "pool": _POOL.value,
@@ -136,7 +117,7 @@ def main(_: Sequence[str]) -> None:
         pool = folder / "pool"
         batches = pooled_batches(batches, initial.backbone, config, _POOL.value, pool)
     tracker = training.train(initial, batches, config, folder, _OUTPUT.resumed)
-    path = folder / f"{cls.name}.safetensors"
+    path = folder / f"{initial.name}.safetensors"
     checkpoints.save(
         path,
         tracker,
@@ -148,6 +129,41 @@ def main(_: Sequence[str]) -> None:
         minutes=round((time.monotonic() - start) / 60, 1),
     )
     print(f"written to {path}")
+
+
+def _initial() -> tuple[Tracker, str]:
+    """The tracker to train, untrained or from a checkpoint, and the name of its rule.
+
+    Raises:
+        InputError: a constant is of another tracker, the checkpoint cannot be used, or a part that
+            is to stay as it is does not exist.
+    """
+    cls = TRACKERS[_TRACKER.value]
+    rule = _INNER_OPTIMIZER.value or cls.default_rule
+    _CONSTANTS.require_of([cls.name])
+    constants = _CONSTANTS.apply(cls.name, cls.config_type())
+    tracker = cls.create(rule, constants, _BACKBONE.load())
+    if _START_FROM.value:
+        tracker = checkpoints.start_from(_START_FROM.value, tracker)
+    for part in _FROZEN.value:
+        if not any(is_part(name, (part,)) for name in named_leaves(tracker)):
+            raise InputError(f"--frozen={part}: {cls.name} has no such part")
+    return tracker, rule
+
+
+def _config(tracker: Tracker) -> training.TrainingConfig:
+    """The outer loop that the flags ask for, on episodes as the tracker wants them."""
+    return dataclasses.replace(
+        _DEFAULTS,
+        episode=_EPISODE.apply(tracker.episode_config),
+        outer_steps=_OUTER_STEPS.value,
+        episodes=_EPISODES.value,
+        accumulate=_ACCUMULATE.value,
+        learning_rate=_LEARNING_RATE.value,
+        seed=_SEED.value,
+        save_every=_SAVE_EVERY.value,
+        frozen=(*(() if _FINE_TUNE.value else _DEFAULTS.frozen), *_FROZEN.value),
+    )
 
 
 if __name__ == "__main__":

@@ -1,48 +1,16 @@
 """Which of several methods is better, when all were judged on the same sequences with seeds.
 
-Intervals by the bootstrap over seeds and sequences (Efron and Tibshirani, "An Introduction to the
-Bootstrap", 1993, chapter 13), tests and critical differences of ranks as Demsar, "Statistical
-Comparisons of Classifiers over Multiple Data Sets", JMLR 2006, sections 3.1.3 and 3.2.2.
+Tests and critical differences of ranks as Demsar, "Statistical Comparisons of Classifiers over
+Multiple Data Sets", JMLR 2006, sections 3.1.3 and 3.2.2.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 from scipy import stats
 
-Scores = Float[np.ndarray, "seeds sequences"]
-
-_RESAMPLES = 10_000
-_LEVEL = 0.05
-
-
-class Interval(NamedTuple):
-    """A mean and its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
-
-
-def bootstrap(scores: Scores, seed: int = 0) -> Interval:
-    """The mean of all scores; the interval is over resampled seeds and, within each, sequences.
-
-    The sequences are drawn once for all seeds of a resample, since a hard one is hard for all.
-
-    Args:
-        scores: NaN-free.
-        seed: of the resampling.
-    """
-    seeds, sequences = scores.shape
-    random = np.random.default_rng(seed)
-    rows = random.integers(seeds, size=(_RESAMPLES, seeds))
-    columns = random.integers(sequences, size=(_RESAMPLES, sequences))
-    counts = lambda drawn, n: np.stack([(drawn == i).sum(1) for i in range(n)], 1) / n
-    means = np.einsum("rs,st,rt->r", counts(rows, seeds), scores, counts(columns, sequences))
-    low, high = np.quantile(means, [_LEVEL / 2, 1 - _LEVEL / 2])
-    return Interval(float(scores.mean()), float(low), float(high))
+from experiments.analysis.statistics import LEVEL, Scores
 
 
 def paired_p(a: Scores, b: Scores) -> float:
@@ -95,7 +63,7 @@ def rank(scores: Mapping[str, Scores]) -> Ranking:
     ranks = stats.rankdata(-means, axis=0).mean(1)
     order = np.argsort(ranks, kind="stable")
     k, n = means.shape
-    quantile = stats.studentized_range.ppf(1 - _LEVEL, k, np.inf) / np.sqrt(2)
+    quantile = stats.studentized_range.ppf(1 - LEVEL, k, np.inf) / np.sqrt(2)
     difference = float(quantile * np.sqrt(k * (k + 1) / (6 * n)))
     p = float(stats.friedmanchisquare(*means).pvalue) if k > 2 else None
     sorted_ranks = {names[i]: float(ranks[i]) for i in order}

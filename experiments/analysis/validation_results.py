@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from basics.errors import InputError
-from experiments.analysis.ranking import Interval, bootstrap
+from experiments.analysis.statistics import Interval, bootstrap
 from tracking_tasks.evaluation import SequenceResult
 from tracking_tasks.evaluation.trials import CLEAN, Trial
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from basics.figures import save_figure
 from basics.files import write_atomic
-from experiments.analysis import ranking
+from experiments.analysis import ranking, statistics
 
 Trials = Sequence[Mapping[str, Any]]
 
@@ -53,7 +53,7 @@ def summarize(by_rule: Mapping[str, Trials]) -> dict[str, Any]:
     """
     rules = {}
     for rule, trials in by_rule.items():
-        auc = ranking.bootstrap(_scores(trials))
+        auc = statistics.bootstrap(_scores(trials))
         means = {
             name: float(np.mean([trial[name] for trial in trials]))
             for name in ("precision20", "query_loss", "update_ms")

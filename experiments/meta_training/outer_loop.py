@@ -110,13 +110,17 @@ def run(
                 bar.set_postfix(loss=f"{values['outer_loss']:.5f}", refresh=False)
                 if folder_of_run:
                     folder_of_run.log(done, values | {"skipped": int(state.skipped)})
-                if int(state.skipped_in_a_row) >= config.patience:
-                    raise InputError(
-                        f"the outer loss was not finite for {config.patience} steps up to step "
-                        f"{done}: lower --learning_rate or start from another checkpoint"
-                    )
+                _require_progress(state, done, config.patience)
             if folder_of_run and (done % config.save_every == 0 or done >= total):
                 folder_of_run.save(state)
     if folder_of_run:
         folder_of_run.close()
     return state
+
+
+def _require_progress(state: metaopt.OuterState, done: int, patience: int) -> None:
+    if int(state.skipped_in_a_row) >= patience:
+        raise InputError(
+            f"the outer loss was not finite for {patience} steps up to step {done}: lower "
+            "--learning_rate or start from another checkpoint"
+        )

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from experiments import sweep
-from experiments.analysis import ranking
+from experiments.analysis import statistics
 from experiments.matrix import trial_runner
 from tests.experiments import programs
 from tracking_tasks.trackers import TRACKERS
@@ -57,7 +57,7 @@ def test_the_matrix_has_every_cell_and_its_statistics(run, tmp_path, capsys):
         ]
     )
     adam = each["rules"]["adam"]
-    assert (adam["auc"], adam["low"], adam["high"]) == pytest.approx(ranking.bootstrap(scores))
+    assert (adam["auc"], adam["low"], adam["high"]) == pytest.approx(statistics.bootstrap(scores))
     assert each["ranking"]["ranks"] == {"steepest_descent": 1.0, "adam": 2.0, "none": 3.0}
     pair = next(p for p in each["pairs"] if (p["a"], p["b"]) == ("adam", "none"))
     assert pair["auc_difference"] == pytest.approx(0.2)
