@@ -1,8 +1,12 @@
-"""Writing result files so that a reader never sees half of one."""
+"""Writing result files so that a reader never sees half of one, and reading them."""
 
+import json
 import os
 import pathlib
 import tempfile
+from typing import Any
+
+from basics.errors import InputError
 
 
 def write_atomic(path: str | os.PathLike[str], data: str | bytes) -> None:
@@ -23,3 +27,15 @@ def write_atomic(path: str | os.PathLike[str], data: str | bytes) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def read_json(path: pathlib.Path) -> Any:
+    """What a file holds that an earlier run wrote.
+
+    Raises:
+        InputError: It is damaged.
+    """
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}): delete it and resume") from None

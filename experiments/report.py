@@ -15,10 +15,9 @@ from collections.abc import Sequence
 from absl import flags
 
 from basics.errors import InputError
-from basics.files import write_atomic
+from basics.files import read_json, write_atomic
 from experiments.command_line import cli
 from experiments.report_page import page
-from experiments.runs import trials
 
 FLAGS = flags.FlagValues()
 _OUTPUT = flags.DEFINE_string(
@@ -32,7 +31,7 @@ def main(arguments: Sequence[str]) -> None:
     path = folder / "results.json"
     if not path.is_file():
         raise InputError(f"{path} is not there: give a folder of experiments.sweep or compare")
-    results = trials.read_json(path)
+    results = read_json(path)
     try:
         text = page.build(results, folder)
     except (KeyError, TypeError, ValueError, IndexError) as error:

@@ -31,8 +31,8 @@ from absl import flags
 from basics.errors import InputError
 from basics.leaves import is_part, named_leaves
 from experiments.command_line import cli, shared_flags, tracker_flags
-from experiments.command_line.output_folder import OutputFolder
 from experiments.command_line.config_flags import ConfigFlags
+from experiments.command_line.output_folder import OutputFolder
 from experiments.meta_training import training, training_data
 from experiments.meta_training.feature_pool import pooled_batches
 from tracking_tasks import checkpoints

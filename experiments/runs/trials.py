@@ -4,8 +4,7 @@ import json
 import pathlib
 from typing import Any
 
-from basics.errors import InputError
-from basics.files import write_atomic
+from basics.files import read_json, write_atomic
 
 
 def save(folder: pathlib.Path, row: str, seed: int, result: dict[str, Any]) -> None:
@@ -21,18 +20,6 @@ def load(folder: pathlib.Path, row: str, seed: int) -> dict[str, Any] | None:
     """
     path = _path(folder, row, seed)
     return read_json(path) if path.is_file() else None
-
-
-def read_json(path: pathlib.Path) -> Any:
-    """What a file holds that an earlier run wrote.
-
-    Raises:
-        InputError: it is damaged.
-    """
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise InputError(f"{path} is damaged ({error}): delete it and resume") from None
 
 
 def _path(folder: pathlib.Path, row: str, seed: int) -> pathlib.Path:
