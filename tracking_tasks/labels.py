@@ -26,6 +26,8 @@ def elliptic(
 ) -> Float[Array, "h w"]:
     """A Gaussian with the shape of a target, exp(-sharpness (dx^2 / w^2 + dy^2 / h^2)).
 
+    Yang et al., "ROAM", CVPR 2020, eq. 8.
+
     Args:
         center: x, y in cells; cell i is at i.
         size: w, h in cells.

@@ -26,9 +26,9 @@ class SteepestDescent(InnerOptimizer):
 
         alpha = g'g / g'Qg,    params <- params - exp(log_step) * alpha * g
 
-    (Bhat et al., "Learning Discriminative Model Prediction for Tracking", ICCV 2019, eq. 5 and
-    Algorithm 1; the learned factor exp(log_step) is their published code's.) Where g'Qg vanishes
-    there is nothing left to fit, and the step and its derivative are zero.
+    (Bhat et al., "Learning Discriminative Model Prediction for Tracking", ICCV 2019, eqs. 3 to 5
+    and Algorithm 1; the learned factor exp(log_step) is their published code's.) Where g'Qg
+    vanishes there is nothing left to fit, and the step and its derivative are zero.
 
     Args:
         log_step: scalar, the logarithm of a learned factor on the step length.

@@ -12,9 +12,9 @@ class TemplateNetwork(nnx.Module):
     """The rest of the backbone, as a copy to be trained, and a linear map of what comes out.
 
     Untrained, the template is the middle of the fused features, as a Siamese tracker's would be.
-    (Li et al., "GradNet: Gradient-Guided Network for Visual Object Tracking", ICCV 2019, section
-    3.5: its U1 is the last three of five layers.) The linear map compares for both branches: a
-    projection A of the template's features and B of the search features act as A'B.
+    (Li et al., "GradNet: Gradient-Guided Network for Visual Object Tracking", ICCV 2019, eq. 4 and
+    section 3.5: its U1 is the last three of five layers.) The linear map compares for both
+    branches: a projection A of the template's features and B of the search features act as A'B.
 
     Args:
         backbone: whose later layers are copied.

@@ -96,7 +96,8 @@ class DiMP(Tracker):
         """The classification loss plus that of the predicted overlap over beta.
 
         The former is the query loss averaged over all iterates, the initial one included (paper,
-        eq. 9). This is the paper's L_tot divided by beta.
+        eq. 9; means over iterates, frames and cells stand in the place of its sums and its norm).
+        But for such factors, this is the paper's L_tot divided by beta.
         """
         support, query = self._features(episode)
         adaptation = self._adapt(support, query, episode, self.config.train_steps)

@@ -98,7 +98,7 @@ class GradNet(Tracker):
         )
 
     def mix(self, episodes: Episode) -> Episode:
-        """Template generalization (paper, section 3.3): a template for k episodes' search regions.
+        """Template generalization (paper, section 3.3, eq. 10): one for k episodes' search regions.
 
         Every episode of the batch lends its template once, and its own search regions come first.
         """
@@ -116,15 +116,15 @@ class GradNet(Tracker):
     def response(
         self, template: Float[Array, "k k c"], features: Float[Array, "n h w c"]
     ) -> Float[Array, "n h w"]:
-        """The logits of "the target is here"."""
+        """The logits of "the target is here" (paper, eq. 1)."""
         return jnp.exp(self.log_gain) * correlate(features, template) + self.bias
 
     def template(self, exemplar: Float[Array, "e e c8"]) -> Float[Array, "k k c"]:
-        """The template of fitted params."""
+        """The template of fitted params (paper, eq. 7)."""
         return (self.after or self.embedding)(exemplar)
 
     def loss(self, logits: Float[Array, "n h w"], samples: SearchSamples) -> Float[Array, ""]:
-        """The balanced logistic loss: the weighted mean over samples, 0 if none counts."""
+        """The balanced logistic loss (paper, eq. 5): the weighted mean over samples, 0 of none."""
         radius = self.config.positive_radius * self.config.target_cells
         _, height, width = logits.shape
         positive = positives(samples.centers, height, width, radius)

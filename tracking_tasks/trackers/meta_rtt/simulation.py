@@ -173,7 +173,11 @@ def adapt(tracker: "MetaRTT", episode: Episode, steps: int) -> Adaptation:
 
 
 def outer_loss(tracker: "MetaRTT", episode: Episode) -> Loss:
-    """The test loss after the initial adaptation and after the online one (eq. 7)."""
+    """The test loss after the initial adaptation and after the online one (eq. 7).
+
+    To it a term of the box regression is added, whose penalty is meta-learned here; the paper's
+    regression is not.
+    """
     config, key = tracker.config, episode.key
     seen = view(tracker, episode)
     first, test = (ground_truth(tracker, seen, key, frame) for frame in (0, -1))

@@ -189,7 +189,7 @@ class MetaRTT(Tracker):
         return simulation.adapt(self, episode, steps)
 
     def outer_loss(self, episode: Episode) -> tuple[Float[Array, ""], dict[str, Array]]:
-        """The test loss after both adaptations (paper, eq. 7)."""
+        """The test loss after both adaptations (paper, eq. 7), and that of the box regression."""
         if self.config.training == "domains":
             return simulation.domain_loss(self, episode)
         if self.config.training == "episodes":

@@ -53,7 +53,7 @@ class ResizableConfig:
 
 
 class ResizableModel(struct.PyTreeNode):
-    """The inner parameters: two heads on the same features.
+    """The inner parameters: two heads on the same features (paper, eq. 1).
 
     Attributes:
         response: a `ResizableHead` of one output, high where the target is.
