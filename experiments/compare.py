@@ -11,12 +11,12 @@ Examples:
     python -m experiments.compare --dataset_dir=OTB100 --output_dir=runs/otb --resume
 
 Writes to the output folder:
-    results.json              every cell (rule and seed) and the means with 95 % intervals
+    results.json              every trial (rule and seed) and the means with 95 % intervals
     table.txt                 the table that is printed at the end
     inner_loss.png            loss on support and query against the inner step, per rule
     success.png               success plot over the held-out videos
     learned_functions.png     what of the inner loss was learned, and where it started
-    <tracker>/                finished cells, which --resume does not do again, checkpoints, and
+    <tracker>/                finished trials, which --resume does not do again, checkpoints, and
                               the metrics of each meta-training, for TensorBoard too
     run.json, flags.txt       the whole configuration; --flagfile=flags.txt runs it again
 """
@@ -48,7 +48,7 @@ def main(_: Sequence[str]) -> None:
         print((folder / "table.txt").read_text())
         print(f"written to {folder}")
     if failures:
-        sys.exit(f"error: {len(failures)} cell(s) failed, see above; --resume tries them again")
+        sys.exit(f"error: {len(failures)} trial(s) failed, see above; --resume tries them again")
 
 
 if __name__ == "__main__":

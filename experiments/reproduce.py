@@ -14,10 +14,10 @@ Examples:
     python -m experiments.reproduce --table=all --scale=full --photos_dir=COCO --resume
 
 Writes to the output folder:
-    <table>/results.json      every cell (row and seed), means with intervals, and verdicts
+    <table>/results.json      every trial (row and seed), means with intervals, and verdicts
     <table>/table.txt         the table that is printed at the end
     <table>/scores.png        our bars beside the paper's; other plots where a table has them
-    <table>/cells/, trained/  finished cells and trained trackers, which --resume does not do again
+    <table>/cells/, trained/  finished trials and trained trackers, not done again by --resume
     summary.txt, summary.json every ordering of every table: holds, does not hold, undecided
     run.json                  what the folder was made with; --resume must be given the same
 """
@@ -79,7 +79,7 @@ def main(_: Sequence[str]) -> None:
     runner.bank("train")  # a folder without photographs is found out now
     _lock(folder, chosen)
     seeds = {table.name: _SEEDS.value or table.seeds[_SCALE.value] for table in chosen}
-    with tqdm(total=sum(seeds[t.name] * len(t.rows) for t in chosen), unit="cell") as bar:
+    with tqdm(total=sum(seeds[t.name] * len(t.rows) for t in chosen), unit="trial") as bar:
         documents = [run(t, runner, seeds[t.name], folder / t.name, bar) for t in chosen]
     for table in chosen:
         print((folder / table.name / "table.txt").read_text())

@@ -1,7 +1,7 @@
 r"""Runs every tracker with every inner optimizer on equal terms: the whole matrix.
 
-Each cell is one tracker with one rule, meta-trained with one seed on rendered videos and judged on
-held-out ones, as in experiments.compare. Cells that fail are reported and do not stop the others.
+Each trial is one tracker with one rule, meta-trained with one seed on rendered videos and judged on
+held-out ones, as in experiments.compare. Trials that fail are reported and do not stop the others.
 
 Examples:
     python -m experiments.sweep --preset=smoke
@@ -11,12 +11,12 @@ Examples:
     python -m experiments.report runs/sweep
 
 Writes to the output folder:
-    results.json              every cell; for each tracker and rule the mean with its 95 % interval
+    results.json              every trial; for each tracker and rule the mean with its 95 % interval
                               over seeds and sequences (bootstrap), for each tracker paired tests
                               between its rules and their critical-difference ranking
     table.txt                 the matrix that is printed at the end
     matrix.png                the same as a heat map
-    <tracker>/cells/          finished cells, which --resume does not do again
+    <tracker>/cells/          finished trials, which --resume does not do again
     <tracker>/checkpoints/    the trained trackers
     <tracker>/training/       metrics as JSON lines and TensorBoard events, and states to go on from
     run.json, flags.txt       the whole configuration; --flagfile=flags.txt runs it again
@@ -49,7 +49,7 @@ def main(_: Sequence[str]) -> None:
         print((_MATRIX.folder / "table.txt").read_text())
         print(f"written to {_MATRIX.folder}")
     if failures:
-        sys.exit(f"error: {len(failures)} cell(s) failed, see above; --resume tries them again")
+        sys.exit(f"error: {len(failures)} trial(s) failed, see above; --resume tries them again")
 
 
 if __name__ == "__main__":

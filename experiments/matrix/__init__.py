@@ -1,1 +1,1 @@
-"""Every tracker with every inner optimizer: the cells, their budget, and their results."""
+"""Every tracker with every inner optimizer: the trials, their budget, and their results."""

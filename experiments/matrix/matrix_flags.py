@@ -38,7 +38,7 @@ class MatrixFlags:
             "preset",
             "quick",
             list(trial.PRESETS),
-            "Size: smoke (seconds a cell, says nothing), quick (a minute a cell on two cores), "
+            "Size: smoke (seconds a trial, says nothing), quick (a minute a trial on two cores), "
             "full (a GPU).",
             flag_values=registry,
         )
@@ -58,12 +58,12 @@ class MatrixFlags:
             "executor",
             "local",
             executors.EXECUTORS,
-            "Where cells run: on this machine, or on a Ray cluster (extra `ray`) whose nodes see "
+            "Where trials run: on this machine, or on a Ray cluster (extra `ray`) whose nodes see "
             "the output folder.",
             flag_values=registry,
         )
         self._workers = flags.DEFINE_integer(
-            "workers", 1, "Processes on this machine, each a cell at a time.", 1,
+            "workers", 1, "Processes on this machine, each a trial at a time.", 1,
             flag_values=registry,
         )  # fmt: skip
         self._backbone = tracker_flags.BackboneFlags(registry)

@@ -40,7 +40,7 @@ def run(flags: MatrixFlags, trackers: Sequence[str]) -> Outcome:
     failures: dict[str, str] = {}
     make = functools.partial(trial_runner.trial_runner, conditions, flags.resume)
     outcomes = executors.run(make, missing, *flags.executor)
-    bar = tqdm(outcomes, "cells", initial=len(done), total=len(wanted), unit="cell")
+    bar = tqdm(outcomes, "trials", initial=len(done), total=len(wanted), unit="trial")
     for each, result, failure in bar:
         if failure is None:
             done[each] = result

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from basics.figures import line_style
 
-Cells = Sequence[Mapping[str, Any]]
-ByRule = Mapping[str, Cells]
+Trials = Sequence[Mapping[str, Any]]
+ByRule = Mapping[str, Trials]
 
 _INK = "#010203"  # stands for the colour of the page's text
 _SIZE = (4.6, 3.3)  # inches: text stays readable on a phone
@@ -37,7 +37,7 @@ def styles(rules: Sequence[str]) -> dict[str, dict[str, Any]]:
 def success(by_rule: ByRule, lines: Mapping[str, dict[str, Any]]) -> Figure:
     """Success curves, the mean over seeds; ranked by the area under them."""
     figure, axes = _axes("overlap threshold", "success rate")
-    curves = {rule: _mean(cells, "success_curve") for rule, cells in by_rule.items()}
+    curves = {rule: _mean(trials, "success_curve") for rule, trials in by_rule.items()}
     for rule in sorted(curves, key=lambda rule: -curves[rule].mean()):
         thresholds = np.linspace(0, 1, len(curves[rule]))
         label = f"{rule} {curves[rule].mean():.3f}"
@@ -50,10 +50,10 @@ def losses(by_rule: ByRule, lines: Mapping[str, dict[str, Any]], name: str, labe
     """A loss of every iterate on held-out episodes, beyond the trained number of steps too."""
     figure, axes = _axes("inner step", label)
     axes.set_yscale("log")
-    for rule, cells in by_rule.items():
-        curve = _mean(cells, name)
+    for rule, trials in by_rule.items():
+        curve = _mean(trials, name)
         axes.plot(curve, label=rule, **lines[rule])
-        trained = cells[0]["train_steps"]
+        trained = trials[0]["train_steps"]
         axes.plot(trained, curve[min(trained, len(curve) - 1)], "o", color=lines[rule]["color"])
     _legend(axes)
     return figure
@@ -62,17 +62,17 @@ def losses(by_rule: ByRule, lines: Mapping[str, dict[str, Any]], name: str, labe
 def speed(by_rule: ByRule, lines: Mapping[str, dict[str, Any]]) -> Figure:
     """AUC against the time of an update, a point a seed."""
     figure, axes = _axes("milliseconds per update", "AUC")
-    for rule, cells in by_rule.items():
-        times = [cell["update_ms"] for cell in cells]
-        scores = [cell["auc"] for cell in cells]
+    for rule, trials in by_rule.items():
+        times = [trial["update_ms"] for trial in trials]
+        scores = [trial["auc"] for trial in trials]
         axes.plot(times, scores, "o", color=lines[rule]["color"], label=rule)
     _legend(axes)
     return figure
 
 
-def rates(cells: Cells) -> Figure | None:
-    """The distribution of the learned rates of each seed; None if no cell learned any."""
-    learned = [np.asarray(cell["rates"]) for cell in cells if cell.get("rates")]
+def rates(trials: Trials) -> Figure | None:
+    """The distribution of the learned rates of each seed; None if no trial learned any."""
+    learned = [np.asarray(trial["rates"]) for trial in trials if trial.get("rates")]
     if not learned:
         return None
     figure, axes = _axes("learned rate", "share of rates below")
@@ -93,8 +93,8 @@ def learned_functions(by_rule: ByRule, lines: Mapping[str, dict[str, Any]]) -> d
     first = next(iter(by_rule.values()))[0]["learned_functions"]
     for name, function in first.items():
         figures[name], axes = _axes("distance to the target's centre (cells)", name)
-        for rule, cells in by_rule.items():
-            learned = [cell["learned_functions"][name]["learned"] for cell in cells]
+        for rule, trials in by_rule.items():
+            learned = [trial["learned_functions"][name]["learned"] for trial in trials]
             axes.plot(function["x"], np.mean(learned, axis=0), label=rule, **lines[rule])
         axes.plot(function["x"], function["initial"], ":", color=_INK, label="initial")
         _legend(axes)
@@ -136,5 +136,5 @@ def _legend(axes: Axes) -> None:
     legend.set_zorder(3)
 
 
-def _mean(cells: Cells, name: str) -> np.ndarray:
-    return np.mean([cell[name] for cell in cells], axis=0)
+def _mean(trials: Trials, name: str) -> np.ndarray:
+    return np.mean([trial[name] for trial in trials], axis=0)

@@ -23,19 +23,19 @@ def build(results: Mapping[str, Any], folder: pathlib.Path) -> str:
         results: what its `results.json` holds.
         folder: where it lies, with `video.webp` beside it.
     """
-    cells = results["cells"]
-    trackers = list(dict.fromkeys(cell["tracker"] for cell in cells))
-    rules = list(dict.fromkeys(cell["inner_optimizer"] for cell in cells))
+    trials = results["cells"]
+    trackers = list(dict.fromkeys(trial["tracker"] for trial in trials))
+    rules = list(dict.fromkeys(trial["inner_optimizer"] for trial in trials))
     lines = figures.styles(rules)
-    summary = {tracker: summarize(of_tracker(cells, tracker)) for tracker in trackers}
+    summary = {tracker: summarize(of_tracker(trials, tracker)) for tracker in trackers}
     links = "".join(f'<a href="#{_text(name)}">{_text(name)}</a>' for name in trackers)
     parts = [
         "<h1>Inner optimizers compared</h1>",
-        _introduction(results, cells),
+        _introduction(results, trials),
         f"<nav>{links}</nav>" if len(trackers) > 1 else "",
         "<h2>Area under the success curve</h2>",
         _matrix(summary, rules),
-        *(_tracker(name, cells, summary[name], lines, folder) for name in trackers),
+        *(_tracker(name, trials, summary[name], lines, folder) for name in trackers),
         _failures(results.get("failures", {})),
         _configuration(results),
     ]
@@ -47,13 +47,13 @@ def build(results: Mapping[str, Any], folder: pathlib.Path) -> str:
     )
 
 
-def _introduction(results: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> str:
-    seeds = len({cell["seed"] for cell in cells})
-    videos = len(cells[0]["sequences"])
+def _introduction(results: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> str:
+    seeds = len({trial["seed"] for trial in trials})
+    videos = len(trials[0]["sequences"])
     versions = results["versions"]
     revision = str(versions.get("revision") or "unknown")[:12]
     return (
-        f"<p>{len(cells)} cells, each one tracker whose inner loop is run by one rule, "
+        f"<p>{len(trials)} trials, each one tracker whose inner loop is run by one rule, "
         f"meta-trained on rendered videos with {seeds} seed(s) and judged on {videos} held-out "
         f"rendered video(s). {_text(results['fairness'].capitalize())}. Preset "
         f"{_text(results['configuration']['preset'])}, jax {_text(versions['jax'])} on "
@@ -89,12 +89,12 @@ def _matrix(summary: Mapping[str, Mapping[str, Any]], rules: Sequence[str]) -> s
 
 def _tracker(
     name: str,
-    cells: Sequence[Mapping[str, Any]],
+    trials: Sequence[Mapping[str, Any]],
     summary: Mapping[str, Any],
     lines: Mapping[str, dict[str, Any]],
     folder: pathlib.Path,
 ) -> str:
-    by_rule = of_tracker(cells, name)
+    by_rule = of_tracker(trials, name)
     panels = [
         (figures.success(by_rule, lines), "Success on held-out videos, mean over seeds"),
         (figures.speed(by_rule, lines), "What an update costs and what it gives"),
@@ -128,7 +128,7 @@ def _clip(
     folder: pathlib.Path,
 ) -> str:
     path = folder / "video.webp"
-    boxes = {rule: np.array(cells[0]["boxes"]) for rule, cells in by_rule.items()}
+    boxes = {rule: np.array(trials[0]["boxes"]) for rule, trials in by_rule.items()}
     if not path.is_file():
         return ""
     truth = np.array(next(iter(by_rule.values()))[0]["true_boxes"])
@@ -164,10 +164,10 @@ def _failures(failures: Mapping[str, str]) -> str:
     if not failures:
         return ""
     entries = "".join(
-        f"<details><summary>{_text(cell)}</summary><pre>{_text(why)}</pre></details>"
-        for cell, why in failures.items()
+        f"<details><summary>{_text(trial)}</summary><pre>{_text(why)}</pre></details>"
+        for trial, why in failures.items()
     )
-    return f"<h2>Cells that failed</h2>{entries}"
+    return f"<h2>Trials that failed</h2>{entries}"
 
 
 def _configuration(results: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """What a table or a measured figure of a paper is, so that `experiments.reproduce` can redo it.
 
-A file of `experiments/tables/` describes one paper, or one table, as data: the paper's rows and
+A file of `reproduction/tables/` describes one paper, or one table, as data: the paper's rows and
 numbers, which orderings it claims, and one function that measures a row with a seed. Everything
 else (resuming, statistics, verdicts, plots) is shared.
 """
