@@ -19,7 +19,6 @@ Prints a table. With an output folder it also writes:
 """
 
 import json
-import pathlib
 from collections.abc import Callable, Sequence
 
 from absl import flags
@@ -29,6 +28,7 @@ from basics.files import write_atomic
 from experiments.benchmarks import evaluation, inner_loop, meta_gradient, pruning, renderer, roam
 from experiments.benchmarks.report import Report, document, machine, plot, table
 from experiments.command_line import cli
+from experiments.command_line.output_folder import OptionalOutputFolder
 
 # A suite takes the preset and the number of repeats.
 SUITES: dict[str, Callable[[str, int], Report]] = {
@@ -48,16 +48,12 @@ _PRESET = flags.DEFINE_enum(
 _REPEATS = flags.DEFINE_integer(
     "repeats", 5, "Rounds in which everything is timed once more.", 1, flag_values=FLAGS
 )
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "The folder to write to; by default none.", flag_values=FLAGS
-)
+_OUTPUT = OptionalOutputFolder(FLAGS)
 
 
 def main(_: Sequence[str]) -> None:
     """Runs the program."""
-    folder = pathlib.Path(_OUTPUT_DIR.value) if _OUTPUT_DIR.value else None
-    if folder:
-        cli.require_folder(folder)
+    folder = _OUTPUT.path
     report = SUITES[_SUITE.value](_PRESET.value, _REPEATS.value)
     print(", ".join(f"{name} {value}" for name, value in machine().items()))
     print(table(report))

@@ -35,6 +35,7 @@ from basics.errors import InputError
 from basics.figures import save_figure
 from basics.files import write_atomic
 from experiments.command_line import cli, shared_flags, tracker_flags
+from experiments.command_line.output_folder import OptionalOutputFolder
 from experiments.meta_training import training
 from models import Features
 from tracking_tasks import boxes
@@ -54,16 +55,12 @@ _EPISODES = flags.DEFINE_integer(
     "episodes", 200, "Held-out episodes, three frames of each are judged.", 1, flag_values=FLAGS
 )
 _SEED = shared_flags.seed_flag(FLAGS)
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "The folder to write to; by default none.", flag_values=FLAGS
-)
+_OUTPUT = OptionalOutputFolder(FLAGS)
 
 
 def main(_: Sequence[str]) -> None:
     """Runs the program."""
-    folder = pathlib.Path(_OUTPUT_DIR.value) if _OUTPUT_DIR.value else None
-    if folder:
-        cli.require_folder(folder)
+    folder = _OUTPUT.path
     tracker = _TRACKER.load().tracker
     if not isinstance(tracker, DiMP) or tracker.maximizer is None:
         raise InputError("this tracker predicts no overlap: choose a checkpoint of dimp that does")

@@ -1,4 +1,4 @@
-"""--output_dir and --resume: the folder that a run writes to."""
+"""--output_dir, and --resume: the folder that a run writes to."""
 
 import pathlib
 from collections.abc import Mapping
@@ -57,3 +57,25 @@ class OutputFolder:
     def lock(self, configuration: Mapping[str, Any], *, taken: bool, **notes: Any) -> None:
         """Makes the folder this run's own, see `run_lock.lock`."""
         run_lock.lock(self.path, configuration, taken=taken, resume=self.resumed, **notes)
+
+
+class OptionalOutputFolder:
+    """--output_dir of a program that prints what it finds, and keeps it if asked to."""
+
+    def __init__(self, registry: flags.FlagValues) -> None:
+        self._folder = flags.DEFINE_string(
+            "output_dir", None, "The folder to write to; by default none.", flag_values=registry
+        )
+
+    @property
+    def path(self) -> pathlib.Path | None:
+        """The folder, or None.
+
+        Raises:
+            InputError: a file is in its way.
+        """
+        if not self._folder.value:
+            return None
+        path = pathlib.Path(self._folder.value)
+        cli.require_folder(path)
+        return path
