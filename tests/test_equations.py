@@ -13,6 +13,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TABLE = tomllib.loads((ROOT / "docs" / "equations.toml").read_text())
+IDEAS = [row for rows in TABLE["ideas"].values() for row in rows]
 ROWS = [(paper, row) for paper, rows in TABLE["equations"].items() for row in rows]
 # "eq. 5", "eqs. 9 to 11", "equation 4", "Eq. 1, 2 and 6"
 _CITATION = re.compile(r"\b(?:eqs?\.|equations?)\s+(\d+(?:(?:,\s*|\s+and\s+|\s+to\s+)\d+)*)", re.I)
@@ -68,6 +69,19 @@ def test_words_are_docstring_and_comments_of_the_symbol_alone():
 def test_each_symbol_names_its_equation(paper, row):
     source = (ROOT / row["file"]).read_text()
     assert row["number"] in cited(words(source, row["symbol"])), f"{paper}, {row}"
+
+
+@pytest.mark.parametrize("row", IDEAS, ids=lambda row: row["what"])
+def test_each_idea_is_where_it_is_said_to_be(row):
+    path = ROOT / row["file"]
+    if "symbol" not in row:
+        assert (path / "__init__.py").is_file()
+        return
+    names = set()
+    for node in ast.parse(path.read_text()).body:
+        names |= {node.name} if isinstance(node, ast.ClassDef | ast.FunctionDef) else set()
+        names |= {node.target.id} if isinstance(node, ast.AnnAssign) else set()
+    assert row["symbol"] in names
 
 
 def test_every_paper_has_a_title_and_every_row_is_whole():
