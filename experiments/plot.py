@@ -101,7 +101,7 @@ def label(folders: Sequence[pathlib.Path], names: Sequence[str] | None) -> list[
     """Returns a name for each folder.
 
     Raises:
-        InputError: A folder is missing, or there is not one name for each, or two are equal.
+        InputError: a folder is missing, or there is not one name for each, or two are equal.
     """
     for folder in folders:
         if not folder.is_dir():
@@ -118,7 +118,7 @@ def common_to(folders: Sequence[pathlib.Path], sequences: Sequences) -> Sequence
     """Returns the sequences that all folders have boxes for, and says how many there are not.
 
     Raises:
-        InputError: There are none.
+        InputError: there are none.
     """
     chosen = list(sequences)
     for folder in folders:
@@ -135,7 +135,7 @@ def choose(sequences: Sequences, names: Sequence[str] | None) -> list[int]:
     """Returns the places of the sequences to show.
 
     Raises:
-        InputError: There is no sequence of a name.
+        InputError: there is no sequence of a name.
     """
     known = [sequence.name for sequence in sequences]
     for name in names or ():

@@ -60,7 +60,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """Returns the width and height that a text like 640x480 gives.
 
     Raises:
-        InputError: It is no such text, or less than 16 pixels.
+        InputError: it is no such text, or less than 16 pixels.
     """
     match = re.fullmatch("([0-9]{2,4})x([0-9]{2,4})", text)
     width, height = map(int, match.groups()) if match else (0, 0)

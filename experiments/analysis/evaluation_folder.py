@@ -23,12 +23,12 @@ class EvaluationFolder:
     boxes are written last: where they are, a sequence is done. All writes are atomic.
 
     Args:
-        path: The folder.
-        configuration: What must be equal for results to be of one run: tracker, weights, settings.
-        resume: Whether results of the same run that are there already are kept.
+        path: the folder.
+        configuration: what must be equal for results to be of one run: tracker, weights, settings.
+        resume: whether results of the same run that are there already are kept.
 
     Raises:
-        InputError: The folder holds results, and they are of another run or `resume` is off.
+        InputError: the folder holds results, and they are of another run or `resume` is off.
     """
 
     def __init__(self, path: pathlib.Path, configuration: Mapping[str, Any], resume: bool) -> None:
@@ -70,8 +70,8 @@ def read_rows(path: pathlib.Path, columns: int) -> Float[np.ndarray, "rows colum
     """Reads lines of numbers between which are commas, tabs or spaces; NaN counts as a number.
 
     Raises:
-        InputError: A line does not hold so many numbers; names the file and the line.
-        OSError: The file cannot be read.
+        InputError: a line does not hold so many numbers; names the file and the line.
+        OSError: the file cannot be read.
     """
     rows = []
     for number, line in enumerate(path.read_bytes().rstrip().splitlines(), start=1):

@@ -27,7 +27,7 @@ def report(
         each; `attributes`: the protocol's scores over the sequences that have one.
 
     Raises:
-        InputError: The truth is withheld.
+        InputError: the truth is withheld.
     """
     found = evaluation.PROTOCOLS[protocol](results, sequences)
     common = ("mean_overlap", "fps")

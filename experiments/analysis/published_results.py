@@ -27,7 +27,7 @@ def read_published(path: pathlib.Path, sequence: Sequence) -> Float[np.ndarray, 
     from 1, as OTB's and LaSOT's files do; then all rows are moved by one.
 
     Raises:
-        InputError: The file is damaged, or there is not one box a frame.
+        InputError: the file is damaged, or there is not one box a frame.
     """
     boxes = read_rows(path, columns=4)
     if len(boxes) != len(sequence):

@@ -57,7 +57,7 @@ def differences(rows: Sequence[Row], baseline: Sequence[Row]) -> dict[str, dict[
         baseline: of another one; trials that only one of them has are left out.
 
     Raises:
-        InputError: They have no trial in common.
+        InputError: they have no trial in common.
     """
     key = lambda each: (each["target"], each["number"], each["kind"])
     reference = {key(each): each for each in baseline}
@@ -79,7 +79,7 @@ def read(folder: pathlib.Path) -> list[dict[str, Any]]:
     """The rows that `experiments.validate` wrote to a folder.
 
     Raises:
-        InputError: There are none.
+        InputError: there are none.
     """
     path = folder / "results.json"
     try:

@@ -28,11 +28,11 @@ def run(
     is a defect of ours and keeps its traceback.
 
     Args:
-        main: The program.
-        flag_values: Where the program defined its flags. One registry a program lets programs that
+        main: the program.
+        flag_values: where the program defined its flags. One registry a program lets programs that
             share names of flags be imported together.
-        argv: The command line with the program's name first; sys.argv by default.
-        positional: Name of the one argument that the program takes beside its flags, which `main`
+        argv: the command line with the program's name first; sys.argv by default.
+        positional: name of the one argument that the program takes beside its flags, which `main`
             gets behind its own name; by default it takes none.
     """
 

@@ -70,7 +70,7 @@ class Dataset:
         """Where they lie.
 
         Raises:
-            InputError: Neither the flag nor the environment variable says.
+            InputError: neither the flag nor the environment variable says.
         """
         if self._folder.value:
             return pathlib.Path(self._folder.value)
@@ -86,7 +86,7 @@ class Dataset:
         """Reads the sequences that the flags ask for; those of the names, or all.
 
         Raises:
-            InputError: They are not there, or damaged.
+            InputError: they are not there, or damaged.
         """
         folder, split = self.folder(), self._split.value
         return read_dataset(folder, self._format.value, split=split, names=names)

@@ -63,7 +63,7 @@ class BackboneFlags:
         """Name and file of the weights; None for the tracker's own backbone.
 
         Raises:
-            InputError: Weights without the name of their network.
+            InputError: weights without the name of their network.
         """
         if self._name.value is None:
             if self._weights.value is not None:
@@ -77,8 +77,8 @@ class BackboneFlags:
         """The backbone that the flags ask for; None for the tracker's own.
 
         Raises:
-            InputError: Weights without the name of their network.
-            WeightsError: The weights are missing, damaged, or of another network.
+            InputError: weights without the name of their network.
+            WeightsError: the weights are missing, damaged, or of another network.
         """
         if self.choice is None:
             return None
@@ -98,7 +98,7 @@ class Constants:
         """What the command line gives of a tracker, by the name of the flag.
 
         Raises:
-            InputError: It gives constants of another tracker, which would change nothing.
+            InputError: it gives constants of another tracker, which would change nothing.
         """
         self.require_of([tracker])
         return self._flags[tracker].given
@@ -121,8 +121,8 @@ class LoadedTracker:
     """--tracker, --inner_optimizer, --checkpoint, --backbone and constants: ready for use.
 
     Args:
-        registry: Where the flags are defined.
-        constants: Whether the tracker's constants are flags too.
+        registry: where the flags are defined.
+        constants: whether the tracker's constants are flags too.
     """
 
     def __init__(self, registry: flags.FlagValues, constants: bool = True) -> None:
@@ -158,7 +158,7 @@ class LoadedTracker:
         """The tracker that the flags ask for.
 
         Raises:
-            InputError: A constant is of another tracker, or the checkpoint cannot be used.
+            InputError: a constant is of another tracker, or the checkpoint cannot be used.
         """
         name, change = self._name.value, None
         if self._constants:

@@ -43,9 +43,9 @@ def write_sheet(path: pathlib.Path, videos: Iterable[Video], columns: int) -> No
     """Writes one image: a video a row, `columns` of its frames from first to last, annotated.
 
     Args:
-        path: The file; its suffix says which format.
-        videos: At least one; all of one size.
-        columns: The number of frames shown of each.
+        path: the file; its suffix says which format.
+        videos: at least one; all of one size.
+        columns: the number of frames shown of each.
     """
     rows = []
     for video in videos:

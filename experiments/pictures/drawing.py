@@ -12,7 +12,7 @@ def draw_box(image: np.ndarray, box: np.ndarray, score: float | None = None) -> 
     Args:
         image: uint8 (H, W, 3) RGB.
         box: x, y, width, height in pixels, 0-based; may stick out of the image.
-        score: Shown with two decimals.
+        score: shown with two decimals.
     """
     height, width = image.shape[:2]
     line = max(2, round(min(height, width) / 160))

@@ -27,11 +27,11 @@ def save(folder: pathlib.Path, found: Mapping[str, Mapping[str, Any]]) -> None:
     runs long enough for an EAO there is no plot of curves.
 
     Args:
-        folder: Where to.
-        found: What `experiments.vot` writes to `results.json`, by the name to show.
+        folder: where to.
+        found: what `experiments.vot` writes to `results.json`, by the name to show.
 
     Raises:
-        InputError: The results are of different challenges.
+        InputError: the results are of different challenges.
     """
     challenges = sorted({each["challenge"] for each in found.values()})
     if len(challenges) > 1:

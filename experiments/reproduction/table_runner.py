@@ -166,7 +166,7 @@ class TableRunner(Runner):
                 those of OTB's temporal robustness.
 
         Raises:
-            InputError: A real sequence has no such start.
+            InputError: a real sequence has no such start.
         """
         rendered = self.evaluate(tracker, rule, self.videos(videos, seed))
         scores = evaluation.summarize(rendered)
