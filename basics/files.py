@@ -33,7 +33,7 @@ def read_json(path: pathlib.Path) -> Any:
     """What a file holds that an earlier run wrote.
 
     Raises:
-        InputError: It is damaged.
+        InputError: it is damaged.
     """
     try:
         return json.loads(path.read_text())
