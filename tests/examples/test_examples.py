@@ -1,4 +1,4 @@
-"""The README's complete programs: they run, they learn, and the README shows them as they are."""
+"""The complete programs of docs/core.md: they run, they learn, and the page shows them as they are."""
 
 import pathlib
 import re
@@ -18,7 +18,7 @@ PROGRAMS = sorted((ROOT / "examples").glob("*.py"))
 def test_a_program_is_short_and_stands_in_the_readme_if_any_of_it_does(path):
     text = path.read_text()
     assert len(text.splitlines()) <= 40
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "core.md").read_text(), re.DOTALL)
     title = text.splitlines()[0]
     assert [block for block in blocks if title in block] in ([], [text])
 

@@ -1,4 +1,4 @@
-"""The README's example of one's own rule, run as it is printed there."""
+"""The example of one's own rule in docs/core.md, run as it is printed there."""
 
 import pathlib
 import re
@@ -10,7 +10,7 @@ import pytest
 
 import metaopt
 
-README = pathlib.Path(__file__).parents[2] / "README.md"
+PAGE = pathlib.Path(__file__).parents[2] / "docs" / "core.md"
 START, BATCH = jnp.zeros(2), jnp.array([1.0, 3.0])
 
 
@@ -18,7 +18,7 @@ START, BATCH = jnp.zeros(2), jnp.array([1.0, 3.0])
 def example(monkeypatch):
     """The names that the example defines; its rule is registered in an empty register."""
     monkeypatch.setattr(metaopt.optimizers._base, "_FACTORIES", {})
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     rule, registered = (block for block in blocks if "HeavyBall" in block)
     assert len(rule.split("rule = ")[0].strip().splitlines()) <= 20
     names = {
