@@ -1,4 +1,4 @@
-"""The complete programs of docs/core.md: they run, they learn, and the page shows them as they are."""
+"""The complete programs of docs/core.md run, learn, and stand on the page as they are."""
 
 import pathlib
 import re
