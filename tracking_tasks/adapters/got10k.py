@@ -19,9 +19,9 @@ class Got10kTracker(Base):
     """One of our trackers as one of the toolkit's.
 
     Args:
-        tracker: What `tracking_tasks.load` returns, or anything like it.
-        name: Under which the toolkit files its results; by default the tracker's own.
-        first_pixel: What the data set calls the first pixel: 0 in GOT-10k, 1 in OTB and LaSOT,
+        tracker: what `tracking_tasks.load` returns, or anything like it.
+        name: under which the toolkit files its results; by default the tracker's own.
+        first_pixel: what the data set calls the first pixel: 0 in GOT-10k, 1 in OTB and LaSOT,
             whose boxes the toolkit hands over as they are.
     """
 

@@ -35,9 +35,9 @@ class VotTracker:
     later one waits for a compiler; they are kept for the next start.
 
     Args:
-        tracker: A name that `tracking_tasks.load` knows.
-        inner_optimizer: The name of a rule; that of the weights if empty.
-        checkpoint: A file of weights; those shipped if empty.
+        tracker: a name that `tracking_tasks.load` knows.
+        inner_optimizer: the name of a rule; that of the weights if empty.
+        checkpoint: a file of weights; those shipped if empty.
     """
 
     multiobject = False
@@ -57,9 +57,9 @@ class VotTracker:
         """Starts on a target.
 
         Args:
-            frame: The path of the image, or one for each channel, of which `color` is taken.
-            new: The target's region, a box or an outline, and what the toolkit says of it.
-            properties: What else it says.
+            frame: the path of the image, or one for each channel, of which `color` is taken.
+            new: the target's region, a box or an outline, and what the toolkit says of it.
+            properties: what else it says.
 
         Returns:
             The target's box, and the tracker's confidence in it.
@@ -96,12 +96,12 @@ def add_to_registry(path: pathlib.Path, identifier: str, arguments: Mapping[str,
     """Adds a tracker to a `trackers.ini`, or replaces it there; others are kept.
 
     Args:
-        path: The file; made if it is not there.
-        identifier: Of the tracker: letters, digits, - and _.
-        arguments: For `VotTracker`.
+        path: the file; made if it is not there.
+        identifier: of the tracker: letters, digits, - and _.
+        arguments: for `VotTracker`.
 
     Raises:
-        InputError: What is there cannot be read.
+        InputError: what is there cannot be read.
     """
     registry = configparser.ConfigParser()
     try:

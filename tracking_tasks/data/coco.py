@@ -19,13 +19,13 @@ class Instance(NamedTuple):
     """One annotated object.
 
     Attributes:
-        name: Unique among the objects of its image.
-        size: Width and height of its image.
+        name: unique among the objects of its image.
+        size: width and height of its image.
         box: x, y, width and height in pixels, 0-based.
-        category: The annotator's number.
-        category_name: Its name, or nothing.
-        polygons: The outline: one polygon for each part.
-        counts: Or its mask, as of `run_lengths`.
+        category: the annotator's number.
+        category_name: its name, or nothing.
+        polygons: the outline: one polygon for each part.
+        counts: or its mask, as of `run_lengths`.
     """
 
     name: str
@@ -48,7 +48,7 @@ def read_annotations(path: pathlib.Path) -> dict[pathlib.Path, list[Instance]]:
     optional. All in 0-based pixels.
 
     Raises:
-        InputError: The file is not of that form; names the entry.
+        InputError: the file is not of that form; names the entry.
     """
     try:
         document = json.loads(path.read_bytes())

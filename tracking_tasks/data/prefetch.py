@@ -16,7 +16,7 @@ def prefetched(sequence: Sequence) -> Generator[UInt8[np.ndarray, "height width 
     """Yields the frames of a sequence in order, and reads the next ones meanwhile.
 
     Raises:
-        InputError: A frame cannot be read; raised when its turn comes.
+        InputError: a frame cannot be read; raised when its turn comes.
     """
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         waiting = collections.deque(

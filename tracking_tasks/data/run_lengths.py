@@ -16,11 +16,11 @@ def parse_counts(segmentation: dict[str, Any], size: tuple[int, int]) -> list[in
 
     Args:
         segmentation: `{"size": [height, width], "counts": list or string}`.
-        size: Width and height that the mask must have.
+        size: width and height that the mask must have.
 
     Raises:
-        ValueError: It is no mask of this size.
-        KeyError, TypeError: It is no such dictionary.
+        ValueError: it is no mask of this size.
+        KeyError, TypeError: it is no such dictionary.
     """
     if list(segmentation["size"]) != [size[1], size[0]]:
         raise ValueError(f"a mask of another size than {size[0]}x{size[1]}")

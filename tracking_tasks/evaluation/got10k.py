@@ -24,7 +24,7 @@ def got10k(results: Results, sequences: Sequences) -> Report:
     no frame counts is not among the `sequences`.
 
     Raises:
-        InputError: The truth is withheld, as in the test set: write a submission for the server.
+        InputError: the truth is withheld, as in the test set: write a submission for the server.
     """
     require_truth(results)
     pooled: dict[str, list[Float[np.ndarray, scored]]] = {}
@@ -55,7 +55,7 @@ def overlaps(
     Args:
         predicted: (N, 4) boxes.
         truth: (N, 4) boxes.
-        size: Width and height of the image in pixels.
+        size: width and height of the image in pixels.
         visible: (N,) where something of the target can be seen; everywhere by default.
     """
     kept = np.ones(len(truth), bool) if visible is None else visible.copy()

@@ -44,7 +44,7 @@ def overlap(predicted: ArrayLike, truth: ArrayLike) -> PerFrame:
     """Returns the intersection over union of each pair of boxes, (N,) in [0, 1].
 
     Raises:
-        ValueError: The two are not arrays of shape (N, 4) with the same N.
+        ValueError: the two are not arrays of shape (N, 4) with the same N.
     """
     predicted, truth, annotated = _pair(predicted, truth)
     predicted_end = predicted[:, :2] + predicted[:, 2:]
@@ -65,7 +65,7 @@ def center_error(predicted: ArrayLike, truth: ArrayLike) -> PerFrame:
     """Returns the distance between the centres of each pair of boxes, (N,) in pixels.
 
     Raises:
-        ValueError: The two are not arrays of shape (N, 4) with the same N.
+        ValueError: the two are not arrays of shape (N, 4) with the same N.
     """
     return _center_distance(predicted, truth, normalized=False)
 
@@ -74,7 +74,7 @@ def normalized_center_error(predicted: ArrayLike, truth: ArrayLike) -> PerFrame:
     """Returns the centre errors with x divided by the true width and y by the true height, (N,).
 
     Raises:
-        ValueError: The two are not arrays of shape (N, 4) with the same N.
+        ValueError: the two are not arrays of shape (N, 4) with the same N.
     """
     return _center_distance(predicted, truth, normalized=True)
 
@@ -87,10 +87,10 @@ def success_curve(
     Args:
         predicted: (N, 4) boxes.
         truth: (N, 4) boxes.
-        thresholds: How many, evenly spaced from 0 to 1. OTB, LaSOT and UAV123 take 21, GOT-10k 101.
+        thresholds: how many, evenly spaced from 0 to 1. OTB, LaSOT and UAV123 take 21, GOT-10k 101.
 
     Raises:
-        ValueError: There are no frames, or the shapes do not match.
+        ValueError: there are no frames, or the shapes do not match.
     """
     above = overlap(predicted, truth)[:, None] > np.linspace(0, 1, thresholds)
     return _share(above)
@@ -111,7 +111,7 @@ def precision_curve(predicted: ArrayLike, truth: ArrayLike, limit: int = PRECISI
     """Returns the share of frames whose centre error is at most 0, 1, ..., `limit` pixels.
 
     Raises:
-        ValueError: There are no frames, or the shapes do not match.
+        ValueError: there are no frames, or the shapes do not match.
     """
     return _share(center_error(predicted, truth)[:, None] <= np.arange(limit + 1))
 
@@ -122,7 +122,7 @@ def precision(
     """Returns the share of frames whose centre error is at most `threshold` pixels, in [0, 1].
 
     Raises:
-        ValueError: There are no frames, or the shapes do not match.
+        ValueError: there are no frames, or the shapes do not match.
     """
     return float(_share(center_error(predicted, truth)[:, None] <= threshold).item())
 
@@ -148,10 +148,10 @@ def normalized_precision(
     Args:
         predicted: (N, 4) boxes.
         truth: (N, 4) boxes.
-        definition: Whose.
+        definition: whose.
 
     Raises:
-        ValueError: There are no frames, the shapes do not match, or the definition is unknown.
+        ValueError: there are no frames, the shapes do not match, or the definition is unknown.
     """
     if definition == "lasot":
         errors = normalized_center_error(predicted, truth)
@@ -175,7 +175,7 @@ def normalized_precision_curve(predicted: ArrayLike, truth: ArrayLike) -> Curve:
     """Returns the share of frames with a normalized centre error of at most 0, 0.01, ..., 0.5.
 
     Raises:
-        ValueError: There are no frames, or the shapes do not match.
+        ValueError: there are no frames, or the shapes do not match.
     """
     thresholds = np.arange(PRECISION_LIMIT + 1) / 100
     return _share(normalized_center_error(predicted, truth)[:, None] <= thresholds)

@@ -42,7 +42,7 @@ def expand(kind: str, sequences: Iterable[Sequence]) -> list[Sequence]:
         sequences: the whole sequences.
 
     Raises:
-        InputError: A sequence is too short for "tre".
+        InputError: a sequence is too short for "tre".
     """
     return [run for sequence in sequences for run in KINDS[kind](sequence)]
 
@@ -71,7 +71,7 @@ def temporal(sequence: Sequence) -> Iterator[Sequence]:
     The starts are spread evenly over the annotated frames that leave at least twenty.
 
     Raises:
-        InputError: The sequence is shorter than that.
+        InputError: the sequence is shorter than that.
     """
     inside = (sequence.boxes + np.array([1, 1, 0, 0]) > 0).all(axis=1)  # x and y counted from 1
     usable = np.flatnonzero(inside)

@@ -22,9 +22,9 @@ def save_success_plot(path: pathlib.Path, curves: Mapping[str, Curve], title: st
     """Saves success curves as a PNG; the legend ranks them by the area under them.
 
     Args:
-        path: Where to; the file appears when it is complete.
-        curves: Of `metrics.success_curve`, or means of them, by the name to show.
-        title: What the curves were measured on.
+        path: where to; the file appears when it is complete.
+        curves: of `metrics.success_curve`, or means of them, by the name to show.
+        title: what the curves were measured on.
 
     Returns:
         The scores in the legend.
@@ -40,9 +40,9 @@ def save_precision_plot(path: pathlib.Path, curves: Mapping[str, Curve], title: 
     """Saves precision curves as a PNG; the legend ranks them by their value at 20 pixels.
 
     Args:
-        path: Where to; the file appears when it is complete.
-        curves: Of `metrics.precision_curve`, or means of them, by the name to show.
-        title: What the curves were measured on.
+        path: where to; the file appears when it is complete.
+        curves: of `metrics.precision_curve`, or means of them, by the name to show.
+        title: what the curves were measured on.
 
     Returns:
         The scores in the legend.
@@ -61,9 +61,9 @@ def save_normalized_precision_plot(
     """Saves normalized precision curves as a PNG; the legend ranks them by the area under them.
 
     Args:
-        path: Where to; the file appears when it is complete.
-        curves: Shares of frames by thresholds evenly spaced from 0 to 0.5, by the name to show.
-        title: What the curves were measured on.
+        path: where to; the file appears when it is complete.
+        curves: shares of frames by thresholds evenly spaced from 0 to 0.5, by the name to show.
+        title: what the curves were measured on.
 
     Returns:
         The scores in the legend.
@@ -86,11 +86,11 @@ def save_attribute_plot(
     """Saves a group of bars for each attribute as a PNG, the attribute of most sequences first.
 
     Args:
-        path: Where to; the file appears when it is complete.
-        scores: By tracker, the score over the sequences that have an attribute, by attribute.
-        counts: How many sequences have it, by attribute.
-        title: What the scores were measured on.
-        label: Which score it is.
+        path: where to; the file appears when it is complete.
+        scores: by tracker, the score over the sequences that have an attribute, by attribute.
+        counts: how many sequences have it, by attribute.
+        title: what the scores were measured on.
+        label: which score it is.
     """
     attributes = sorted(counts, key=lambda attribute: -counts[attribute])
     means = {name: float(np.mean(list(each.values()))) for name, each in scores.items()}
@@ -125,10 +125,10 @@ def save_accuracy_robustness_plot(
     """Saves VOT's AR plot as a PNG: a mark for each tracker, better towards the upper right.
 
     Args:
-        path: Where to; the file appears when it is complete.
-        points: Accuracy and robustness, both in [0, 1], by the name to show. Where robustness is
+        path: where to; the file appears when it is complete.
+        points: accuracy and robustness, both in [0, 1], by the name to show. Where robustness is
             a number of failures, its reliability is meant (Kristan et al., TPAMI 2016).
-        title: What they were measured on.
+        title: what they were measured on.
     """
     figure = Figure(figsize=(6.5, 4.5), layout="constrained")
     axes = figure.subplots()
@@ -163,11 +163,11 @@ def save_expected_overlap_plot(
     """Saves VOT's expected average overlap curves as a PNG; the legend ranks by their EAO.
 
     Args:
-        path: Where to; the file appears when it is complete.
-        curves: The overlap to be expected over the first 0, 1, 2, ... frames, by the name to show.
-        scores: The EAO of each.
-        interval: The lengths between which the EAO is the mean of the curve; shaded.
-        title: What they were measured on.
+        path: where to; the file appears when it is complete.
+        curves: the overlap to be expected over the first 0, 1, 2, ... frames, by the name to show.
+        scores: the EAO of each.
+        interval: the lengths between which the EAO is the mean of the curve; shaded.
+        title: what they were measured on.
     """
     low, high = interval
     label = "expected average overlap"

@@ -40,16 +40,16 @@ def mean_report(
     """Scores each result, and takes means in which every sequence weighs the same.
 
     Args:
-        score: Of one result and its sequence.
-        results: At least one.
-        sequences: Those of the results, by name; there may be more.
+        score: of one result and its sequence.
+        results: at least one.
+        sequences: those of the results, by name; there may be more.
 
     Returns:
         `scores`, the means; `sequences`, the scores of each by its name; `attributes`, the means
         over the sequences that have one, by its name, with their number as `sequences`.
 
     Raises:
-        InputError: The truth of all results is withheld after the first frame, or a result is of
+        InputError: the truth of all results is withheld after the first frame, or a result is of
             an unknown sequence.
     """
     pairs = paired(results, sequences)
@@ -73,7 +73,7 @@ def paired(results: Results, sequences: Sequences) -> list[tuple[Result, sequenc
     """Returns each result with its sequence.
 
     Raises:
-        InputError: There is no sequence of a result's name.
+        InputError: there is no sequence of a result's name.
     """
     known = {sequence.name: sequence for sequence in sequences}
     for result in results:

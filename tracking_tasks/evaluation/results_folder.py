@@ -38,12 +38,12 @@ def write_got10k(folder: pathlib.Path, tracker: str, results: Sequence[TimedResu
     `<sequence>_time.txt`. One run is written: the toolkit asks no more of a deterministic tracker.
 
     Args:
-        folder: The toolkit's `result_dir`.
-        tracker: Its name.
-        results: In the coordinates of the data set.
+        folder: the toolkit's `result_dir`.
+        tracker: its name.
+        results: in the coordinates of the data set.
 
     Raises:
-        InputError: A box is not finite.
+        InputError: a box is not finite.
     """
     for result in results:
         for name, text in got10k_files(result).items():
@@ -56,7 +56,7 @@ def got10k_files(result: TimedResult) -> Files:
     The first frame has the time 0, which the toolkit leaves out.
 
     Raises:
-        InputError: A box is not finite.
+        InputError: a box is not finite.
     """
     times = np.append(0, result.seconds)[:, None]
     return {
@@ -69,7 +69,7 @@ def trackingnet_files(result: TimedResult) -> Files:
     """Returns the text of TrackingNet's file of one sequence, by its path.
 
     Raises:
-        InputError: A box is not finite.
+        InputError: a box is not finite.
     """
     return {f"{result.name}.txt": _lines(result.name, result.boxes, 4)}
 
@@ -85,12 +85,12 @@ def write_submission(path: pathlib.Path, protocol: str, results: Sequence[TimedR
     """Writes the archive to submit to a benchmark's server; it appears when it is complete.
 
     Args:
-        path: Of the .zip file.
-        protocol: A key of `SUBMISSIONS`.
-        results: Of all test sequences, in the coordinates of the data set.
+        path: of the .zip file.
+        protocol: a key of `SUBMISSIONS`.
+        results: of all test sequences, in the coordinates of the data set.
 
     Raises:
-        InputError: The protocol has no server, or a box is not finite.
+        InputError: the protocol has no server, or a box is not finite.
     """
     if protocol not in SUBMISSIONS:
         known = ", ".join(SUBMISSIONS)

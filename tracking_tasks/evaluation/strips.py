@@ -31,10 +31,10 @@ def save_strip(
     """Saves evenly spaced frames, the first and the last among them, as a PNG.
 
     Args:
-        path: Where to; the file appears when it is complete.
-        sequence: Its true boxes are drawn in white dashes where there are any.
-        boxes: One a frame, by the name to show, in the colours that plots of the same names have.
-        count: The number of frames, at least 2; fewer if the sequence is shorter.
+        path: where to; the file appears when it is complete.
+        sequence: its true boxes are drawn in white dashes where there are any.
+        boxes: one a frame, by the name to show, in the colours that plots of the same names have.
+        count: the number of frames, at least 2; fewer if the sequence is shorter.
     """
     chosen = np.unique(np.linspace(0, len(sequence) - 1, count).round().astype(int)).tolist()
     columns = min(_COLUMNS, len(chosen))

@@ -35,9 +35,9 @@ class Track:
     """What a tracker did on one sequence.
 
     Attributes:
-        boxes: Predicted boxes; row 0 is the given box.
-        confidences: The score of each; that of row 0 is 1.
-        seconds: How long each call of `update` took, from the image in memory to the box in memory.
+        boxes: predicted boxes; row 0 is the given box.
+        confidences: the score of each; that of row 0 is 1.
+        seconds: how long each call of `update` took, from the image in memory to the box in memory.
             Where n videos run side by side it is the share of one of them, the n-th part.
     """
 
@@ -50,7 +50,7 @@ class Recorder:
     """Gathers a track, prediction by prediction.
 
     Args:
-        box: The given box.
+        box: the given box.
     """
 
     def __init__(self, box: Float[np.ndarray, "4"]) -> None:

@@ -59,7 +59,7 @@ def draw(sequence: Sequence, count: int, frames: int, seed: int = 0) -> list[Tri
         seed: of the draws.
 
     Raises:
-        InputError: The sequence is too short for OTB's temporal robustness.
+        InputError: the sequence is too short for OTB's temporal robustness.
     """
     name = zlib.crc32(sequence.name.encode())
     shortest = min(frames, len(sequence) // 2)
@@ -86,7 +86,7 @@ def video(sequence: Sequence, trial: Trial, folder: pathlib.Path) -> Sequence:
         folder: for degraded copies, see `degraded_copy`.
 
     Raises:
-        InputError: A frame cannot be read.
+        InputError: a frame cannot be read.
     """
     part = range(trial.start, trial.start + trial.frames)
     if trial.kind != CLEAN:

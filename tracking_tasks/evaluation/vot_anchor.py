@@ -27,9 +27,9 @@ class AnchorConfig:
     """Constants of VOT-ST2020 to 2022 (the toolkit's stacks and defaults).
 
     Attributes:
-        threshold: A tracker has lost its target where its overlap is at most this ...
+        threshold: a tracker has lost its target where its overlap is at most this ...
         grace: ... in so many frames in a row; it failed in the first of them.
-        interval: Of lengths over which the curve is averaged; the second is not reached.
+        interval: of lengths over which the curve is averaged; the second is not reached.
     """
 
     threshold: float = 0.1
@@ -45,14 +45,14 @@ class AnchorRun:
     """One run from an anchor.
 
     Attributes:
-        anchor: The frame it started in.
-        backward: Whether it ran to the first frame and not to the last.
-        length: The number of frames of the sequence.
-        boxes: Predicted boxes in the order of the run; row 0 is the given one.
-        overlaps: With the truth, in VOT's sense, in the order of the run. The first is 0: the
+        anchor: the frame it started in.
+        backward: whether it ran to the first frame and not to the last.
+        length: the number of frames of the sequence.
+        boxes: predicted boxes in the order of the run; row 0 is the given one.
+        overlaps: with the truth, in VOT's sense, in the order of the run. The first is 0: the
             toolkit has no region there, counts it as lost, and divides by a number with it.
-        visible: In the order of the run, where the true region is not empty.
-        seconds: How long each frame took, in the order of the run.
+        visible: in the order of the run, where the true region is not empty.
+        seconds: how long each frame took, in the order of the run.
     """
 
     anchor: int
@@ -83,17 +83,17 @@ def evaluate_anchored(
     """Runs a tracker through the experiment, showing a bar, and scores it.
 
     Args:
-        tracker: Started anew from every anchor.
-        sequences: At least one, with anchors.
-        keep: Called with the runs of each sequence as soon as they end.
-        known: The runs of a sequence that need not be done again, or None.
+        tracker: started anew from every anchor.
+        sequences: at least one, with anchors.
+        keep: called with the runs of each sequence as soon as they end.
+        known: the runs of a sequence that need not be done again, or None.
 
     Returns:
         `scores`: `accuracy`, `robustness` and `eao`; `sequences`: the former two of each;
         `expected_overlap`: the curve that the EAO is a mean of.
 
     Raises:
-        InputError: As `run_anchored`.
+        InputError: as `run_anchored`.
     """
     runs = run_all(run_anchored, tracker, sequences, keep, known)
     pairs = zip(sequences, runs, strict=True)
@@ -109,7 +109,7 @@ def run_anchored(tracker: Tracker, sequence: sequences_lib.Sequence) -> list[Anc
     """Runs a tracker from every anchor: the forward ones to the end, then the backward ones.
 
     Raises:
-        InputError: The sequence has no anchors, a frame cannot be read, or the true box of an
+        InputError: the sequence has no anchors, a frame cannot be read, or the true box of an
             anchor cannot start the tracker.
     """
     return [_run(tracker, sequence, *start) for start in starts(sequence)]
@@ -119,7 +119,7 @@ def starts(sequence: sequences_lib.Sequence) -> list[tuple[int, bool]]:
     """Returns the anchors in the order of their runs, and whether each runs backward.
 
     Raises:
-        InputError: The sequence has no anchors.
+        InputError: the sequence has no anchors.
     """
     if sequence.anchors is None or not sequence.anchors.any():
         raise InputError(f"sequence {sequence.name} has no anchors: VOT's start there")
@@ -168,8 +168,8 @@ def accuracy_robustness(
     """Returns accuracy and robustness over sequences.
 
     Args:
-        runs: Of each sequence, at least one.
-        config: The constants.
+        runs: of each sequence, at least one.
+        config: the constants.
 
     Returns:
         `accuracy`: the mean overlap before failures, over the frames of all runs together;
@@ -208,8 +208,8 @@ def expected_overlap_curve(
     reaches has 0.
 
     Args:
-        runs: Of each sequence.
-        config: The constants; the curve ends before the end of the interval.
+        runs: of each sequence.
+        config: the constants; the curve ends before the end of the interval.
     """
     lengths = np.arange(config.interval[1])
     total, active = np.zeros(len(lengths)), np.zeros(len(lengths))

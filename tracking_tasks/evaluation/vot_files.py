@@ -19,8 +19,8 @@ def write_supervised(folder: pathlib.Path, sequence: str, runs: Sequence[Supervi
 
     Args:
         folder: `results/<tracker>/<experiment>` of a workspace.
-        sequence: Its name.
-        runs: In order.
+        sequence: its name.
+        runs: in order.
     """
     for number, run in enumerate(runs, start=1):
         _write(folder / sequence, f"{sequence}_{number:03d}", run.boxes, run.codes, run.seconds)
@@ -58,7 +58,7 @@ def read_anchored(folder: pathlib.Path, sequence: sequences_lib.Sequence) -> lis
     """Reads what `write_anchored` wrote; None if runs are missing or damaged.
 
     Raises:
-        InputError: The sequence has no anchors.
+        InputError: the sequence has no anchors.
     """
     runs = []
     for anchor, backward in vot_anchor.starts(sequence):

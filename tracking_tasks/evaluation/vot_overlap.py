@@ -26,7 +26,7 @@ def vot_overlaps(
     Args:
         predicted: N boxes.
         truth: N boxes or outlines.
-        size: Width and height of the image in pixels.
+        size: width and height of the image in pixels.
     """
     pairs = zip(predicted, truth, strict=True)
     return np.array([vot_overlap(box, region, size) for box, region in pairs])
@@ -36,10 +36,10 @@ def vot_overlap(predicted: ArrayLike, truth: ArrayLike, size: tuple[int, int]) -
     """Returns the intersection over union of two regions in pixels.
 
     Args:
-        predicted: A box x, y, width, height, or an outline (corners, 2) of x, y. Where a number is
+        predicted: a box x, y, width, height, or an outline (corners, 2) of x, y. Where a number is
             not finite the overlap is 0.
-        truth: A box or an outline.
-        size: Width and height of the image in pixels.
+        truth: a box or an outline.
+        size: width and height of the image in pixels.
     """
     regions = [np.round(np.asarray(region, np.float32)) for region in (predicted, truth)]
     if not all(np.isfinite(region).all() for region in regions):

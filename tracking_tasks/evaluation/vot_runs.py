@@ -26,10 +26,10 @@ def run_all(
 
     Args:
         run: makes the runs of a sequence.
-        tracker: Started anew for every run.
-        sequences: Any.
-        keep: Called with the runs of each sequence as soon as they end.
-        known: The runs of a sequence that need not be done again, or None.
+        tracker: started anew for every run.
+        sequences: any.
+        keep: called with the runs of each sequence as soon as they end.
+        known: the runs of a sequence that need not be done again, or None.
     """
     runs = []
     for sequence in tqdm(sequences, unit="sequence"):

@@ -47,12 +47,12 @@ class SupervisedConfig:
     """Constants of VOT-ST2018 and of the years around it (the toolkit's stacks and defaults).
 
     Attributes:
-        repetitions: Runs of each sequence.
-        same_runs: After so many equal runs the tracker is taken for deterministic, and no more
+        repetitions: runs of each sequence.
+        same_runs: after so many equal runs the tracker is taken for deterministic, and no more
             follow.
-        failure_overlap: A tracker fails where its overlap is at most this.
-        skip: A tracker that failed starts again this many frames later.
-        burn_in: Frames after a start, itself included, that accuracy leaves out.
+        failure_overlap: a tracker fails where its overlap is at most this.
+        skip: a tracker that failed starts again this many frames later.
+        burn_in: frames after a start, itself included, that accuracy leaves out.
         sensitivity: S in the reliability exp(-S failures / frames) of AR plots.
     """
 
@@ -72,10 +72,10 @@ class SupervisedRun:
     """One run over one sequence.
 
     Attributes:
-        boxes: Predicted boxes; zeros where `codes` is not `Code.TRACKED`.
+        boxes: predicted boxes; zeros where `codes` is not `Code.TRACKED`.
         codes: `Code` of each frame.
-        overlaps: With the truth, in VOT's sense; 0 where `codes` is not `Code.TRACKED`.
-        seconds: How long each frame took; 0 where it was skipped.
+        overlaps: with the truth, in VOT's sense; 0 where `codes` is not `Code.TRACKED`.
+        seconds: how long each frame took; 0 where it was skipped.
     """
 
     boxes: Float[np.ndarray, "frames 4"]
@@ -94,11 +94,11 @@ def evaluate_supervised(
     """Runs a tracker through the experiment, showing a bar, and scores it.
 
     Args:
-        tracker: Started anew for every run.
-        sequences: At least one; every frame annotated.
-        interval: Of lengths, that of the year in `EAO_INTERVALS`.
-        keep: Called with the runs of each sequence as soon as they end.
-        known: The runs of a sequence that need not be done again, or None.
+        tracker: started anew for every run.
+        sequences: at least one; every frame annotated.
+        interval: of lengths, that of the year in `EAO_INTERVALS`.
+        keep: called with the runs of each sequence as soon as they end.
+        known: the runs of a sequence that need not be done again, or None.
 
     Returns:
         `scores`: those of `accuracy_robustness`, and `eao`, unless all fragments are shorter than
@@ -106,7 +106,7 @@ def evaluate_supervised(
         the curve that the EAO is a mean of.
 
     Raises:
-        InputError: As `run_supervised`.
+        InputError: as `run_supervised`.
     """
     runs = run_all(run_supervised, tracker, sequences, keep, known)
     pairs = zip(sequences, runs, strict=True)
@@ -129,7 +129,7 @@ def run_supervised(
     The overlap that decides is that with the outline of the target, where the sequence has one.
 
     Raises:
-        InputError: A frame cannot be read, or a true box cannot start the tracker.
+        InputError: a frame cannot be read, or a true box cannot start the tracker.
     """
     runs: list[SupervisedRun] = []
     while not are_enough(runs, config):
@@ -162,8 +162,8 @@ def accuracy_robustness(
     """Returns accuracy, robustness and reliability over sequences.
 
     Args:
-        runs: Of each sequence, at least one.
-        config: The constants.
+        runs: of each sequence, at least one.
+        config: the constants.
 
     Returns:
         `accuracy` and `robustness`, the mean overlap and the number of failures of a sequence (mean
@@ -217,8 +217,8 @@ def expected_average_overlap(
     the interval begins, there is none (NaN).
 
     Args:
-        runs: Of each sequence, at least one.
-        interval: That of the year, in `EAO_INTERVALS`.
+        runs: of each sequence, at least one.
+        interval: that of the year, in `EAO_INTERVALS`.
     """
     low, high = interval
     inside = expected_overlap_curve(runs)[low : high + 1]

@@ -20,7 +20,7 @@ def find(folder: pathlib.Path, split: str | None) -> Found:
     as well; see `tracking_tasks.data.coco`. A sequence is named `<image>-<annotation>`.
 
     Raises:
-        InputError: There is no such file, it is damaged, or it outlines nothing.
+        InputError: there is no such file, it is damaged, or it outlines nothing.
     """
     require_folder(folder)
     pattern = f"instances_{split}*.json" if split else PATTERN

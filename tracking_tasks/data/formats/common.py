@@ -31,7 +31,7 @@ def read_names(path: pathlib.Path) -> list[str]:
     """Reads a list of names of folders, one a line.
 
     Raises:
-        InputError: The list is empty, or a line is no name; names the file and the line.
+        InputError: the list is empty, or a line is no name; names the file and the line.
     """
     names = []
     for number, line in enumerate(read_lines(path), start=1):
@@ -95,7 +95,7 @@ def read_attributes(path: pathlib.Path, names: tuple[str, ...]) -> tuple[str, ..
     """Reads one flag per attribute and returns the names of those set; none without the file.
 
     Raises:
-        InputError: The file holds something else.
+        InputError: the file holds something else.
     """
     if not path.exists():
         return ()

@@ -31,7 +31,7 @@ def find(folder: pathlib.Path, split: str | None) -> Found:
     category). The truth of the test sequences is withheld: one line, no labels.
 
     Raises:
-        InputError: There is no `list.txt`, or it is empty or damaged.
+        InputError: there is no `list.txt`, or it is empty or damaged.
     """
     require_folder(folder)
     parts = [folder / name for name in ((split,) if split else SPLITS)]

@@ -26,7 +26,7 @@ def find(folder: pathlib.Path, split: str | None) -> Found:
     with `anno/nfs_<name>.txt`, x, y, width and height a line, NaN where there is none.
 
     Raises:
-        InputError: There is no such sequence.
+        InputError: there is no such sequence.
     """
     require_folder(folder)
     rate = split or "30"

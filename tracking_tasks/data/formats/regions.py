@@ -21,7 +21,7 @@ class Regions:
 
     Attributes:
         boxes: x, y, width, height; zeros where there is no region.
-        polygons: The corners, the last repeated where there are fewer than elsewhere, four where
+        polygons: the corners, the last repeated where there are fewer than elsewhere, four where
             the file gives a rectangle; NaN where it gives no outline. None without any polygon.
     """
 
@@ -37,7 +37,7 @@ def read_regions(path: pathlib.Path) -> Regions:
     a single number, or NaN, says that there is none.
 
     Raises:
-        InputError: A line is none of these; names the file and the line.
+        InputError: a line is none of these; names the file and the line.
     """
     boxes: list[Box] = []
     polygons: list[Polygon] = []
@@ -97,7 +97,7 @@ def mask_box(numbers: list[float]) -> Box:
     """Returns the hull of a mask: x, y, width, height, then counts of pixels out and in by turns.
 
     Raises:
-        ValueError: They are no such integers, or the counts exceed the mask.
+        ValueError: they are no such integers, or the counts exceed the mask.
     """
     values = [int(value) for value in numbers if value == int(value)]  # NaN has no int: ValueError
     if len(values) != len(numbers) or len(values) < 4 or min(values[2:]) < 0:

@@ -26,7 +26,7 @@ def find(folder: pathlib.Path, split: str | None) -> Found:
     line.
 
     Raises:
-        InputError: There is no such folder.
+        InputError: there is no such folder.
     """
     require_folder(folder)
     parts = [folder]

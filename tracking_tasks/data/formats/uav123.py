@@ -61,7 +61,7 @@ def find(folder: pathlib.Path, split: str | None) -> Found:
     Attributes come from `att/<name>.txt` beside the truth, if it is there.
 
     Raises:
-        InputError: There is no truth.
+        InputError: there is no truth.
     """
     require_folder(folder)
     part = (split or "uav123").upper()

@@ -32,7 +32,7 @@ def find(folder: pathlib.Path, split: str | None) -> Found:
     absent.
 
     Raises:
-        InputError: There is no such sequence, or the list is damaged.
+        InputError: there is no such sequence, or the list is damaged.
     """
     require_folder(folder)
     listed = folder / "list.txt"

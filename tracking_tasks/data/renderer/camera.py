@@ -37,16 +37,16 @@ class Camera:
     """A path of the viewing window over a square photograph.
 
     Attributes:
-        low: Least x, y of the point looked at, in pixels of the photograph.
-        high: Greatest x, y of that point.
-        zoom: Frame pixels per pixel of the photograph, before the zoom changes.
-        strength: Amplitudes of x, y (shares of the range), log zoom, roll, yaw, pitch.
-        path: The six corresponding curves.
-        shake: Hand-held jitter, in frame pixels at `shake_strength`.
-        shake_strength: Amplitude of the jitter in frame pixels.
-        jump: A sudden move, in shares of the range.
-        photo_side: Side of the photograph in pixels.
-        side: Side of the frame in pixels.
+        low: least x, y of the point looked at, in pixels of the photograph.
+        high: greatest x, y of that point.
+        zoom: frame pixels per pixel of the photograph, before the zoom changes.
+        strength: amplitudes of x, y (shares of the range), log zoom, roll, yaw, pitch.
+        path: the six corresponding curves.
+        shake: hand-held jitter, in frame pixels at `shake_strength`.
+        shake_strength: amplitude of the jitter in frame pixels.
+        jump: a sudden move, in shares of the range.
+        photo_side: side of the photograph in pixels.
+        side: side of the frame in pixels.
     """
 
     low: Float[Array, "2"]
@@ -91,13 +91,13 @@ def random_camera(
     """Draws a camera; for a target in place, one that shows it at the size asked for.
 
     Args:
-        dice: Random draws.
-        config: The strengths.
-        photo_side: Side of the photograph in pixels.
-        place: The target's place in the photograph: centre x, y, half the tile's side.
-        in_place: Whether the target is part of the photograph.
-        target_size: The side that the target shall have in the frame, in pixels.
-        object_size: The side that it has in the photograph.
+        dice: random draws.
+        config: the strengths.
+        photo_side: side of the photograph in pixels.
+        place: the target's place in the photograph: centre x, y, half the tile's side.
+        in_place: whether the target is part of the photograph.
+        target_size: the side that the target shall have in the frame, in pixels.
+        object_size: the side that it has in the photograph.
     """
     fit = config.side / photo_side
     wanted = jnp.where(

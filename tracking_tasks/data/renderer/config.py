@@ -12,38 +12,38 @@ class RendererConfig:
     attributes (see `Video`) that a strength brings about.
 
     Attributes:
-        side: Height and width of the frames in pixels; a multiple of 8.
-        duration: The span of time, in frames, over which events are spread.
-        in_place: Probability of a real object in its own photograph, seen by a moving camera;
+        side: height and width of the frames in pixels; a multiple of 8.
+        duration: the span of time, in frames, over which events are spread.
+        in_place: probability of a real object in its own photograph, seen by a moving camera;
             otherwise the object is cut out and moves over another photograph.
-        target_size: Smallest and largest geometric mean of the target's sides at its nominal
+        target_size: smallest and largest geometric mean of the target's sides at its nominal
             scale, in shares of the frame's side [LR where small].
-        movement: Strength of the target's path across the frame, in shares of its side.
-        shake: Strength of hand-held jitter, in shares of the frame's side.
-        fast_move: Probability of one sudden move, over about four frames [FM, MB].
-        leave: Probability that the target leaves the view once [OV].
-        scale: Strength of scale change, natural logarithm [SV].
-        rotation: Strength of in-plane rotation, radians [IPR].
-        tilt: Strength of out-of-plane rotation, radians [OPR].
-        deformation: Strength of non-rigid deformation, in shares of half the object's side [DEF].
-        camera: Strength of the camera's travel, as a share of the photograph left to travel over.
-        clutter: Probability that a cut-out target moves over the photograph that it was cut from,
+        movement: strength of the target's path across the frame, in shares of its side.
+        shake: strength of hand-held jitter, in shares of the frame's side.
+        fast_move: probability of one sudden move, over about four frames [FM, MB].
+        leave: probability that the target leaves the view once [OV].
+        scale: strength of scale change, natural logarithm [SV].
+        rotation: strength of in-plane rotation, radians [IPR].
+        tilt: strength of out-of-plane rotation, radians [OPR].
+        deformation: strength of non-rigid deformation, in shares of half the object's side [DEF].
+        camera: strength of the camera's travel, as a share of the photograph left to travel over.
+        clutter: probability that a cut-out target moves over the photograph that it was cut from,
             whose colours and textures are its own [BC].
-        distractors: Slots for look-alikes and other objects near the target.
-        distractor: Probability that such a slot is filled [BC].
-        same_object: Probability that a distractor is the target's own cut-out, recoloured;
+        distractors: slots for look-alikes and other objects near the target.
+        distractor: probability that such a slot is filled [BC].
+        same_object: probability that a distractor is the target's own cut-out, recoloured;
             otherwise it is another object, of the same category where the bank knows one.
-        occluders: Slots for objects that pass in front of the target.
-        occluder: Probability that such a slot is filled [OCC].
-        appearance: Strength of an object's own change of colour, brightness, contrast [IV].
-        illumination: Strength of the whole scene's change of brightness, natural logarithm [IV].
-        shadow: Probability that the edge of a shadow sweeps over the scene [IV].
-        grey: Probability of a grey video; over a grey photograph a video is always grey.
-        shutter: Longest exposure in frame intervals: the length of motion blur [MB].
-        subframes: Samples that make up one exposure; they also antialias.
-        softness: Strength of defocus and low resolution: standard deviation of a blur in pixels.
-        noise: Strength of sensor noise, standard deviation in grey levels.
-        compression: Strength of block compression: quantization step in grey levels.
+        occluders: slots for objects that pass in front of the target.
+        occluder: probability that such a slot is filled [OCC].
+        appearance: strength of an object's own change of colour, brightness, contrast [IV].
+        illumination: strength of the whole scene's change of brightness, natural logarithm [IV].
+        shadow: probability that the edge of a shadow sweeps over the scene [IV].
+        grey: probability of a grey video; over a grey photograph a video is always grey.
+        shutter: longest exposure in frame intervals: the length of motion blur [MB].
+        subframes: samples that make up one exposure; they also antialias.
+        softness: strength of defocus and low resolution: standard deviation of a blur in pixels.
+        noise: strength of sensor noise, standard deviation in grey levels.
+        compression: strength of block compression: quantization step in grey levels.
     """
 
     side: int = 256

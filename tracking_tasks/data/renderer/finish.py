@@ -20,12 +20,12 @@ class Sensor:
     """One camera's quality.
 
     Attributes:
-        shutter: Exposure in frame intervals.
-        softness: Standard deviation of the blur in pixels.
-        noise: Standard deviation of the noise in grey levels.
-        step: Quantization step of the compression in grey levels, 0 for none.
-        grey: Whether the camera sees no colour.
-        key: Random key of the noise.
+        shutter: exposure in frame intervals.
+        softness: standard deviation of the blur in pixels.
+        noise: standard deviation of the noise in grey levels.
+        step: quantization step of the compression in grey levels, 0 for none.
+        grey: whether the camera sees no colour.
+        key: random key of the noise.
     """
 
     shutter: Float[Array, ""]

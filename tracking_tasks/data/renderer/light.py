@@ -19,17 +19,17 @@ class Light:
     """What falls on the scene and how its n objects answer.
 
     Attributes:
-        tint: Constant gain of each object's red, green and blue.
-        strength: Amplitude of each object's changes.
-        change: Curves of red, green, blue and overall log gain, contrast, saturation, and the
+        tint: constant gain of each object's red, green and blue.
+        strength: amplitude of each object's changes.
+        change: curves of red, green, blue and overall log gain, contrast, saturation, and the
             gradient of the shading in x and y.
-        glow: Curves of the scene's red, green, blue and overall log gain.
-        glow_strength: Their amplitudes.
-        depth: How dark the shadow is, 0 for none.
-        normal: Unit vector across the edge of the shadow.
-        speed: Speed of the edge, in frame sides per frame.
-        arrival: The time at which the edge passes the middle of the frame.
-        edge: Width of the edge in frame sides.
+        glow: curves of the scene's red, green, blue and overall log gain.
+        glow_strength: their amplitudes.
+        depth: how dark the shadow is, 0 for none.
+        normal: unit vector across the edge of the shadow.
+        speed: speed of the edge, in frame sides per frame.
+        arrival: the time at which the edge passes the middle of the frame.
+        edge: width of the edge in frame sides.
     """
 
     tint: Float[Array, "n 3"]

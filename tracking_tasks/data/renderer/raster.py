@@ -23,11 +23,11 @@ class Warp:
     """How a layer's texture meets the frame.
 
     Attributes:
-        matrix: Homography from the frame (pixels) to the object's plane, where the object's tile
+        matrix: homography from the frame (pixels) to the object's plane, where the object's tile
             is [-1, 1] x [-1, 1].
-        bend: Coefficients of the deformation's five polynomials, for x and for y.
-        level: Pyramid level to sample.
-        texel: Size of that level's pixels in frame pixels.
+        bend: coefficients of the deformation's five polynomials, for x and for y.
+        level: pyramid level to sample.
+        texel: size of that level's pixels in frame pixels.
     """
 
     matrix: Float[Array, "*n 3 3"]

@@ -17,25 +17,25 @@ class Scene:
     """A video before it is drawn; n objects in painting order, the target among them.
 
     Attributes:
-        photo: The background photograph.
-        cutouts: The objects' tiles.
-        place: The target's place in `photo`: centre x, y, half the tile's side, in pixels.
-        in_place: Whether the target is part of the photograph.
-        cluttered: Whether it is cut out, but moves over the photograph that it comes from.
-        present: Which objects there are.
-        occludes: Which of them are occluders.
-        scale: Half the tile's side in frame pixels, at the nominal zoom.
-        limit: The largest value that the scale may take.
-        strength: Amplitudes of the objects' motions.
-        motion: Curves of x, y (frame pixels), log scale, roll, yaw, pitch and the bends.
-        anchor: Where an object stands in the photograph, in pixels.
-        velocity: Its steady motion relative to the photograph, in frame pixels per frame.
-        meeting: The time at which it is close to the target.
-        jump: The composed target's sudden move, in shares of the frame's side.
-        exit: The composed target's way out of the view and back, in shares of the frame's side.
-        exit_time: When it is farthest away.
-        camera: The moving camera.
-        target: Index of the target among the objects.
+        photo: the background photograph.
+        cutouts: the objects' tiles.
+        place: the target's place in `photo`: centre x, y, half the tile's side, in pixels.
+        in_place: whether the target is part of the photograph.
+        cluttered: whether it is cut out, but moves over the photograph that it comes from.
+        present: which objects there are.
+        occludes: which of them are occluders.
+        scale: half the tile's side in frame pixels, at the nominal zoom.
+        limit: the largest value that the scale may take.
+        strength: amplitudes of the objects' motions.
+        motion: curves of x, y (frame pixels), log scale, roll, yaw, pitch and the bends.
+        anchor: where an object stands in the photograph, in pixels.
+        velocity: its steady motion relative to the photograph, in frame pixels per frame.
+        meeting: the time at which it is close to the target.
+        jump: the composed target's sudden move, in shares of the frame's side.
+        exit: the composed target's way out of the view and back, in shares of the frame's side.
+        exit_time: when it is farthest away.
+        camera: the moving camera.
+        target: index of the target among the objects.
     """
 
     photo: UInt8[Array, "s s 3"]
@@ -64,12 +64,12 @@ class Pose:
     """Where everything is at one time (with leading axes: at many times).
 
     Attributes:
-        camera: Homography from the target's plane, where it lies in the photograph, to the frame.
-        objects: Homographies from the objects' planes to the frame.
-        bend: Coefficients of the objects' deformations.
-        scale: Half the tiles' sides in frame pixels.
-        angles: The target's roll, yaw and pitch relative to how it was photographed.
-        magnification: Frame pixels per pixel of the photograph.
+        camera: homography from the target's plane, where it lies in the photograph, to the frame.
+        objects: homographies from the objects' planes to the frame.
+        bend: coefficients of the objects' deformations.
+        scale: half the tiles' sides in frame pixels.
+        angles: the target's roll, yaw and pitch relative to how it was photographed.
+        magnification: frame pixels per pixel of the photograph.
     """
 
     camera: Float[Array, "*times 3 3"]

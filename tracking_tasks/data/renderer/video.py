@@ -27,11 +27,11 @@ class Video:
     """A rendered video of one target (with a leading axis: several).
 
     Attributes:
-        frames: The frames, RGB.
-        boxes: The target's box: x, y, width, height in pixels, 0-based; the tight extent of its
+        frames: the frames, RGB.
+        boxes: the target's box: x, y, width, height in pixels, 0-based; the tight extent of its
             mask, occluded parts and parts outside the frame included.
-        visible: Share of the target's mask that is inside the frame and not occluded, 0 to 1.
-        attributes: The eleven attributes of the OTB benchmark by their names (IV, SV, OCC, DEF,
+        visible: share of the target's mask that is inside the frame and not occluded, 0 to 1.
+        attributes: the eleven attributes of the OTB benchmark by their names (IV, SV, OCC, DEF,
             MB, FM, IPR, OPR, OV, BC, LR), frame by frame; those that compare a frame with the
             first compare it with the frame at `times[0]`.
     """
@@ -57,10 +57,10 @@ def render(
     differs, and so do a few of their pixels.
 
     Args:
-        key: Random key of the video.
-        bank: Photographs and objects.
-        config: Strengths of everything that happens; static.
-        times: Times in frames, usually within [0, config.duration]; by default 0, 1, ... up to
+        key: random key of the video.
+        bank: photographs and objects.
+        config: strengths of everything that happens; static.
+        times: times in frames, usually within [0, config.duration]; by default 0, 1, ... up to
             there.
     """
     # Accelerators round the factors of matrix products to 10 bits unless told otherwise: too few
