@@ -24,6 +24,8 @@ Writes to the output folder, the boxes of each sequence as soon as it ends:
                               from the files above
     success.png, precision.png, normalized_precision.png
     attributes.png            if the sequences have attributes
+    forms/<form>/             with --forms=otb: boxes as OTB's toolkit reads them; README.txt in it
+                              says which form that is
     submission.zip            where the truth is withheld (test sets of GOT-10k and TrackingNet), in
                               place of scores and plots: what the server of the benchmark takes
 experiments.plot puts several such folders, and those of other people's trackers, into one plot.
@@ -32,14 +34,19 @@ experiments.plot puts several such folders, and those of other people's trackers
 that another tracker, checkpoint, format or start filled. Without it a folder that holds results is
 refused: nothing is ever overwritten or mixed.
 
+--skip_broken reports a sequence that cannot be read, leaves it out of all scores, says so in
+results.json (skipped), and goes on; without it such a sequence ends the evaluation.
+
 --parallel_videos=N tracks N videos side by side, for a whole benchmark in less time. On the CPU the
 boxes are the same to the last bit; on other devices they agree to rounding.
 """
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 
 from absl import flags
 
+from basics.errors import InputError
 from experiments.analysis import evaluation_results
 from experiments.analysis.evaluation_folder import EvaluationFolder
 from experiments.command_line import cli, dataset_flags, shared_flags, tracker_flags
@@ -64,13 +71,29 @@ _START = dataset_flags.start_flag(FLAGS)
 _PARALLEL_VIDEOS = flags.DEFINE_integer(
     "parallel_videos", 1, "How many videos are tracked side by side.", 1, flag_values=FLAGS
 )
+_FORMS = flags.DEFINE_multi_enum(
+    "forms",
+    [],
+    list(results_folder.TEXT_FORMS),
+    "Write the boxes in another form too: counted from zero or from one, or as the toolkits of otb "
+    "and lasot read them.",
+    flag_values=FLAGS,
+)
+_SKIP_BROKEN = flags.DEFINE_bool(
+    "skip_broken",
+    False,
+    "Report a sequence that cannot be read, and go on with the others.",
+    flag_values=FLAGS,
+)
 _OUTPUT = OutputFolder(FLAGS, resumable=True)
 
 
 def main(_: Sequence[str]) -> None:
     """Runs the program."""
     path = _OUTPUT.path
-    chosen = otb_starts.expand(_START.value, _DATASET.read(_SEQUENCES.value))
+    broken: dict[str, str] = {}
+    report = _reporter(broken) if _SKIP_BROKEN.value else None
+    chosen = otb_starts.expand(_START.value, _DATASET.read(_SEQUENCES.value, report))
     tracker = _TRACKER.load()
     metadata = _TRACKER.metadata(tracker)
     settings = {name: FLAGS[name].value for name in ("dataset_format", "dataset_split", "start")}
@@ -79,8 +102,19 @@ def main(_: Sequence[str]) -> None:
     missing = [sequence for sequence in chosen if folder.load(sequence) is None]
     if len(missing) < len(chosen):
         print(f"{len(chosen) - len(missing)} of {len(chosen)} sequences are done already")
-    evaluation.evaluate(tracker, missing, parallel_videos=_PARALLEL_VIDEOS.value, keep=folder.save)
+    evaluation.evaluate(
+        tracker,
+        missing,
+        parallel_videos=_PARALLEL_VIDEOS.value,
+        keep=folder.save,
+        broken=report,
+    )
+    chosen = [sequence for sequence in chosen if sequence.name not in broken]
+    if not chosen:
+        raise InputError("every sequence is broken: nothing was evaluated")
     results = [result for sequence in chosen if (result := folder.load(sequence))]
+    for form in _FORMS.value:
+        results_folder.write_text_form(path / "forms" / form, form, results)
     dataset_format = settings["dataset_format"]
     protocol = _PROTOCOL.value or (
         dataset_format if dataset_format in evaluation.PROTOCOLS else _DEFAULT_PROTOCOL
@@ -92,9 +126,20 @@ def main(_: Sequence[str]) -> None:
             print(f"submit {path / 'submission.zip'} to the server of the benchmark")
         return
     found = evaluation_results.report(protocol, results, chosen)
-    evaluation_results.save(path, metadata | {"protocol": protocol}, results, found)
+    metadata |= {"protocol": protocol} | ({"skipped": broken} if broken else {})
+    evaluation_results.save(path, metadata, results, found)
     print(evaluation_results.table(found))
     print(f"written to {path}")
+
+
+def _reporter(broken: dict[str, str]) -> Callable[[str, InputError], None]:
+    """Notes in `broken` which sequences were left out and why, and says so."""
+
+    def report(name: str, error: InputError) -> None:
+        broken[name] = str(error)
+        print(f"skipped {name}: {error}", file=sys.stderr)
+
+    return report
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 tracker = tracking_tasks.load("dimp")
 tracker.init(image, box)                    # uint8 (H, W, 3) RGB; x, y, w, h in pixels, 0-based
-prediction = tracker.update(next_image)     # .box, .score
+prediction = tracker.update(next_image)     # .box, .score, .present
 """
 
 import importlib
@@ -13,6 +13,7 @@ from basics.errors import InputError as InputError
 if TYPE_CHECKING:
     from tracking_tasks import evaluation as evaluation
     from tracking_tasks import trackers as trackers
+    from tracking_tasks.online import MultiTracker as MultiTracker
     from tracking_tasks.online import OnlineTracker as OnlineTracker
     from tracking_tasks.online import load as load
     from tracking_tasks.online import shipped_weights as shipped_weights
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # Imported when they are asked for (PEP 562): who reads data or scores needs no tracker.
 _HOMES = {
+    "MultiTracker": "online",
     "OnlineTracker": "online",
     "load": "online",
     "shipped_weights": "online",

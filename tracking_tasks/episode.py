@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from flax import struct
-from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree, UInt8
 
 
 class Frame(NamedTuple):
@@ -26,10 +26,16 @@ class Prediction(NamedTuple):
     Attributes:
         box: x, y, w, h in frame pixels.
         score: about 1 for a clearly seen target.
+        present: False where the target is lost, hidden or away.
     """
 
     box: Float[Array | np.ndarray, "4"]
     score: Float[Array, ""] | float
+    present: Bool[Array, ""] | bool = True
+
+    def on_host(self) -> "Prediction":
+        """The same as plain numbers, and as an array that may be written to."""
+        return Prediction(np.array(self.box), float(self.score), bool(self.present))
 
 
 @dataclasses.dataclass(frozen=True)

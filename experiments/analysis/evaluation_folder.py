@@ -53,7 +53,7 @@ class EvaluationFolder:
         n = len(sequence)
         if [len(boxes), len(scores), len(times)] != [n, n, n - 1]:
             return None
-        if np.abs(boxes[0] - sequence.boxes[0]).max() > _SAME_BOX:
+        if not np.abs(boxes[0] - sequence.boxes[0]).max() <= _SAME_BOX:  # nor if it is no number
             return None
         return SequenceResult(sequence.name, boxes, sequence.boxes, times[:, 0], scores[:, 0])
 

@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from absl import flags
 
@@ -82,11 +82,19 @@ class Dataset:
             )
         return pathlib.Path(root) / self._format.value
 
-    def read(self, names: Collection[str] | None = None) -> list[Sequence]:
+    def read(
+        self,
+        names: Collection[str] | None = None,
+        broken: Callable[[str, InputError], None] | None = None,
+    ) -> list[Sequence]:
         """Reads the sequences that the flags ask for; those of the names, or all.
+
+        Args:
+            names: of the sequences.
+            broken: called with the name of each that cannot be read, and why, instead of raising.
 
         Raises:
             InputError: they are not there, or damaged.
         """
         folder, split = self.folder(), self._split.value
-        return read_dataset(folder, self._format.value, split=split, names=names)
+        return read_dataset(folder, self._format.value, split=split, names=names, broken=broken)

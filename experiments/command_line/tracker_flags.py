@@ -118,7 +118,7 @@ class Constants:
 
 
 class LoadedTracker:
-    """--tracker, --inner_optimizer, --checkpoint, --backbone and constants: ready for use.
+    """--tracker, --inner_optimizer, --checkpoint, --backbone, --redetect and constants.
 
     Args:
         registry: where the flags are defined.
@@ -134,6 +134,12 @@ class LoadedTracker:
             "checkpoint",
             None,
             "Weights from experiments.train; by default those shipped.",
+            flag_values=registry,
+        )
+        self._redetect = flags.DEFINE_bool(
+            "redetect",
+            False,
+            "Look for a target that is absent all over the frame, at two more places a frame.",
             flag_values=registry,
         )
 
@@ -152,6 +158,8 @@ class LoadedTracker:
         given = self._constants.given(self._name.value) if self._constants else {}
         if given:
             metadata["constants"] = {name: repr(value) for name, value in given.items()}
+        if self._redetect.value:
+            metadata["redetect"] = True
         return metadata
 
     def load(self) -> tracking_tasks.OnlineTracker:
@@ -170,4 +178,5 @@ class LoadedTracker:
             backbone=self._backbone.load(),
             checkpoint=self._checkpoint.value,
             change=change,
+            redetect=bool(self._redetect.value),
         )

@@ -53,7 +53,7 @@ def _configuration(path: pathlib.Path) -> dict[str, Any]:
 
 
 def _require_equal(path: pathlib.Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    for name in sorted(now.keys() | before.keys()):
+    for name in now | before:  # in the order of `now`: what was chosen before what follows from it
         old, new = before.get(name), now.get(name)
         if old != new:
             long = max(len(str(old)), len(str(new))) > _SHORT

@@ -248,7 +248,57 @@ def test_a_killed_run_that_is_resumed_gives_the_same_results(
     assert len((whole / "times" / "Cup.txt").read_text().splitlines()) == 3
 
 
-@pytest.mark.parametrize("damage", ["1,2,3,4\n", "1,2\n" * 4, "\0\xff", "1,2,3,4\n" * 4])
+@pytest.mark.parametrize(
+    ("form", "line", "said"),
+    [
+        ("zero", "12.0000,15.0000,20.0000,24.0000", "counted from 0"),
+        ("one", "13.0000,16.0000,20.0000,24.0000", "counted from 1"),
+        ("lasot", "13.0000,16.0000,20.0000,24.0000", "LaSOT"),
+        ("otb", "13.0000\t16.0000\t20.0000\t24.0000", "OTB"),
+    ],
+)
+def test_boxes_are_written_in_the_form_that_is_asked_for(
+    dataset, loaded, tmp_path, form, line, said
+):
+    out = tmp_path / "out"
+    assert run(evaluate, f"--dataset_dir={dataset}", f"--output_dir={out}", f"--forms={form}") == 0
+    names = sorted(path.name for path in (out / "forms" / form).iterdir())
+    assert names == ["Ball.txt", "Cup.txt", "README.txt"]
+    assert (out / "forms" / form / "Ball.txt").read_text().splitlines()[2] == line
+    assert said in (out / "forms" / form / "README.txt").read_text()
+
+
+def spoil_the_truth(dataset):
+    (dataset / "Ball" / "groundtruth_rect.txt").write_text("1,2,3\n")
+
+
+def spoil_the_first_box(dataset):
+    (dataset / "Ball" / "groundtruth_rect.txt").write_text("0,0,0,0\n" * 4)
+
+
+def spoil_a_frame(dataset):
+    (dataset / "Ball" / "img" / "0003.png").write_text("no image")
+
+
+@pytest.mark.parametrize("spoil", [spoil_the_truth, spoil_the_first_box, spoil_a_frame])
+def test_a_broken_sequence_is_left_out_if_asked_for(dataset, loaded, tmp_path, capsys, spoil):
+    spoil(dataset)
+    flags = [f"--dataset_dir={dataset}", f"--output_dir={tmp_path / 'out'}"]
+    assert run(evaluate, *flags) == 1
+    assert "skipped" not in error_line(capsys)
+    assert run(evaluate, f"--dataset_dir={dataset}", f"--output_dir={tmp_path / 'b'}",
+               "--skip_broken") == 0  # fmt: skip
+    assert "skipped Ball: " in capsys.readouterr().err
+    results = json.loads((tmp_path / "b" / "results.json").read_text())
+    assert list(results["sequences"]) == ["Cup"]
+    assert results["auc"] == pytest.approx(20 / 21)
+    assert list(results["skipped"]) == ["Ball"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["1,2,3,4\n", "1,2\n" * 4, "\0\xff", "1,2,3,4\n" * 4, "nan,15,20,24\n" + "1,2,3,4\n" * 3],
+)
 def test_damaged_boxes_are_tracked_again(dataset, loaded, tmp_path, damage):
     flags = [f"--dataset_dir={dataset}", f"--output_dir={tmp_path / 'out'}", "--resume"]
     run(evaluate, *flags)

@@ -10,7 +10,7 @@ import numpy as np
 import skimage
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int, UInt8
-from PIL import Image
+from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from basics.errors import InputError
@@ -150,7 +150,7 @@ def _choose(source: list[_Photograph], split: str) -> list[_Photograph]:
 def _open(path: pathlib.Path, mode: str) -> Image.Image:
     try:
         with Image.open(path) as image:
-            return image.convert(mode)
+            return ImageOps.exif_transpose(image).convert(mode)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(
             f"{path}: cannot be decoded as an image ({error}); remove or replace it"

@@ -4,17 +4,19 @@ Frames are decoded only when they are asked for.
 """
 
 import dataclasses
+import functools
 import pathlib
 import re
 from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
-from PIL import Image
+from PIL import Image, ImageOps
 
 from basics.errors import InputError
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+# What Pillow registers beside pictures: files that it cannot decode, or that hold other things.
+_NO_PICTURES = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,21 +27,21 @@ class Sequence:
     protocols that ask for it; None, or nothing, means that the format does not say.
 
     Attributes:
-        name: Unique within its data set.
-        frames: The images in order, as files or in memory.
-        boxes: The true boxes, one a frame: x, y, width, height in pixels, 0-based. A row without
+        name: unique within its data set.
+        frames: the images in order, as files or in memory.
+        boxes: the true boxes, one a frame: x, y, width, height in pixels, 0-based. A row without
             positive width and height marks a frame that is not annotated: it is tracked, and each
             protocol says how it is scored. Where the truth is withheld after the first frame
             (GOT-10k and TrackingNet test), those are all later rows.
-        visible: The share of the target that can be seen in each frame, in [0, 1].
+        visible: the share of the target that can be seen in each frame, in [0, 1].
         absent: True where the target cannot be seen at all: out of view or fully occluded.
-        frame_attributes: What holds in which frames, by the format's own names: `full_occlusion`
+        frame_attributes: what holds in which frames, by the format's own names: `full_occlusion`
             and `out_of_view` (LaSOT), `cut_by_image` (GOT-10k), the tags of VOT.
-        attributes: What holds for the whole sequence, by the format's own names: `OCC`, `IPR`, ...
-        category: What kind of thing the target is, by the format's own name.
+        attributes: what holds for the whole sequence, by the format's own names: `OCC`, `IPR`, ...
+        category: what kind of thing the target is, by the format's own name.
         anchors: VOT's starting points: 1 where a tracker starts and runs to the end, -1 where it
             starts and runs to the beginning, 0 elsewhere.
-        polygons: The outline that the boxes stand for: corners (x, y) in pixels, 0-based; NaN in
+        polygons: the outline that the boxes stand for: corners (x, y) in pixels, 0-based; NaN in
             frames that have none.
     """
 
@@ -74,12 +76,16 @@ class Sequence:
 def read_image(path: pathlib.Path) -> UInt8[np.ndarray, "height width 3"]:
     """Reads an image file as RGB, whatever its mode (grey, palette, with transparency).
 
+    It is turned as its EXIF orientation says, as viewers show it.
+
     Raises:
-        InputError: The file is missing, no image, truncated, or deeper than 8 bits a channel.
+        InputError: the file is missing, no image, truncated, or deeper than 8 bits a channel.
     """
     try:
         with Image.open(path) as image:
-            deep, pixels = image.mode.startswith(("I", "F")), np.array(image.convert("RGB"))
+            deep = image.mode.startswith(("I", "F"))
+            ImageOps.exif_transpose(image, in_place=True)
+            pixels = np.array(image.convert("RGB"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: give an image file") from None
     except Exception as error:  # PIL reports damage by many types, depending on the format.
@@ -95,11 +101,20 @@ def natural_key(path: pathlib.Path) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
 
 
+@functools.cache
+def image_suffixes() -> frozenset[str]:
+    """The suffixes of the images that Pillow reads, in lower case: ".jpg", ".png", ".tif", ..."""
+    known = Image.registered_extensions().items()
+    return frozenset(
+        suffix for suffix, kind in known if kind in Image.OPEN and kind not in _NO_PICTURES
+    )
+
+
 def list_images(folder: pathlib.Path) -> tuple[pathlib.Path, ...]:
     """Returns the image files of a folder in natural order; hidden files are left out."""
     images = [
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+        if path.suffix.lower() in image_suffixes() and not path.name.startswith(".")
     ]
     return tuple(sorted(images, key=natural_key))

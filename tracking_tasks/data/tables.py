@@ -1,9 +1,10 @@
 """Tables of numbers in text files, as the annotations of data sets come.
 
-Commas, tabs and spaces all separate. What is not a number in plain notation is refused with its
-file and line; nothing is guessed.
+Commas, semicolons, tabs and spaces all separate; one at the end of a line counts for nothing. What
+is not a number in plain notation is refused with its file and line; nothing is guessed.
 """
 
+import codecs
 import pathlib
 import re
 
@@ -12,7 +13,13 @@ from jaxtyping import Float, Int
 
 from basics.errors import InputError
 
-_SEPARATOR = re.compile(rb"\s*,\s*|\s+")
+_SEPARATOR = re.compile(rb"\s*[,;]\s*|\s+")
+_LAST = re.compile(rb"\s*[,;]?\s*$")
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
 _NUMBER = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _LARGEST = 1e7  # pixels; no image is so large
 _SHOWN = 40  # characters of a damaged line that a message repeats
@@ -21,21 +28,27 @@ _SHOWN = 40  # characters of a damaged line that a message repeats
 def read_lines(path: pathlib.Path) -> list[bytes]:
     """Reads the lines of a text file; blank lines at its end do not count.
 
+    A byte-order mark says how the text is encoded, as editors of Windows write it.
+
     Raises:
-        InputError: The file cannot be read.
+        InputError: the file cannot be read.
     """
     try:
-        return path.read_bytes().rstrip().splitlines()
+        data = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: restore it from the data set") from None
     except OSError as error:
         reason = error.strerror
         raise InputError(f"{path} cannot be read ({reason}): make it a readable file") from error
+    for mark, encoding in _MARKS.items():
+        if data.startswith(mark):
+            data = data.removeprefix(mark).decode(encoding, "replace").encode()
+    return data.rstrip().splitlines()
 
 
 def split_fields(line: bytes) -> list[bytes]:
-    """Splits a line at commas, tabs and spaces; a separator too many leaves an empty field."""
-    return _SEPARATOR.split(line.strip())
+    """Splits a line at separators; one too many, unless at the end, leaves an empty field."""
+    return _SEPARATOR.split(_LAST.sub(b"", line.strip()))
 
 
 def parse_numbers(fields: list[bytes]) -> list[float]:
@@ -68,8 +81,8 @@ def read_boxes(path: pathlib.Path, *, nan_is_absent: bool = False) -> Float[np.n
     """Reads a text file of boxes, one `x y width height` a line, as it stands.
 
     Args:
-        path: Blank lines may only end the file.
-        nan_is_absent: Whether a line of four NaN says that there is no box; it becomes a row of
+        path: blank lines may only end the file.
+        nan_is_absent: whether a line of four NaN says that there is no box; it becomes a row of
             zeros.
 
     Raises:
@@ -96,12 +109,12 @@ def read_labels(
     """Reads integers from 0 to `largest`.
 
     Args:
-        path: The file.
+        path: the file.
         largest: 1 for flags.
-        lines: One a line; otherwise also several a line, as LaSOT has them.
+        lines: one a line; otherwise also several a line, as LaSOT has them.
 
     Raises:
-        InputError: Something else stands there; names the file and the line.
+        InputError: something else stands there; names the file and the line.
     """
     labels: list[int] = []
     for number, line in enumerate(read_lines(path), start=1):

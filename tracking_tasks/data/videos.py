@@ -1,140 +1,195 @@
-"""A user's own videos: files that ffmpeg reads, or folders of images; frames come one at a time."""
+"""A user's own videos: files that ffmpeg reads, folders of images, cameras and streams.
 
-import contextlib
+Frames come one at a time, exactly those that the source holds.
+"""
+
+import abc
 import dataclasses
 import itertools
 import os
 import pathlib
-import tempfile
-from collections.abc import Generator, Iterable, Iterator
-
-import imageio_ffmpeg
-import numpy as np
-from jaxtyping import UInt8
-from PIL import Image
+import re
+import warnings
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from basics.errors import InputError
-from tracking_tasks.data.sequences import list_images, read_image
-
-# Without this, imageio-ffmpeg runs Python code between fork and exec, which may hang a process that
-# has threads, as JAX has.
-os.environ.setdefault("IMAGEIO_FFMPEG_NO_PREVENT_SIGINT", "1")
+from tracking_tasks.data import frame_folders
+from tracking_tasks.data.decoding import DamagedVideoError, Image, decoding
+from tracking_tasks.data.live import camera, newest
+from tracking_tasks.data.sequences import read_image
+from tracking_tasks.data.video_writing import write_video as write_video
 
 FOLDER_FPS = 25.0  # a folder of images does not say at what rate it was filmed
 
-Frame = UInt8[np.ndarray, "height width 3"]
+_CHUNK = 2**28  # bytes of frames that are held to give them out backward
+_URL = re.compile(r"(?:rtsps?|rtmps?|https?|udp|tcp|srt)://\S+")
+
+
+class TimedFrame(NamedTuple):
+    """A frame of a video: its number from 0, its time in seconds, and RGB uint8 (H, W, 3)."""
+
+    number: int
+    time: float
+    pixels: Image
 
 
 @dataclasses.dataclass(frozen=True)
-class Video:
-    """A video on disk. Iterating decodes it from the start, frame by frame: uint8 (H, W, 3) RGB.
+class Video(abc.ABC):
+    """A video. Iterating yields the pictures from the start: uint8 (H, W, 3) RGB, writable.
 
     Attributes:
-        path: A video file or a folder of images.
-        fps: Frames per second.
-        length: Number of frames; of a video file an estimate from its duration, None if unknown.
+        path: A file, a folder, a camera's number or an address.
+        fps: frames per second, on average.
+        length: number of frames; of a file as it announces it, None if it does not.
     """
 
-    path: pathlib.Path
-    fps: float | int
+    path: pathlib.Path | str
+    fps: float
     length: int | None
 
-    def __iter__(self) -> Iterator[Frame]:
-        """Yields the frames; raises InputError at one that cannot be read."""
-        return _folder_frames(self.path) if self.path.is_dir() else _file_frames(self.path)
+    def __iter__(self) -> Iterator[Image]:
+        """Yields the pictures; warns behind the last one if the video is damaged."""
+        try:
+            for frame in self.frames():
+                yield frame.pixels
+        except DamagedVideoError as error:
+            warnings.warn(str(error), stacklevel=2)
+
+    @abc.abstractmethod
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[TimedFrame]:
+        """Yields the frames from `start` to before `stop`.
+
+        Raises:
+            InputError: A frame cannot be read.
+            DamagedVideoError: behind the last frame, that more were announced, or damaged.
+        """
+
+    @abc.abstractmethod
+    def backward(self, start: int) -> Iterator[TimedFrame]:
+        """Yields the frames from `start` down to the first one; raises as `frames`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Folder(Video):
+    """A folder of images.
+
+    Attributes:
+        images: the frames in order.
+    """
+
+    images: tuple[pathlib.Path, ...]
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[TimedFrame]:
+        end = len(self.images)
+        return self._read(range(start, end if stop is None else min(stop, end)))
+
+    def backward(self, start: int) -> Iterator[TimedFrame]:
+        return self._read(range(min(start, len(self.images) - 1), -1, -1))
+
+    def _read(self, indices: range) -> Iterator[TimedFrame]:
+        shape = None
+        for index in indices:
+            frame = read_image(self.images[index])
+            if shape not in (None, frame.shape):
+                raise InputError(
+                    f"{self.images[index]} differs in size from the images before it: resize or "
+                    "move it"
+                )
+            shape = frame.shape
+            yield TimedFrame(index, index / self.fps, frame)
+
+
+class File(Video):
+    """A file that ffmpeg reads."""
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[TimedFrame]:
+        if stop is not None and stop <= start:
+            return
+        with decoding(_file(self.path), start, stop) as decoder:
+            index = start
+            for time, image in decoder:
+                yield TimedFrame(index, index / self.fps if time is None else time, image)
+                index += 1
+            if not decoder.finish():
+                announced = f" of about {self.length} that it announces" if self.length else ""
+                reason = decoder.errors[0] if decoder.errors else "ffmpeg failed"
+                raise DamagedVideoError(
+                    f"{self.path} is cut off or damaged ({reason}): {index} frames{announced} "
+                    "could be read; get a whole copy of it"
+                )
+
+    def backward(self, start: int) -> Iterator[TimedFrame]:
+        """Decodes from the beginning once for every 256 MB of frames."""
+        first = next(self.frames(), None)
+        stop = start + 1
+        while first is not None and stop > 0:
+            count = max(1, _CHUNK // first.pixels.nbytes)
+            begin = max(0, stop - count)
+            yield from reversed(list(self.frames(begin, stop)))
+            stop = begin
+
+
+class Live(Video):
+    """A camera or a stream: only the newest frame is given out, however slow its user is.
+
+    The numbers of frames count those that were passed over, too.
+    """
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[TimedFrame]:
+        return newest(itertools.islice(self._all(), start, stop))
+
+    def backward(self, start: int) -> Iterator[TimedFrame]:
+        raise InputError(f"{self.path} cannot be seen backward: record it to a file first")
+
+    def _all(self) -> Iterator[TimedFrame]:
+        with decoding(_live(str(self.path))) as decoder:
+            for index, (time, image) in enumerate(decoder):
+                yield TimedFrame(index, index / self.fps if time is None else time, image)
+            if not decoder.finish():
+                reason = decoder.errors[-1] if decoder.errors else "no reason given"
+                raise DamagedVideoError(f"{self.path} broke off ({reason}): check the connection")
 
 
 def read_video(path: str | os.PathLike[str]) -> Video:
-    """Opens a video file, or a folder of images in the natural order of their names.
+    """Opens a video.
+
+    Args:
+        path: A video file; a folder of images, taken in the natural order of their names, or some
+            of them (`folder/*.jpg`); the number of a camera; the address of a stream.
 
     Raises:
-        InputError: The path is missing, is not a video, or holds no frame.
+        InputError: the path is missing, is not a video, holds no frame, or holds images of several
+            kinds with the same numbers, so that it is not clear which are the frames.
     """
-    path = pathlib.Path(path)
+    name, path = str(path), pathlib.Path(path)
     if not path.exists():
-        raise InputError(f"{path} does not exist: give a video file or a folder of images")
+        if name.isdecimal() or _URL.fullmatch(name):
+            return Live(name, FOLDER_FPS, None)
+        if "*" in path.name and path.parent.is_dir():
+            return _folder(path.parent, frame_folders.matching(path))
+        raise InputError(f"{name} does not exist: give a video file or a folder of images")
     if path.is_dir():
-        images = list_images(path)
-        if not images:
-            raise InputError(f"{path} holds no images: give a video file or a folder of images")
-        return Video(path, FOLDER_FPS, len(images))
-    with contextlib.closing(_decode(path)) as frames:
-        metadata = next(frames)
-        if next(frames, None) is None:
-            raise InputError(f"{path} holds no frame: give another video")
-    if metadata["codec"].startswith("ansi"):  # ffmpeg renders text files as terminal screens
+        return _folder(path, frame_folders.frames(path))
+    with decoding(_file(path)) as decoder:
+        if next(iter(decoder), None) is None:
+            raise InputError(f"{path} is not a readable video: give another video file")
+    if decoder.codec.startswith("ansi"):  # ffmpeg renders text files as terminal screens
         raise InputError(f"{path} is a text file: give a video file")
-    fps = metadata["fps"] or FOLDER_FPS
-    return Video(path, fps, round(metadata["duration"] * fps) or None)
+    fps = decoder.fps or FOLDER_FPS
+    return File(path, fps, round(decoder.duration * fps) or None)
 
 
-def write_video(path: str | os.PathLike[str], frames: Iterable[Frame], fps: float | int) -> None:
-    """Writes frames of one size as an .mp4 (H.264) or an endless .gif, in one step.
-
-    The file appears under its name only when it is complete. An .mp4 repeats the last row or column
-    of frames with odd sides, which the codec cannot store.
-
-    Raises:
-        InputError: The suffix is neither, or there are no frames.
-    """
-    path = pathlib.Path(path)
-    writers = {".mp4": _write_mp4, ".gif": _write_gif}
-    if path.suffix.lower() not in writers:
-        raise InputError(f"{path} must end in one of: {', '.join(writers)}")
-    frames = iter(frames)
-    first = next(frames, None)
-    if first is None:
-        raise InputError(f"{path} cannot be written: there are no frames")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
-        temporary = pathlib.Path(folder) / path.name
-        writers[path.suffix.lower()](temporary, first, frames, fps)
-        os.replace(temporary, path)
+def _folder(path: pathlib.Path, images: tuple[pathlib.Path, ...]) -> Folder:
+    return Folder(path, FOLDER_FPS, len(images), images)
 
 
-def _folder_frames(folder: pathlib.Path) -> Iterator[Frame]:
-    shape = None
-    for path in list_images(folder):
-        frame = read_image(path)
-        if shape not in (None, frame.shape):
-            raise InputError(f"{path} differs in size from the images before it: resize or move it")
-        shape = frame.shape
-        yield frame
+def _file(path: pathlib.Path | str) -> list[str]:
+    # An absolute path behind its protocol: neither `12:30.mp4` nor `-x.mp4` is taken for another.
+    return ["-i", f"file:{pathlib.Path(path).absolute()}"]
 
 
-def _file_frames(path: pathlib.Path) -> Iterator[Frame]:
-    with contextlib.closing(_decode(path)) as frames:
-        width, height = next(frames)["size"]
-        for data in frames:
-            yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
-
-
-def _decode(path: pathlib.Path) -> Generator:
-    """Yields what ffmpeg finds: first a dictionary of metadata, then the bytes of each frame."""
-    try:
-        yield from imageio_ffmpeg.read_frames(str(path))
-    except (OSError, RuntimeError) as error:
-        raise InputError(f"{path} is not a readable video: give a video file") from error
-
-
-def _write_mp4(path: pathlib.Path, first: Frame, rest: Iterator[Frame], fps: float | int) -> None:
-    height, width = first.shape[:2]
-    padding = ((0, height % 2), (0, width % 2), (0, 0))
-    writer = imageio_ffmpeg.write_frames(
-        str(path), (width + width % 2, height + height % 2), fps=fps, quality=8, macro_block_size=2
-    )
-    writer.send(None)
-    with contextlib.closing(writer):
-        for frame in itertools.chain([first], rest):
-            writer.send(np.ascontiguousarray(np.pad(frame, padding, mode="edge")))
-
-
-def _write_gif(path: pathlib.Path, first: Frame, rest: Iterator[Frame], fps: float | int) -> None:
-    def paletted(frame: Frame) -> Image.Image:
-        # An octree without dithering: 20 times faster than the default, and a smaller file.
-        return Image.fromarray(frame).quantize(
-            method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
-        )
-
-    images = map(paletted, rest)
-    paletted(first).save(path, save_all=True, append_images=images, duration=1000 / fps, loop=0)
+def _live(name: str) -> list[str]:
+    if name.isdecimal():
+        return camera(int(name))
+    return [*(["-rtsp_transport", "tcp"] if name.startswith("rtsp") else []), "-i", name]

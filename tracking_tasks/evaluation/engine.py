@@ -24,13 +24,21 @@ import numpy as np
 from basics.errors import InputError
 from tracking_tasks.data import sequences as sequences_lib
 from tracking_tasks.data.prefetch import prefetched
-from tracking_tasks.evaluation.lanes import Lanes
+from tracking_tasks.evaluation.lanes import Image, Lanes
 from tracking_tasks.evaluation.tracks import Recorder, Track, Tracker
 from tracking_tasks.online import OnlineTracker
 
 Sequences = Sequence[sequences_lib.Sequence]
 Tick = Callable[[], Any]
 Tracks = Generator[tuple[int, Track]]
+
+
+class BrokenSequenceError(InputError):
+    """A frame of a sequence cannot be read; `index` says which sequence of those given."""
+
+    def __init__(self, index: int, name: str, error: InputError) -> None:
+        super().__init__(f"sequence {name}: {error}")
+        self.index = index
 
 
 def run(tracker: Tracker, sequences: Sequences, parallel_videos: int, tick: Tick) -> Tracks:
@@ -44,7 +52,8 @@ def run(tracker: Tracker, sequences: Sequences, parallel_videos: int, tick: Tick
         tick: Called after each frame, by one thread at a time.
 
     Raises:
-        InputError: A frame cannot be read, or the tracker cannot run side by side.
+        BrokenSequenceError: A frame cannot be read.
+        InputError: The tracker cannot run side by side.
     """
     if parallel_videos == 1:
         return one_by_one(tracker, sequences, tick)
@@ -59,15 +68,27 @@ def run(tracker: Tracker, sequences: Sequences, parallel_videos: int, tick: Tick
 def one_by_one(tracker: Tracker, sequences: Sequences, tick: Tick) -> Tracks:
     """As `run`, one video after the other."""
     for index, sequence in enumerate(sequences):
-        yield index, _track(tracker, sequence, tick, videos=lambda: 1)
+        yield index, _track(tracker, index, sequence, tick, videos=lambda: 1)
+
+
+def _images(index: int, sequence: sequences_lib.Sequence) -> Generator[Image]:
+    """The frames of a sequence; raises BrokenSequenceError at one that cannot be read."""
+    try:
+        yield from prefetched(sequence)
+    except InputError as error:
+        raise BrokenSequenceError(index, sequence.name, error) from error
 
 
 def _track(
-    tracker: Tracker, sequence: sequences_lib.Sequence, tick: Tick, videos: Callable[[], int]
+    tracker: Tracker,
+    index: int,
+    sequence: sequences_lib.Sequence,
+    tick: Tick,
+    videos: Callable[[], int],
 ) -> Track:
     """Runs through one sequence beside others, `videos()` in all."""
     recorder = Recorder(sequence.boxes[0])
-    with contextlib.closing(prefetched(sequence)) as images:
+    with contextlib.closing(_images(index, sequence)) as images:
         tracker.init(next(images), sequence.boxes[0])
         tick()
         for image in images:
@@ -101,7 +122,8 @@ def in_threads(
     def track(index: int) -> Track:
         active.add(index)
         try:
-            return _track(tracker.clone(), sequences[index], guarded_tick, lambda: len(active))
+            videos = lambda: len(active)
+            return _track(tracker.clone(), index, sequences[index], guarded_tick, videos)
         finally:
             active.remove(index)
 
@@ -142,7 +164,7 @@ def vmapped(
                 if waiting:
                     index = waiting.pop()
                     sequence = sequences[index]
-                    images = stack.enter_context(contextlib.closing(prefetched(sequence)))
+                    images = stack.enter_context(contextlib.closing(_images(index, sequence)))
                     recorder = Recorder(sequence.boxes[0])
                     running[lane] = _Video(index, len(sequence), images, recorder)
                     lanes.init(lane, next(images), sequence.boxes[0])
@@ -151,7 +173,7 @@ def vmapped(
             start = time.perf_counter()
             predictions = lanes.update(frames)
             share = (time.perf_counter() - start) / len(frames)
-            for lane, (box, score) in predictions.items():
+            for lane, (box, score, _) in predictions.items():
                 running[lane].recorder.add(np.asarray(box), float(score), share)
                 tick()
             for lane in [lane for lane, v in running.items() if len(v.recorder) == v.length]:

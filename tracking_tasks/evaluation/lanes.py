@@ -64,8 +64,11 @@ class Lanes:
         self._leaves, predictions = _steps(
             self._tracker.tracker, self._structure, self._leaves, frames
         )
-        boxes, scores = np.asarray(predictions.box), np.asarray(predictions.score)
-        return {lane: Prediction(boxes[lane], float(scores[lane])) for lane in images}
+        boxes, scores, present = map(np.array, predictions)
+        return {
+            lane: Prediction(boxes[lane], float(scores[lane]), bool(present[lane]))
+            for lane in images
+        }
 
 
 @jax.jit(donate_argnums=0)

@@ -49,6 +49,7 @@ def evaluate(
     *,
     parallel_videos: int = 1,
     keep: Callable[[SequenceResult], None] = lambda _: None,
+    broken: Callable[[str, InputError], None] | None = None,
     progress: bool = True,
 ) -> list[SequenceResult]:
     """Runs a tracker over sequences, showing a bar with the time left.
@@ -59,6 +60,8 @@ def evaluate(
         sequences: Of at least two frames each.
         parallel_videos: How many run side by side, see `engine`.
         keep: Called with each result as soon as its sequence ends.
+        broken: Called with the name of each sequence that cannot be tracked, and why; the others
+            go on. By default such a sequence ends everything.
         progress: Whether to show the bar (on standard error).
 
     Returns:
@@ -66,19 +69,26 @@ def evaluate(
 
     Raises:
         InputError: A sequence is too short, its first box cannot start a tracker (both found out
-            before any tracking), or a frame cannot be read.
+            before any tracking), or a frame cannot be read; without `broken`.
     """
-    for sequence in sequences:
-        _check(sequence)
-    results: dict[int, SequenceResult] = {}
-    with tqdm(total=sum(map(len, sequences)), unit="frame", disable=not progress) as bar:
-        for index, track in engine.run(tracker, sequences, parallel_videos, bar.update):
-            sequence = sequences[index]
-            results[index] = SequenceResult(
-                sequence.name, track.boxes, sequence.boxes, track.seconds, track.confidences
-            )
-            keep(results[index])
-    return [results[index] for index in range(len(sequences))]
+    waiting = [sequence for sequence in sequences if _usable(sequence, broken)]
+    results: dict[str, SequenceResult] = {}
+    with tqdm(total=sum(map(len, waiting)), unit="frame", disable=not progress) as bar:
+        while waiting:
+            try:
+                for index, track in engine.run(tracker, waiting, parallel_videos, bar.update):
+                    sequence = waiting[index]
+                    result = results[sequence.name] = SequenceResult(
+                        sequence.name, track.boxes, sequence.boxes, track.seconds, track.confidences
+                    )
+                    keep(result)
+                break
+            except engine.BrokenSequenceError as error:
+                if broken is None:
+                    raise
+                broken(waiting.pop(error.index).name, error)
+                waiting = [sequence for sequence in waiting if sequence.name not in results]
+    return [results[sequence.name] for sequence in sequences if sequence.name in results]
 
 
 def summarize(results: Sequence[SequenceResult]) -> dict[str, float]:
@@ -91,6 +101,19 @@ def summarize(results: Sequence[SequenceResult]) -> dict[str, float]:
     scores = [result.scores() for result in results]
     means = {key: float(np.mean([each[key] for each in scores])) for key in scores[0]}
     return means | {"fps": _frames_per_second(results)}
+
+
+def _usable(
+    sequence: sequences_lib.Sequence, broken: Callable[[str, InputError], None] | None
+) -> bool:
+    try:
+        _check(sequence)
+    except InputError as error:
+        if broken is None:
+            raise
+        broken(sequence.name, error)
+        return False
+    return True
 
 
 def _check(sequence: sequences_lib.Sequence) -> None:

@@ -1,5 +1,6 @@
 """Results as the benchmarks' toolkits and servers take them: folders of text, and archives."""
 
+import dataclasses
 import io
 import pathlib
 import zipfile
@@ -63,6 +64,48 @@ def got10k_files(result: TimedResult) -> Files:
         f"{result.name}/{result.name}_time.txt": _lines(result.name, times, 8),
         f"{result.name}/{result.name}_001.txt": _lines(result.name, result.boxes, 3),
     }
+
+
+@dataclasses.dataclass(frozen=True)
+class TextForm:
+    """Boxes as a toolkit reads them, a file `<sequence>.txt` each.
+
+    Attributes:
+        count_from: what the left upper pixel of a frame is called, 0 or 1.
+        separator: between numbers.
+        said: which it is, for the file beside them.
+    """
+
+    count_from: int
+    separator: str
+    said: str
+
+
+TEXT_FORMS: Mapping[str, TextForm] = {
+    "zero": TextForm(0, ",", "x,y,width,height in pixels, x and y counted from 0"),
+    "one": TextForm(1, ",", "x,y,width,height in pixels, x and y counted from 1"),
+    "otb": TextForm(1, "\t", "OTB: x, y, width, height in pixels, tabs, x and y counted from 1"),
+    "lasot": TextForm(1, ",", "LaSOT: x,y,width,height in pixels, x and y counted from 1"),
+}
+
+
+def write_text_form(folder: pathlib.Path, form: str, results: Sequence[TimedResult]) -> None:
+    """Writes the boxes of each sequence as `<folder>/<sequence>.txt`, and what they are.
+
+    Args:
+        folder: to write to; `README.txt` in it says which form it is.
+        form: a key of `TEXT_FORMS`.
+        results: with boxes counted from 0.
+
+    Raises:
+        InputError: a box is not finite.
+    """
+    chosen = TEXT_FORMS[form]
+    shift = np.array([chosen.count_from, chosen.count_from, 0, 0])
+    for result in results:
+        text = _lines(result.name, result.boxes + shift, 4).replace(",", chosen.separator)
+        write_atomic(folder / f"{result.name}.txt", text)
+    write_atomic(folder / "README.txt", chosen.said + "\n")
 
 
 def trackingnet_files(result: TimedResult) -> Files:

@@ -32,6 +32,7 @@ def test_the_same_run_goes_on_and_says_what_it_is(tmp_path):
         ({"rule": "lstm"}, "was made with rule adam, not lstm"),
         ({"constants": {"scales": [0.9] * 20}}, "was made with other constants"),
         ({"more": 1}, "was made with more None, not 1"),
+        ({"rule": "lstm", "a digest of it": "1"}, "was made with rule adam, not lstm"),
     ],
 )
 def test_another_run_is_refused_and_the_file_kept(tmp_path, changes, message):

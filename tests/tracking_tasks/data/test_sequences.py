@@ -5,7 +5,7 @@ import hypothesis
 import numpy as np
 import pytest
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import ExifTags, Image
 
 from basics.errors import InputError
 from tracking_tasks.data import formats, sequences, tables
@@ -38,6 +38,61 @@ def test_every_published_delimiter_is_read_and_made_zero_based(tmp_path, separat
     )
     assert sequence.frame(1).shape == (8, 10, 3)
     assert sequence.frame(1).mean() == pytest.approx(20, abs=1)
+
+
+ROWS = ["1,2,3,4", "nan,NaN,nan,nan", "5,6,7,8"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xef\xbb\xbf" + "\n".join(ROWS).encode(),
+        "\ufeff".encode("utf-16-le") + "\r\n".join(ROWS).encode("utf-16-le"),
+        "\ufeff".encode("utf-16-be") + "\n".join(ROWS).encode("utf-16-be"),
+        ",\n".join(ROWS).encode() + b",\n",
+        "\n".join(ROWS).replace(",", ";").encode(),
+        "\n".join(ROWS).replace(",", " ; ").encode() + b" ; \n",
+    ],
+    ids=["utf-8 mark", "utf-16-le", "utf-16-be", "comma at the end", "semicolons", "spaced"],
+)
+def test_truth_as_editors_and_spreadsheets_write_it_with_an_absent_target(tmp_path, data):
+    make_video(tmp_path / "Car", {})
+    (tmp_path / "Car" / "groundtruth_rect.txt").write_bytes(data)
+    (sequence,) = read_otb(tmp_path)
+    np.testing.assert_array_equal(sequence.annotated, [True, False, True])
+    np.testing.assert_array_equal(sequence.boxes[[0, 2]], [[0, 1, 3, 4], [4, 5, 7, 8]])
+
+
+def test_an_absent_target_of_lasot_may_be_nan(tmp_path):
+    video = tmp_path / "cat" / "cat-1"
+    make_video(video, {"groundtruth.txt": "\n".join(ROWS)}, name="{:08d}.jpg")
+    for name in ("full_occlusion", "out_of_view"):
+        (video / f"{name}.txt").write_text("0,1,0")
+    (sequence,) = formats.read_dataset(tmp_path, "lasot")
+    np.testing.assert_array_equal(sequence.absent, [False, True, False])
+    np.testing.assert_array_equal(sequence.annotated, [True, False, True])
+
+
+def test_an_empty_mask_of_vot_is_an_absent_target(tmp_path):
+    from tracking_tasks.data.formats.regions import read_regions
+
+    (tmp_path / "groundtruth.txt").write_text("m1,2,2,1,0,2\nm0,0,0,0,\nm0,0,0,0\nm0,0,3,2,6\n")
+    np.testing.assert_array_equal(
+        read_regions(tmp_path / "groundtruth.txt").boxes, [[1, 2, 2, 1], *[[0] * 4] * 3]
+    )
+
+
+def test_a_broken_sequence_does_not_hide_the_others(tmp_path):
+    for name in ("Car", "Cup", "Dog"):
+        make_video(tmp_path / name, {"groundtruth_rect.txt": "1,1,2,2\n" * 3})
+    (tmp_path / "Cup" / "groundtruth_rect.txt").write_text("damaged")
+    broken = {}
+    read = formats.read_dataset(tmp_path, "otb", broken=broken.__setitem__)
+    assert [sequence.name for sequence in read] == ["Car", "Dog"]
+    assert list(broken) == ["Cup"]
+    assert "line 1" in str(broken["Cup"])
+    with pytest.raises(InputError, match="line 1"):
+        formats.read_dataset(tmp_path, "otb")
 
 
 def test_a_video_with_several_targets_makes_several_sequences(tmp_path):
@@ -99,6 +154,7 @@ def test_of_david_only_the_annotated_frames_are_read(tmp_path):
         ("1,1,2,2\n1,1,2,2\n1,1,nan,2\n", "line 3"),
         ("inf,1,2,2\n1,1,2,2\n1,1,2,2\n", "line 1"),
         ("1,1,2,2\n1,,2,2\n1,1,2,2\n", "line 2"),
+        ("1,1,2,2\n1,1,2,2,,\n1,1,2,2\n", "line 2"),
         ("1,1,2,2\n1,1,2e7,2\n1,1,2,2\n", "line 2"),
     ],
 )
@@ -169,7 +225,8 @@ def test_any_bytes_are_boxes_or_an_input_error(data):
         assert "truth.txt, line " in str(error)
         assert len(str(error).splitlines()) == 1
     else:
-        assert boxes.shape == (len(data.rstrip().splitlines()), 4)
+        marked = data.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf"))
+        assert marked or boxes.shape == (len(data.rstrip().splitlines()), 4)
         assert np.isfinite(boxes).all()
 
 
@@ -205,3 +262,34 @@ def test_what_is_no_image_is_named(tmp_path):
     for name in ("text.jpg", "part.jpg", "deep.png", "missing.jpg"):
         with pytest.raises(InputError, match=name):
             sequences.read_image(tmp_path / name)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_image_is_turned_as_its_exif_says(tmp_path, orientation):
+    upright = np.zeros((16, 24, 3), np.uint8)
+    upright[:8, :8] = 250  # upper left
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright),
+        7: np.rot90(upright, 2).transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.fromarray(stored).save(tmp_path / "a.png", exif=exif.tobytes())
+    np.testing.assert_array_equal(sequences.read_image(tmp_path / "a.png"), upright)
+
+
+@pytest.mark.parametrize("suffix", ["tif", "jfif", "ppm", "avif", "gif", "jp2", "tga", "JPG"])
+def test_every_suffix_that_pillow_reads_is_an_image(tmp_path, suffix):
+    grey = Image.new("RGB", (16, 16), (90, 90, 90))
+    form = {"jfif": "JPEG", "JPG": "JPEG", "jp2": "JPEG2000", "tif": "TIFF"}.get(suffix, suffix)
+    grey.save(tmp_path / f"1.{suffix}", format=form)
+    for other in ("1.txt", "1.mpg", "1.h5", ".1.png"):
+        (tmp_path / other).write_text("no image")
+    (path,) = sequences.list_images(tmp_path)
+    np.testing.assert_allclose(sequences.read_image(path).astype(int), 90, atol=2)

@@ -17,9 +17,9 @@ class Format:
     """A layout of annotated sequences on disk.
 
     Attributes:
-        find: Finds the sequences of a folder, or of one split of it, without reading them.
-        layout: What lies where, in a line.
-        splits: The names of its parts.
+        find: finds the sequences of a folder, or of one split of it, without reading them.
+        layout: what lies where, in a line.
+        splits: the names of its parts.
     """
 
     find: Callable[[pathlib.Path, str | None], Found]
@@ -69,12 +69,12 @@ def find_sequences(folder: pathlib.Path, dataset_format: str, *, split: str | No
     Nothing but names is read, so that a few sequences of thousands can be had quickly.
 
     Args:
-        folder: As published; each format's module says which.
+        folder: as published; each format's module says which.
         dataset_format: A key of `FORMATS`.
-        split: One of the format's splits; None takes all, of UAV123 and NfS the first.
+        split: one of the format's splits; None takes all, of UAV123 and NfS the first.
 
     Raises:
-        InputError: The format or the split is unknown, or the folder does not hold such sequences.
+        InputError: the format or the split is unknown, or the folder does not hold such sequences.
             Reading a sequence raises it too, where its files are damaged.
     """
     if dataset_format not in FORMATS:
@@ -93,23 +93,34 @@ def read_dataset(
     *,
     split: str | None = None,
     names: Collection[str] | None = None,
+    broken: Callable[[str, InputError], None] | None = None,
 ) -> list[Sequence]:
     """Reads the sequences of a data set, showing a bar if it takes long.
 
     Args:
-        folder: As published; each format's module says which.
+        folder: as published; each format's module says which.
         dataset_format: A key of `FORMATS`.
-        split: One of the format's splits; None takes all, of UAV123 and NfS the first.
-        names: Which sequences, in the order wanted; all by default.
+        split: one of the format's splits; None takes all, of UAV123 and NfS the first.
+        names: which sequences, in the order wanted; all by default.
+        broken: called with the name of each sequence that cannot be read, and why; the others are
+            returned. By default such a sequence ends everything.
 
     Raises:
-        InputError: As `find_sequences`, or there is no sequence of a name.
+        InputError: as `find_sequences`, or there is no sequence of a name.
     """
     found = find_sequences(folder, dataset_format, split=split)
     for name in names or ():
         if name not in found:
             raise InputError(f"unknown sequence {name!r}: known sequences are {_some(found)}")
-    return [found[name]() for name in tqdm(names or found, desc="sequences", delay=5)]
+    read = []
+    for name in tqdm(names or found, desc="sequences", delay=5):
+        try:
+            read.append(found[name]())
+        except InputError as error:
+            if broken is None:
+                raise
+            broken(name, error)
+    return read
 
 
 def _some(names: Collection[str], shown: int = 20) -> str:

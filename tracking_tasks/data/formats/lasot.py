@@ -33,7 +33,7 @@ def find(folder: pathlib.Path, split: str | None) -> Found:
     2,260 frames), the frames with a truth are read.
 
     Raises:
-        InputError: There is no such sequence, or the list of the split is missing or damaged.
+        InputError: there is no such sequence, or the list of the split is missing or damaged.
     """
     require_folder(folder)
     if split is not None:
@@ -63,7 +63,7 @@ def _read(video: pathlib.Path) -> Sequence:
         raise InputError(f"{video / 'img'} does not exist: it must hold the frames of {video.name}")
     frames = list_images(video / "img")
     path = video / "groundtruth.txt"
-    boxes = read_boxes(path)
+    boxes = read_boxes(path, nan_is_absent=True)
     if video.name == "monkey-17":
         frames = frames[: len(boxes)]
     match(path, boxes, frames, video / "img")

@@ -49,7 +49,7 @@ def find(folder: pathlib.Path, split: str | None) -> Found:
     the toolkit's `att/<Name>.txt` (eleven flags), if it lies in the folder.
 
     Raises:
-        InputError: The folder holds no such video, or a video lacks its truth or its frames.
+        InputError: the folder holds no such video, or a video lacks its truth or its frames.
     """
     require_folder(folder)
     found: Found = {}
@@ -85,7 +85,7 @@ def _read(path: pathlib.Path, name: str) -> Sequence:
     if video.name in _RANGES:
         first, last = _RANGES[video.name]
         frames = tuple(frame for frame in frames if first <= file_number(frame) <= last)
-    boxes = read_boxes(path)
+    boxes = read_boxes(path, nan_is_absent=True)
     match(path, boxes, frames, video / "img")
     attributes = read_attributes(video.parent / "att" / f"{video.name}.txt", _ATTRIBUTES)
     return Sequence(name, frames, from_one(boxes), attributes=attributes)

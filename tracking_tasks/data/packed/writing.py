@@ -16,7 +16,7 @@ import grain
 import numpy as np
 import tensorflow_datasets as tfds
 from jaxtyping import Float, UInt8
-from PIL import Image
+from PIL import ExifTags, Image
 from tqdm import tqdm
 
 from basics.errors import InputError
@@ -187,10 +187,12 @@ def _encode(frame: _Frame, longest_side: int | None) -> tuple[bytes, float]:
 
 
 def _as_it_is(data: bytes, longest_side: int | None) -> bytes | None:
-    """The same bytes, if they are a whole JPEG of a common kind that is small enough."""
+    """The same bytes, if they are a whole, upright JPEG of a common kind that is small enough."""
     try:
         with Image.open(io.BytesIO(data), formats=["jpeg"]) as image:
             if image.mode not in _KEPT_MODES or max(image.size) > (longest_side or math.inf):
+                return None
+            if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
                 return None
             image.draft(image.mode, (1, 1))  # the smallest decoding that still meets all damage
             image.load()

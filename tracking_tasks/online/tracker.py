@@ -2,25 +2,23 @@
 
 import os
 import pathlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
 import metaopt
 from basics.errors import InputError
 from tracking_tasks import checkpoints
-from tracking_tasks.boxes import validate_box
 from tracking_tasks.episode import Frame, Prediction
+from tracking_tasks.online.frames import ImageLike, padded, start
+from tracking_tasks.online.many import MultiTracker
+from tracking_tasks.online.redetection import Redetection
 from tracking_tasks.trackers import TRACKERS, Tracker
 
-# Frames are padded to multiples of this, so that few programs are compiled for many frame sizes.
-_BUCKET = 256
-
-_WEIGHTS = pathlib.Path(__file__).parent / "weights"
+_WEIGHTS = pathlib.Path(__file__).parents[1] / "weights"
 
 
 class OnlineTracker:
@@ -33,68 +31,97 @@ class OnlineTracker:
     Args:
         tracker: the pure functions and their parameters.
         inner_optimizer: the name of its rule, for reports.
+        redetect: whether it looks all over the frame for a target that is absent.
 
     Attributes:
         state: what it knows of its target; None before `init`.
     """
 
-    def __init__(self, tracker: Tracker, inner_optimizer: str) -> None:
+    def __init__(self, tracker: Tracker, inner_optimizer: str, redetect: bool = False) -> None:
         self.tracker = tracker
         self.name = tracker.name
         self.inner_optimizer = inner_optimizer
+        self.redetect = redetect
         self.state: Any = None
+        self._redetection: Redetection | None = None
 
     def clone(self) -> "OnlineTracker":
         """Another tracker of the same parameters, without a target; it may run in a thread."""
-        return OnlineTracker(self.tracker, self.inner_optimizer)
+        return OnlineTracker(self.tracker, self.inner_optimizer, self.redetect)
 
-    def init(self, image: np.ndarray, box: ArrayLike) -> None:
+    def init(self, image: ImageLike, box: ArrayLike) -> None:
         """Fits to the target.
 
         Args:
-            image: uint8 (H, W, 3), RGB.
+            image: uint8 (H, W, 3), RGB: an array, an image of Pillow, or nested lists.
             box: x, y, w, h in pixels, 0-based.
 
         Raises:
-            InputError: if the image or the box cannot be used.
+            InputError: if the image or the box cannot be used; there is no target then.
         """
-        frame = _padded(image)
-        start = jnp.asarray(validate_box(box, image.shape))
-        self.state = _init(self.tracker, frame, start)
+        self.state = None
+        self._redetection = Redetection(self.tracker) if self.redetect else None
+        self.state = start(self.tracker, image, box)
 
-    def update(self, image: np.ndarray) -> Prediction:
+    def update(self, image: ImageLike) -> Prediction:
         """Finds the target in the next frame.
 
         Args:
-            image: uint8 (H, W, 3), RGB.
+            image: as for `init`.
+
+        Returns:
+            The box, an array of the caller's own, with its score.
 
         Raises:
             InputError: if the image cannot be used, or no target was given by `init`.
         """
         if self.state is None:
             raise InputError("the tracker has no target yet: call init(image, box) first.")
-        self.state, prediction = _step(self.tracker, self.state, _padded(image))
-        return Prediction(np.asarray(prediction.box), float(prediction.score))
+        frame = padded(image)
+        self.state, prediction = _step(self.tracker, self.state, frame)
+        prediction = prediction.on_host()
+        if self._redetection is not None:
+            self.state, prediction = self._redetection.look(self.state, frame, prediction)
+        return prediction
 
-    def track(self, frames: Iterable[np.ndarray], box: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    def track(self, frames: Iterable[ImageLike], box: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Tracks through a whole video.
 
         Args:
             frames: images as for `init`; the first is the one that `box` is in.
-            box: the target in the first frame.
+            box: the target in the first frame; or a row for each of several targets, which are
+                followed together (see `MultiTracker`).
 
         Returns:
-            Boxes (n, 4) and scores (n,), float32; the first are the given box and 1.
+            Boxes (n, 4) and scores (n,), float32, of the n frames; the first are the given box and
+            1. Of k targets (n, k, 4) and (n, k).
         """
+        if np.ndim(box) == 2:
+            return self._track_all(iter(frames), np.asarray(box, np.float32))
         frames = iter(frames)
         first = next(frames, None)
         if first is None:
             raise InputError("the video has no frames: give at least one.")
         self.init(first, box)
-        start = Prediction(np.asarray(box, np.float32), 1.0)
-        predictions = [start, *(self.update(image) for image in frames)]
-        boxes, scores = zip(*predictions, strict=True)
+        given = Prediction(np.array(box, np.float32), 1.0)
+        predictions = [given, *(self.update(image) for image in frames)]
+        boxes, scores, _ = zip(*predictions, strict=True)
         return np.stack(boxes), np.asarray(scores, np.float32)
+
+    def _track_all(
+        self, frames: Iterator[ImageLike], given: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        first = next(frames, None)
+        if first is None:
+            raise InputError("the video has no frames: give at least one.")
+        many = MultiTracker(self)
+        many.init(first, given)
+        boxes, scores = [given], [np.ones(len(given), np.float32)]
+        for image in frames:
+            found = many.update(image).values()
+            boxes.append(np.stack([prediction.box for prediction in found]))
+            scores.append(np.array([prediction.score for prediction in found], np.float32))
+        return np.stack(boxes), np.stack(scores)
 
 
 def load(
@@ -104,6 +131,7 @@ def load(
     backbone: Any = None,
     checkpoint: str | os.PathLike[str] | None = None,
     change: Callable[[Any], Any] | None = None,
+    redetect: bool = False,
 ) -> OnlineTracker:
     """Makes a tracker ready for use.
 
@@ -116,6 +144,7 @@ def load(
             meta-trained with the rule where there are any.
         change: makes other constants of those in the checkpoint, for example
             `lambda config: dataclasses.replace(config, memory_size=100)`.
+        redetect: look for a target that is absent all over the frame, see `redetection`.
 
     Raises:
         InputError: if a name is unknown or the checkpoint cannot be used.
@@ -128,7 +157,8 @@ def load(
             f"unknown inner optimizer {inner_optimizer!r}; known are {', '.join(rules)}."
         )
     path = checkpoint or shipped_weights(name, inner_optimizer)
-    return OnlineTracker(*checkpoints.load(path, name, inner_optimizer, backbone, change))
+    tracker, rule = checkpoints.load(path, name, inner_optimizer, backbone, change)
+    return OnlineTracker(tracker, rule, redetect)
 
 
 def shipped_weights(name: str, inner_optimizer: str | None = None) -> pathlib.Path:
@@ -142,34 +172,7 @@ def shipped_weights(name: str, inner_optimizer: str | None = None) -> pathlib.Pa
     return own if own.is_file() else _WEIGHTS / f"{name}.safetensors"
 
 
-@jax.jit
-def _init(tracker: Tracker, frame: Frame, box: jax.Array) -> Any:
-    return tracker.init(frame, box)
-
-
 # The old state is given up, so that the sample memory is updated in place.
 @jax.jit(donate_argnums=1)
 def _step(tracker: Tracker, state: Any, frame: Frame) -> tuple[Any, Prediction]:
     return tracker.step(state, frame)
-
-
-def _padded(image: np.ndarray) -> Frame:
-    """Pads an image to its bucket; raises InputError as `padded_size`."""
-    image = np.asarray(image)
-    height, width = padded_size(image)
-    pixels = np.pad(image, ((0, height - image.shape[0]), (0, width - image.shape[1]), (0, 0)))
-    return Frame(jnp.asarray(pixels), jnp.asarray(image.shape[1::-1]))
-
-
-def padded_size(image: np.ndarray) -> tuple[int, int]:
-    """The height and width of the bucket that an image is padded to.
-
-    Raises:
-        InputError: if it is not uint8 of shape (H, W, 3).
-    """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise InputError(
-            f"an image must be uint8 of shape (H, W, 3), RGB; got {image.dtype} {image.shape}."
-        )
-    height, width = (length + -length % _BUCKET for length in image.shape[:2])
-    return height, width

@@ -1,0 +1,151 @@
+r"""How well a tracker's score tells whether its target is there, and where to draw the line.
+
+Runs a tracker through videos in which the target is away for a while: real ones, into which black
+frames, cuts to other scenes and things in front of the target are put, and rendered ones in which
+it is hidden or leaves. Prints the receiver operating curve of the score (the share of frames with
+the target that a threshold takes for such, by the share of frames without that it does), the area
+below it, and the threshold at which the mean of both kinds of mistake is least. That is the
+constant `present_score` of the tracker, chosen on the split `train`.
+
+Examples:
+    python -m experiments.presence --videos_dir=VIDEOS --split=train --tracker=roam
+    python -m experiments.presence --videos_dir=VIDEOS --split=val --rendered=20
+
+--videos_dir holds videos in the layout of OTB and split.json, see experiments.validate. Frames in
+which the target is seen count only where the tracker has it (an overlap of at least 0.2); "lost"
+adds those where it has not, as frames without the target.
+"""
+
+import json
+import pathlib
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from absl import flags
+from sklearn import metrics
+
+from basics.errors import InputError
+from experiments.command_line import cli, tracker_flags
+from tracking_tasks import evaluation
+from tracking_tasks.data.absences import with_absences
+from tracking_tasks.data.formats import read_dataset
+from tracking_tasks.data.photos import load_bank
+from tracking_tasks.data.rendered import rendered_sequences
+from tracking_tasks.data.renderer import RendererConfig
+from tracking_tasks.data.sequences import Sequence as Video
+
+_OVERLAP = 0.2  # from which on a tracker has its target
+_SHARES = (0.01, 0.05, 0.1, 0.2)  # of frames without the target, at which the curve is printed
+_FRAMES = 60  # of a rendered video
+
+FLAGS = flags.FlagValues()
+_TRACKER = tracker_flags.LoadedTracker(FLAGS)
+_VIDEOS_DIR = flags.DEFINE_string(
+    "videos_dir", None, "The folder with videos and split.json.", flag_values=FLAGS
+)
+_SPLIT = flags.DEFINE_string("split", "train", "Whose targets are run.", flag_values=FLAGS)
+_TARGETS = flags.DEFINE_integer("targets", 24, "How many of them.", 1, flag_values=FLAGS)
+_RENDERED = flags.DEFINE_integer(
+    "rendered", 0, "How many rendered videos are run, too.", 0, flag_values=FLAGS
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Of the draws.", 0, flag_values=FLAGS)
+
+
+def main(_: Sequence[str]) -> None:
+    """Runs the program."""
+    videos = {"real": _real()} if _VIDEOS_DIR.value else {}
+    if _RENDERED.value:
+        videos["rendered"] = _hidden_in_rendered(_RENDERED.value, _SEED.value)
+    if not videos:
+        raise InputError("nothing to run: give --videos_dir, --rendered or both")
+    tracker = _TRACKER.load()
+    for name, sequences in videos.items():
+        results = evaluation.evaluate(tracker, sequences)
+        print(f"{name}: {len(sequences)} videos\n{report(results, sequences)}")
+
+
+def report(results: Sequence[evaluation.SequenceResult], sequences: Sequence[Video]) -> str:
+    """The area below the curve, the curve, and the best threshold, as text."""
+    pairs = list(zip(results, sequences, strict=True))
+    away = np.concatenate([_away(sequence)[1:] for _, sequence in pairs])
+    scores = np.concatenate([result.confidences[1:] for result, _ in pairs])
+    overlap = np.concatenate([evaluation.overlap(r.boxes, r.truth)[1:] for r, _ in pairs])
+    seen = np.concatenate([sequence.annotated[1:] for _, sequence in pairs]) & ~away
+    has, lost = seen & (overlap >= _OVERLAP), seen & (overlap < _OVERLAP)
+    lines = [
+        f"  {has.sum()} frames with the target, {away.sum()} without, {lost.sum()} lost",
+        f"  area {area(scores, has, away):.3f}; with the lost {area(scores, has, away | lost):.3f}",
+    ]
+    for kind in pairs[0][1].frame_attributes if not sequences[0].visible is not None else ():
+        of_kind = np.concatenate([s.frame_attributes[kind][1:] for _, s in pairs])
+        lines.append(f"  area, {kind}: {area(scores, has, of_kind):.3f}")
+    false, true, thresholds = curve(scores, has, away)
+    for share in _SHARES:
+        index = np.flatnonzero(false <= share)[-1]
+        lines.append(f"  at {share:.0%} false, {true[index]:.1%} true: {thresholds[index]:.3f}")
+    lines.append(f"  best threshold {best_threshold(scores, has, away):.3f}")
+    return "\n".join(lines)
+
+
+def curve(
+    scores: np.ndarray, has: np.ndarray, without: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Shares of false and of true positives, and the thresholds (score >=) that give them."""
+    chosen = has | without
+    return metrics.roc_curve(has[chosen], _finite(scores[chosen]), drop_intermediate=False)
+
+
+def area(scores: np.ndarray, has: np.ndarray, without: np.ndarray) -> float:
+    """The area below the curve: 1 if the scores of both kinds of frame do not mix."""
+    chosen = has | without
+    return float(metrics.roc_auc_score(has[chosen], _finite(scores[chosen])))
+
+
+def best_threshold(scores: np.ndarray, has: np.ndarray, without: np.ndarray) -> float:
+    """The threshold with the least mean of both shares of mistakes (Youden's).
+
+    It lies in the middle between the scores on either side.
+    """
+    false, true, thresholds = curve(scores, has, without)
+    index = int(np.argmax(true - false))
+    below = scores[(has | without) & (scores < thresholds[index])]
+    return float(np.mean([thresholds[index], below.max()])) if len(below) else thresholds[index]
+
+
+def _finite(scores: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(scores, nan=-1e9)
+
+
+def _away(sequence: Video) -> np.ndarray:
+    assert sequence.absent is not None
+    return sequence.absent
+
+
+def _real() -> list[Video]:
+    folder = pathlib.Path(str(_VIDEOS_DIR.value))
+    try:
+        names = json.loads((folder / "split.json").read_text())[_SPLIT.value]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{folder}/split.json must name the targets of {_SPLIT.value} ({error!r})"
+        ) from None
+    random = np.random.default_rng(_SEED.value)
+    chosen = sorted(random.permutation(names)[: _TARGETS.value])
+    read = read_dataset(folder, "otb", names=chosen)
+    # Neighbours in the list may be targets of one video.
+    others = [read[(index + len(read) // 2) % len(read)] for index in range(len(read))]
+    return [with_absences(one, other) for one, other in zip(read, others, strict=True)]
+
+
+def _hidden_in_rendered(count: int, seed: int) -> list[Video]:
+    """Videos in which the target is hidden or leaves for some frames."""
+    config = RendererConfig(duration=float(_FRAMES), occluder=1.0, leave=0.5)
+    videos = rendered_sequences(
+        jax.random.key(seed), load_bank(None, "test"), config, 3 * count, _FRAMES
+    )
+    return [video for video in videos if video.absent is not None and video.absent.any()][:count]
+
+
+if __name__ == "__main__":
+    cli.run(main, FLAGS)

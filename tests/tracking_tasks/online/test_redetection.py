@@ -1,0 +1,84 @@
+"""A target that comes back elsewhere is looked for all over the frame, at a bounded cost."""
+
+import types
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from tracking_tasks.episode import Frame, Prediction
+from tracking_tasks.online import redetection
+from tracking_tasks.online.redetection import PATIENCE, PLACES, Redetection, places
+from tracking_tasks.trackers import Tracker
+
+
+@pytest.mark.parametrize(("side", "extent"), [(100.0, (640, 480)), (900.0, (640, 480))])
+def test_places_cover_the_frame_from_the_nearest_on(side, extent):
+    center = np.float32([500, 100])
+    found = places(center, side, np.array(extent))
+    distances = np.linalg.norm(found - center, axis=1)
+    assert (np.diff(distances) >= 0).all()
+    points = np.stack(np.meshgrid(np.arange(extent[0]), np.arange(extent[1])), -1).reshape(-1, 1, 2)
+    reach = np.abs(points[::97] - found).max(-1).min(1)
+    assert reach.max() <= 0.2 * side + 1
+    assert len(found) <= np.prod(np.ceil(np.array(extent) / (0.4 * side)))
+
+
+class State(types.SimpleNamespace):
+    pass
+
+
+@pytest.fixture
+def looked(monkeypatch):
+    """The places that are looked at; the target is found where `looked.target` is."""
+    found = types.SimpleNamespace(places=[], target=np.float32([1e6, 1e6]), score=0.95)
+
+    def step_at(tracker, state, frame, center):
+        found.places.append(tuple(center.tolist()))
+        near = np.abs(center - found.target).max() <= 30
+        box = np.float32([*center, 20, 20])
+        return "moved", Prediction(box, found.score if near else 0.1, near)
+
+    monkeypatch.setattr(redetection, "_step_at", step_at)
+    return found
+
+
+def make():
+    config = types.SimpleNamespace(found_again_score=0.9)
+    tracker = mock.Mock(spec=Tracker, config=config, search_side=lambda size: 100.0)
+    state = State(center=np.float32([50, 50]), size=np.float32([20, 20]))
+    frame = Frame(None, np.array([400, 300]))
+    return Redetection(tracker), state, frame
+
+
+AWAY = Prediction(np.float32([40, 40, 20, 20]), 0.1, False)
+SEEN = Prediction(np.float32([40, 40, 20, 20]), 1.0, True)
+
+
+def test_a_target_is_found_again_wherever_it_comes_back(looked):
+    redetect, state, frame = make()
+    looked.target = np.float32([350, 250])
+    for frames in range(1, 60):  # noqa: B007
+        before = len(looked.places)
+        kept, said = redetect.look(state, frame, AWAY)
+        assert len(looked.places) - before <= PLACES
+        if said.present:
+            break
+        assert (kept, said) == (state, AWAY)
+    assert frames <= PATIENCE + np.ceil(len(places(state.center, 100.0, frame.extent)) / PLACES)
+    assert kept == "moved"
+    np.testing.assert_allclose(said.box[:2], looked.target, atol=30)
+
+
+def test_nothing_is_looked_for_while_the_target_is_there(looked):
+    redetect, state, frame = make()
+    for prediction in [SEEN, *[AWAY] * PATIENCE, SEEN, *[AWAY] * PATIENCE]:
+        assert redetect.look(state, frame, prediction) == (state, prediction)
+    assert looked.places == []
+
+
+def test_what_only_looks_alike_is_not_taken(looked):
+    redetect, state, frame = make()
+    looked.target, looked.score = np.float32([350, 250]), 0.89
+    for _ in range(60):
+        assert redetect.look(state, frame, AWAY) == (state, AWAY)
