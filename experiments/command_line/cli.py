@@ -12,6 +12,7 @@ from basics.errors import InputError
 
 Main = Callable[[Sequence[str]], None]
 
+_OF_ABSL = ("flagfile", "undefok")
 _HELP = ("--help", "-help", "--helpfull", "--helpshort", "-h")
 
 
@@ -65,7 +66,7 @@ def _parse(
 ) -> Sequence[str]:
     if any(argument in _HELP for argument in arguments[1:]):
         print(sys.modules[main.__module__].__doc__)
-        print(_describe(flag_values))
+        print(_describe(flag_values, arguments[1:]))
         sys.exit(0)
     flag_values.unparse_flags()  # values of an earlier run in this process
     try:
@@ -81,15 +82,44 @@ def _parse(
     return remaining
 
 
-def _describe(flag_values: flags.FlagValues) -> str:
-    lines = ["Flags:"]
-    for name in flag_values:
-        flag = flag_values[name]
-        if name not in ("flagfile", "undefok"):  # absl's, in every registry
-            default = "" if flag.default is None else f" (default: {flag.default_as_str})"
-            text = f"--{name}: {flag.help}{default}"
-            lines.append(flags.text_wrap(text, indent=" " * 6, firstline_indent="  "))
+def _describe(flag_values: flags.FlagValues, arguments: Sequence[str]) -> str:
+    """The flags: a program's own, then those that it shares, then, if asked for, constants."""
+    defined = flag_values.flags_by_module_dict()
+    shared = {
+        flag.name
+        for module, group in defined.items()
+        if module.startswith(__package__)
+        for flag in group
+    }
+    # flagfile and undefok are absl's, in every registry.
+    plain = [name for name in flag_values if "." not in name and name not in _OF_ABSL]
+    lines = ["Flags:", *(_line(flag_values[name]) for name in plain if name not in shared)]
+    lines += [_line(flag_values[name]) for name in plain if name in shared]
+    constants = _constants(flag_values, arguments)
+    if "--helpfull" in arguments:
+        lines += [_line(flag_values[name]) for name in constants]
+    elif constants:
+        kinds = ", ".join(dict.fromkeys(f"--{name.partition('.')[0]}.*" for name in constants))
+        lines.append(f"And {len(constants)} constants ({kinds}): --helpfull shows them.")
     return "\n".join(lines)
+
+
+def _line(flag: flags.Flag) -> str:
+    default = "" if flag.default is None else f" (default: {flag.default_as_str})"
+    text = f"--{flag.name}: {flag.help}{default}"
+    return flags.text_wrap(text, indent=" " * 6, firstline_indent="  ")
+
+
+def _constants(flag_values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:
+    """The flags with a dot; of those of trackers the chosen one's."""
+    dotted = [name for name in flag_values if "." in name]
+    chosen: set[str] = set()
+    trackers: set[str] = set()
+    if "tracker" in flag_values:
+        trackers = set(getattr(flag_values["tracker"].parser, "enum_values", ()))
+        given = {argument.rpartition("=")[2] for argument in arguments}
+        chosen = given & trackers or {str(flag_values["tracker"].default)}
+    return [name for name in dotted if name.partition(".")[0] not in trackers - chosen]
 
 
 def _fail(error: Exception | str, status: int) -> NoReturn:

@@ -3,25 +3,35 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-COLOR = (40, 220, 90)
+Color = tuple[int, int, int]
+
+COLOR: Color = (40, 220, 90)
+COLORS = (COLOR, (255, 140, 30), (60, 150, 255), (240, 70, 160), (250, 220, 50), (150, 90, 240))
+ABSENT: Color = (150, 150, 150)  # of a target that is lost, hidden or away
 
 
-def draw_box(image: np.ndarray, box: np.ndarray, score: float | None = None) -> np.ndarray:
+def draw_box(
+    image: np.ndarray, box: np.ndarray, score: float | None = None, color: Color = COLOR
+) -> np.ndarray:
     """Returns a copy of the image with a box on it and, if given, its score above the box.
 
     Args:
         image: uint8 (H, W, 3) RGB.
         box: x, y, width, height in pixels, 0-based; may stick out of the image.
         score: shown with two decimals.
+        color: RGB. A box that is not finite, or empty, is not drawn.
     """
+    if not (np.isfinite(box).all() and (box[2:] > 0).all()):
+        return image.copy()
     height, width = image.shape[:2]
     line = max(2, round(min(height, width) / 160))
     # The outline's inner edge lies on the box, so it hides nothing of the target.
+    box = np.clip(box, -(2**20), 2**20)
     left, top = np.floor(box[:2]).astype(int) - line
     right, bottom = np.ceil(box[:2] + box[2:]).astype(int) + line - 1
     canvas = Image.fromarray(image)
     drawing = ImageDraw.Draw(canvas)
-    drawing.rectangle([left, top, right, bottom], outline=COLOR, width=line)
+    drawing.rectangle([left, top, right, bottom], outline=color, width=line)
     if score is not None:
         font = ImageFont.load_default(max(10, round(height / 24)))
         text = f"{score:.2f}"
@@ -30,5 +40,5 @@ def draw_box(image: np.ndarray, box: np.ndarray, score: float | None = None) -> 
             int(np.clip(left, 0, max(0, width - text_width))),
             int(np.clip(top - text_height - line, 0, max(0, height - text_height))),
         )
-        drawing.text(corner, text, fill=COLOR, font=font, stroke_width=1, stroke_fill=(0, 0, 0))
+        drawing.text(corner, text, fill=color, font=font, stroke_width=1, stroke_fill=(0, 0, 0))
     return np.asarray(canvas)
