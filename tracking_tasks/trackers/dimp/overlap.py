@@ -31,6 +31,8 @@ class OverlapConfig:
         dropout: share of the backbone's channels that an episode leaves out in training (here).
         deviations: a proposal's standard deviation in centre and size, in square roots of the
             area, is one of these (code).
+        reframed: an episode's target is any part or surroundings of the annotated one: random
+            displacement in sides, and natural logarithm of the factors on them, at most (here).
         refined: so many proposals climb in training, too: the box that the ascent finds is judged,
             not the prediction alone (here).
         refined_steps: of their ascent.
@@ -55,6 +57,7 @@ class OverlapConfig:
     least_overlap: float = 0.1
     dropout: float = 0.2
     deviations: tuple[float, ...] = (0.01, 0.05, 0.1, 0.2, 0.3)
+    reframed: float = 0.3
     refined: int = 4
     refined_steps: int = 4
     refined_weight: float = 0.3
@@ -112,6 +115,7 @@ class OverlapMaximizer(struct.PyTreeNode):
             key: of the reference, the dropped channels and the boxes.
         """
         reference_key, drop_key, boxes_key = jax.random.split(key, 3)
+        true_boxes = reframe(jax.random.fold_in(key, 3), true_boxes, self.config.reframed)
         frames = self._drop_channels(frames, drop_key)
         index = jax.random.categorical(reference_key, jnp.log(seen))
         reference = Features(*(level[index] for level in frames))
@@ -215,6 +219,19 @@ class Estimate(NamedTuple):
 
     box: Float[Array, "4"]
     predicted: Float[Array, ""]
+
+
+def reframe(
+    key: Key[Array, ""], true_boxes: Float[Array, "n 4"], most: float
+) -> Float[Array, "n 4"]:
+    """The same random part of the boxes of one target, or the box and some of what is around it.
+
+    What annotators call the target may be a head, or a player with air around: only the first frame
+    says. A predictor that has seen whole objects alone finds those, whatever it is shown.
+    """
+    change = most * jax.random.uniform(key, (4,), minval=-1.0)
+    center, size = boxes.center(true_boxes), true_boxes[:, 2:]
+    return boxes.from_center(center + change[:2] * size, size * jnp.exp(change[2:]))
 
 
 def proposals(

@@ -16,6 +16,7 @@ from tracking_tasks.trackers.dimp.overlap import (
     Reference,
     maximize_overlap,
     proposals,
+    reframe,
     start_boxes,
 )
 
@@ -170,7 +171,9 @@ def lack(slope, **changes):
     """What the loss has more for the boxes that the ascent finds, in the frame that shows TRUTH."""
     frames = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), NOTHING)
     true_boxes = jnp.stack([TRUTH, TRUTH + 5])
-    with_ascent = dataclasses.replace(CONFIG, refined=3, refined_weight=2.0, **changes)
+    with_ascent = dataclasses.replace(
+        CONFIG, reframed=0.0, refined=3, refined_weight=2.0, **changes
+    )
     losses = [
         OverlapMaximizer(config, Steep(slope)).loss(frames, true_boxes, jnp.array([1.0, 0.0]), KEY)
         for config in (with_ascent, dataclasses.replace(with_ascent, refined=0))
@@ -189,3 +192,25 @@ def test_training_judges_the_boxes_that_the_ascent_finds():
     slope = jax.grad(few)(0.2)
     np.testing.assert_allclose(slope, (few(0.205) - few(0.195)) / 0.01, rtol=0.02)
     assert slope < -0.1
+
+
+def test_a_target_is_the_same_random_part_of_the_annotated_one_in_all_frames():
+    true_boxes = jnp.stack([TRUTH, jnp.array([5.0, 80.0, 60.0, 20.0])])
+    np.testing.assert_allclose(reframe(KEY, true_boxes, 0.0), true_boxes, atol=1e-5)
+    keys = jax.random.split(KEY, 200)
+    framed = jax.vmap(reframe, (0, None, None))(keys, true_boxes, 0.3)
+    shift = (boxes.center(framed) - boxes.center(true_boxes)) / true_boxes[:, 2:]
+    change = np.concatenate([shift, np.log(framed[..., 2:] / true_boxes[:, 2:])], -1)
+    np.testing.assert_allclose(change[:, 0], change[:, 1], atol=1e-5)
+    np.testing.assert_allclose(change[:, 0].min(0), -0.3, atol=0.02)
+    np.testing.assert_allclose(change[:, 0].max(0), 0.3, atol=0.02)
+
+
+def test_training_is_on_the_reframed_boxes():
+    config = dataclasses.replace(CONFIG, reframed=0.3, refined=0)
+    frames = jax.tree.map(lambda leaf: leaf[None], NOTHING)
+    loss = OverlapMaximizer(config, Steep(0.0)).loss(frames, TRUTH[None], jnp.ones(1), KEY)
+    framed = reframe(jax.random.fold_in(KEY, 3), TRUTH[None], 0.3)[0]
+    boxes_key = jax.random.split(jax.random.split(KEY, 3)[2], 1)[0]
+    truth = 2 * boxes.overlap(proposals(boxes_key, framed, config), framed) - 1
+    np.testing.assert_allclose(loss, jnp.mean(truth**2), rtol=1e-5)
