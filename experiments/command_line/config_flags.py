@@ -55,8 +55,15 @@ class ConfigFlags(Generic[Config]):
 
 
 def attribute_meanings(cls: type) -> dict[str, str]:
-    """The text of each attribute in the "Attributes:" section of a class's docstring."""
-    _, _, section = (inspect.getdoc(cls) or "").partition("Attributes:\n")
+    """The text of each attribute in the "Attributes:" sections of a class and those above it."""
+    meanings: dict[str, str] = {}
+    for each in reversed(cls.__mro__):
+        meanings |= _own_meanings(each)
+    return meanings
+
+
+def _own_meanings(cls: type) -> dict[str, str]:
+    _, _, section = inspect.cleandoc(cls.__doc__ or "").partition("Attributes:\n")
     meanings: dict[str, str] = {}
     names: list[str] = []
     for line in section.splitlines():

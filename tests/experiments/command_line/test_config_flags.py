@@ -88,6 +88,20 @@ def test_a_flag_file_gives_the_same(tmp_path):
 def test_help_shows_meaning_and_default():
     assert attribute_meanings(Outer)["steps"] == "how many at most."
     assert attribute_meanings(Outer)["high"] == "of a range."
+
+    class Special(Outer):
+        """A kind of it.
+
+        Attributes:
+            high: at most 2.
+        """
+
+    class Silent(Special):
+        pass
+
+    for cls in (Special, Silent):
+        assert attribute_meanings(cls)["steps"] == "how many at most."
+        assert attribute_meanings(cls)["high"] == "at most 2."
     text = cli._describe(given()[1])
     assert "--outer.steps: how many at most. (default: '3')" in text
     assert "--outer.inner.rate: how fast. (default: '0.5')" in text
