@@ -29,11 +29,14 @@ TRACKING_TASKS = [
 # other. Every program of experiments is a room there, so that only folders are counted, and the
 # arrows between those; a program has a few of its own.
 MOST_ROOMS = {"tracking_tasks": 13, "experiments": 13}
-MOST_ARROWS = {"tracking_tasks": 23, "experiments": 26}
+MOST_ARROWS = {"tracking_tasks": 21, "experiments": 26}
 MOST_OF_A_PROGRAM = 4
 LONG_FUNCTION, LONG_FUNCTIONS, LONG_FILE = 50, 0.01, 300  # lines, share of functions, lines
 # What is being taken apart: these files are too long, and two of them import each other.
-IN_PIECES = {f"tracking_tasks.trackers.{name}" for name in ("meta_rtt.tracker", "roam.tracker")}
+IN_PIECES = {
+    f"tracking_tasks.trackers.{name}"
+    for name in ("dimp.overlap", "meta_rtt.tracker", "roam.tracker")
+}
 
 
 def programs() -> set[str]:

@@ -24,9 +24,9 @@ import numpy as np
 from basics.errors import InputError
 from tracking_tasks.data import sequences as sequences_lib
 from tracking_tasks.data.prefetch import prefetched
-from tracking_tasks.evaluation.lanes import Image, Lanes
 from tracking_tasks.evaluation.tracks import Recorder, Track, Tracker
 from tracking_tasks.online import OnlineTracker
+from tracking_tasks.online.lanes import Image, Lanes
 
 Sequences = Sequence[sequences_lib.Sequence]
 Tick = Callable[[], Any]

@@ -14,9 +14,9 @@ from tracking_tasks import evaluation
 from tracking_tasks.data.prefetch import prefetched
 from tracking_tasks.data.sequences import Sequence
 from tracking_tasks.evaluation import engine
-from tracking_tasks.evaluation import lanes as lanes_module
-from tracking_tasks.evaluation.lanes import Lanes
 from tracking_tasks.online import OnlineTracker
+from tracking_tasks.online import lanes as lanes_module
+from tracking_tasks.online.lanes import Lanes
 from tracking_tasks.trackers.dimp.tracker import DiMP, DiMPConfig
 
 

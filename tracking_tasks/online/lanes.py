@@ -10,7 +10,8 @@ from jaxtyping import Array, Int, UInt8
 from numpy.typing import ArrayLike
 
 from tracking_tasks.episode import Frame, Prediction
-from tracking_tasks.online import OnlineTracker, padded_size
+from tracking_tasks.online.frames import padded_size
+from tracking_tasks.online.tracker import OnlineTracker
 from tracking_tasks.trackers import Tracker
 
 Image = UInt8[np.ndarray, "height width 3"]
