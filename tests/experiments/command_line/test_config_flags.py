@@ -102,7 +102,7 @@ def test_help_shows_meaning_and_default():
     for cls in (Special, Silent):
         assert attribute_meanings(cls)["steps"] == "how many at most."
         assert attribute_meanings(cls)["high"] == "at most 2."
-    text = cli._describe(given()[1])
+    text = cli._describe(given()[1], ["--helpfull"])
     assert "--outer.steps: how many at most. (default: '3')" in text
     assert "--outer.inner.rate: how fast. (default: '0.5')" in text
 
