@@ -33,15 +33,15 @@ class PhotoBank:
     """Photographs and outlined objects of one split; p photographs, m objects, all on the device.
 
     Attributes:
-        photos: The photographs: shorter side resized to the side given, then cropped square.
-        cutouts: The objects as RGBA tiles; alpha is the antialiased mask. An object is centred and
+        photos: the photographs: shorter side resized to the side given, then cropped square.
+        cutouts: the objects as RGBA tiles; alpha is the antialiased mask. An object is centred and
             its longer side fills 84 % of the tile.
-        extent: Width and height of each object as shares of the tile.
-        category: The annotator's category, -1 where there is none.
-        photo: The index of the photograph that each object was cut from.
-        place: Where the tile lies in that photograph: centre x, y and half the tile's side, in
+        extent: width and height of each object as shares of the tile.
+        category: the annotator's category, -1 where there is none.
+        photo: the index of the photograph that each object was cut from.
+        place: where the tile lies in that photograph: centre x, y and half the tile's side, in
             pixels of `photos`.
-        inside: True if the object lies inside its square photograph and is small enough to be
+        inside: true if the object lies inside its square photograph and is small enough to be
             tracked there.
     """
 
@@ -76,11 +76,11 @@ def load_bank(
     photograph has an outline, random shapes cut from the photographs take the place of objects.
 
     Args:
-        folder: A folder of images; None takes the photographs that come with scikit-image.
-        split: Which photographs: 80 % train, 10 % validation, 10 % test, by a hash of the name.
-        side: Side of the square photographs, in pixels.
-        tile: Side of the square cut-outs, in pixels.
-        limit: Keep at most this many photographs (the first by hash); None keeps all.
+        folder: a folder of images; None takes the photographs that come with scikit-image.
+        split: which photographs: 80 % train, 10 % validation, 10 % test, by a hash of the name.
+        side: side of the square photographs, in pixels.
+        tile: side of the square cut-outs, in pixels.
+        limit: keep at most this many photographs (the first by hash); None keeps all.
 
     Raises:
         InputError: for an unknown split, a missing folder, too few images, an image that cannot be

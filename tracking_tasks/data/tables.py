@@ -55,7 +55,7 @@ def parse_numbers(fields: list[bytes]) -> list[float]:
     """Returns the fields as numbers up to 1e7 in size, or NaN where the field says `nan`.
 
     Raises:
-        ValueError: A field is anything else.
+        ValueError: a field is anything else.
     """
     numbers = []
     for field in fields:
@@ -86,7 +86,7 @@ def read_boxes(path: pathlib.Path, *, nan_is_absent: bool = False) -> Float[np.n
             zeros.
 
     Raises:
-        InputError: A line does not hold four finite numbers; names the file and the line.
+        InputError: a line does not hold four finite numbers; names the file and the line.
     """
     rows = []
     for number, line in enumerate(read_lines(path), start=1):

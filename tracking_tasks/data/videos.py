@@ -39,7 +39,7 @@ class Video(abc.ABC):
     """A video. Iterating yields the pictures from the start: uint8 (H, W, 3) RGB, writable.
 
     Attributes:
-        path: A file, a folder, a camera's number or an address.
+        path: a file, a folder, a camera's number or an address.
         fps: frames per second, on average.
         length: number of frames; of a file as it announces it, None if it does not.
     """
@@ -61,7 +61,7 @@ class Video(abc.ABC):
         """Yields the frames from `start` to before `stop`.
 
         Raises:
-            InputError: A frame cannot be read.
+            InputError: a frame cannot be read.
             DamagedVideoError: behind the last frame, that more were announced, or damaged.
         """
 
@@ -155,7 +155,7 @@ def read_video(path: str | os.PathLike[str]) -> Video:
     """Opens a video.
 
     Args:
-        path: A video file; a folder of images, taken in the natural order of their names, or some
+        path: a video file; a folder of images, taken in the natural order of their names, or some
             of them (`folder/*.jpg`); the number of a camera; the address of a stream.
 
     Raises:

@@ -45,15 +45,15 @@ def run(tracker: Tracker, sequences: Sequences, parallel_videos: int, tick: Tick
     """Yields the index and the track of each sequence as it ends.
 
     Args:
-        tracker: Started once on the first true box of each sequence.
-        sequences: Of at least two frames each.
-        parallel_videos: How many run side by side; for more than one, the tracker must be an
+        tracker: started once on the first true box of each sequence.
+        sequences: of at least two frames each.
+        parallel_videos: how many run side by side; for more than one, the tracker must be an
             `OnlineTracker`.
-        tick: Called after each frame, by one thread at a time.
+        tick: called after each frame, by one thread at a time.
 
     Raises:
-        BrokenSequenceError: A frame cannot be read.
-        InputError: The tracker cannot run side by side.
+        BrokenSequenceError: a frame cannot be read.
+        InputError: the tracker cannot run side by side.
     """
     if parallel_videos == 1:
         return one_by_one(tracker, sequences, tick)

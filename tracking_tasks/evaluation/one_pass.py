@@ -19,12 +19,12 @@ class SequenceResult:
     """What a tracker did on one sequence.
 
     Attributes:
-        name: The sequence.
-        boxes: Predicted boxes; row 0 is the given box.
-        truth: True boxes.
-        seconds: How long each call of `update` took, from the image in memory to the box in memory.
+        name: the sequence.
+        boxes: predicted boxes; row 0 is the given box.
+        truth: true boxes.
+        seconds: how long each call of `update` took, from the image in memory to the box in memory.
             Where n videos ran side by side it is the share of one of them, the n-th part.
-        confidences: The tracker's own score of each box; that of row 0 is 1.
+        confidences: the tracker's own score of each box; that of row 0 is 1.
     """
 
     name: str
@@ -55,20 +55,20 @@ def evaluate(
     """Runs a tracker over sequences, showing a bar with the time left.
 
     Args:
-        tracker: Initialized once per sequence on the first true box, which counts as its first
+        tracker: initialized once per sequence on the first true box, which counts as its first
             prediction, as in OTB. For several videos side by side, an `OnlineTracker`.
-        sequences: Of at least two frames each.
-        parallel_videos: How many run side by side, see `engine`.
-        keep: Called with each result as soon as its sequence ends.
-        broken: Called with the name of each sequence that cannot be tracked, and why; the others
+        sequences: of at least two frames each.
+        parallel_videos: how many run side by side, see `engine`.
+        keep: called with each result as soon as its sequence ends.
+        broken: called with the name of each sequence that cannot be tracked, and why; the others
             go on. By default such a sequence ends everything.
-        progress: Whether to show the bar (on standard error).
+        progress: whether to show the bar (on standard error).
 
     Returns:
         The results in the order of the sequences, whichever ended first.
 
     Raises:
-        InputError: A sequence is too short, its first box cannot start a tracker (both found out
+        InputError: a sequence is too short, its first box cannot start a tracker (both found out
             before any tracking), or a frame cannot be read; without `broken`.
     """
     waiting = [sequence for sequence in sequences if _usable(sequence, broken)]

@@ -70,7 +70,7 @@ def find_sequences(folder: pathlib.Path, dataset_format: str, *, split: str | No
 
     Args:
         folder: as published; each format's module says which.
-        dataset_format: A key of `FORMATS`.
+        dataset_format: a key of `FORMATS`.
         split: one of the format's splits; None takes all, of UAV123 and NfS the first.
 
     Raises:
@@ -99,7 +99,7 @@ def read_dataset(
 
     Args:
         folder: as published; each format's module says which.
-        dataset_format: A key of `FORMATS`.
+        dataset_format: a key of `FORMATS`.
         split: one of the format's splits; None takes all, of UAV123 and NfS the first.
         names: which sequences, in the order wanted; all by default.
         broken: called with the name of each sequence that cannot be read, and why; the others are
