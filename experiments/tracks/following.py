@@ -21,7 +21,7 @@ class Row(NamedTuple):
         target: name.
         box: x, y, width, height in pixels, from 0; may hold numbers that are not finite.
         score: the tracker's, 1 where the box was given.
-        present: false where the target is lost, hidden or away.
+        present: False where the target is lost, hidden or away.
         given: whether the box is the user's own.
     """
 

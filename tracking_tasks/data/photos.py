@@ -41,7 +41,7 @@ class PhotoBank:
         photo: the index of the photograph that each object was cut from.
         place: where the tile lies in that photograph: centre x, y and half the tile's side, in
             pixels of `photos`.
-        inside: true if the object lies inside its square photograph and is small enough to be
+        inside: True if the object lies inside its square photograph and is small enough to be
             tracked there.
     """
 

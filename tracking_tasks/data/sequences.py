@@ -34,7 +34,7 @@ class Sequence:
             protocol says how it is scored. Where the truth is withheld after the first frame
             (GOT-10k and TrackingNet test), those are all later rows.
         visible: the share of the target that can be seen in each frame, in [0, 1].
-        absent: true where the target cannot be seen at all: out of view or fully occluded.
+        absent: True where the target cannot be seen at all: out of view or fully occluded.
         frame_attributes: what holds in which frames, by the format's own names: `full_occlusion`
             and `out_of_view` (LaSOT), `cut_by_image` (GOT-10k), the tags of VOT.
         attributes: what holds for the whole sequence, by the format's own names: `OCC`, `IPR`, ...
