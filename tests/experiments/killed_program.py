@@ -27,6 +27,7 @@ CONFIG = training.TrainingConfig(outer_steps=12, save_every=2, log_every=1, lear
 class Linear(Tracker):
     """A filter of two numbers fitted by a learned rate: nothing of it takes time to compile."""
 
+    name = "linear"
     start: jax.Array
 
     def outer_loss(self, episode):
@@ -66,9 +67,8 @@ def main(folder, moment=None):
     rule = metaopt.optimizers.make("learned_rates", jnp.zeros(2), steps=2, rate=0.05)
     tracker = Linear(config=None, backbone=None, optimizer=rule, start=jnp.array([0.3, -0.4]))
     tracker = training.train(tracker, batches, CONFIG, folder, resume=True)
-    for leaf in jax.tree.leaves(tracker):
-        print(*(value.hex() for value in leaf.ravel().tolist()))
+    return [value.hex() for leaf in jax.tree.leaves(tracker) for value in leaf.ravel().tolist()]
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    print(*main(*sys.argv[1:]))

@@ -7,6 +7,8 @@ import random
 import subprocess
 import sys
 
+from tests.experiments import killed_program
+
 ROOT = pathlib.Path(__file__).parents[2]
 STEPS = 12
 
@@ -22,16 +24,14 @@ def run(folder, *moment):
 
 
 def test_killed_runs_end_as_one_that_was_never_stopped(tmp_path):
-    whole = run(tmp_path / "whole")
-    assert whole.returncode == 0 and len(whole.stdout.split()) == 6
+    whole = killed_program.main(tmp_path / "whole")
+    assert len(whole) == 6
     early, late = random.randint(1, STEPS // 2), random.randint(STEPS // 2 + 1, STEPS - 1)
     for moment in (str(early), "save", str(late)):
         killed = run(tmp_path / "killed", moment)
         assert killed.returncode == -9, killed.stderr
         assert not killed.stdout
-    resumed = run(tmp_path / "killed")
-    assert resumed.returncode == 0, resumed.stderr
-    assert resumed.stdout == whole.stdout
+    assert killed_program.main(tmp_path / "killed") == whole
 
     lines = (tmp_path / "killed" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == list(range(1, STEPS + 1))

@@ -11,8 +11,8 @@ from experiments import train
 from experiments.meta_training import training, training_data
 from tests.experiments import programs
 from tests.experiments.meta_training.small_run import CONFIG, batches
+from tests.tracking_tasks import tiny
 from tests.tracking_tasks.striped import video
-from tests.tracking_tasks.trackers.small import SMALL, make
 from tracking_tasks import checkpoints
 from tracking_tasks.data import packed
 from tracking_tasks.data.sequences import Sequence
@@ -22,7 +22,7 @@ from tracking_tasks.episode import EpisodeConfig
 @pytest.fixture
 def on_small_episodes(monkeypatch):
     """The program with the episodes and the tracker of the other tests, which are compiled."""
-    cut_alike = EpisodeConfig(crop_size=SMALL["dimp"].crop_size, support=2, query=2)
+    cut_alike = EpisodeConfig(crop_size=tiny.CONFIG.crop_size, support=2, query=2)
     monkeypatch.setattr(train, "_DEFAULTS", CONFIG)
     monkeypatch.setattr(train.TRACKERS["dimp"], "episode_config", cut_alike)
     monkeypatch.setattr(training, "rendered_batches", rendered)
@@ -43,7 +43,7 @@ class _Small(train.TRACKERS["dimp"]):
 
     @classmethod
     def create(cls, rule="steepest_descent", config=None, backbone=None):
-        return make("dimp", rule)
+        return tiny.make()
 
 
 def run(folder, *more):
@@ -57,8 +57,8 @@ def test_the_checkpoint_loads_and_says_how_it_was_made(on_small_episodes, tmp_pa
     provenance = json.loads(metadata["provenance"])
     assert metadata["inner_optimizer"] == "steepest_descent"
     assert provenance["training"]["seed"] == 7 and "experiments.train" in provenance["command"]
-    tracker = tracking_tasks.load("dimp", checkpoint=path)
-    start = train.TRACKERS["dimp"].create("steepest_descent")
+    tracker = tracking_tasks.load("dimp", backbone=tiny.Tiny(), checkpoint=path)
+    start = tiny.make()
     moved = abs(tracker.tracker.head.projection[...] - start.head.projection[...]).max()
     assert 0 < moved < 0.1
 
@@ -81,7 +81,7 @@ def test_a_pooled_run_goes_on_from_a_checkpoint_and_leaves_frozen_parts(
     assert run(tmp_path / "second", *more) == 0
     assert len(list((tmp_path / "second" / "pool").iterdir())) == 1
     paths = (first, tmp_path / "second" / "dimp.safetensors")
-    before, after = (checkpoints.load(path, "dimp")[0] for path in paths)
+    before, after = (checkpoints.load(path, "dimp", backbone=tiny.Tiny())[0] for path in paths)
     np.testing.assert_array_equal(after.head.projection[...], before.head.projection[...])
     np.testing.assert_array_equal(after.loss.label[...], before.loss.label[...])
     assert abs(after.loss.weight[...] - before.loss.weight[...]).max() > 0

@@ -1,4 +1,4 @@
-"""One outer step on all devices of all processes; prints the meta-gradient. Run by test_parallel.
+"""One outer step on all devices of all processes; its loss and meta-gradient. Run by test_parallel.
 
 python parallel_program.py [COORDINATOR PROCESSES INDEX]
 """
@@ -36,8 +36,8 @@ def main(coordinator=None, processes="1", index="0"):
     after, metrics = jax.jit(lambda s, e: metaopt.outer_step(loss, sgd, s, e))(state, episodes)
     gradient = jax.tree.map(lambda a, b: np.asarray(a - b), state.params, after.params)
     values = [jax.device_count(), float(metrics["outer_loss"]), float(metrics["final"])]
-    print(*values, *np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(gradient)]))
+    return np.array([*values, *np.concatenate([x.ravel() for x in jax.tree.leaves(gradient)])])
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    print(*main(*sys.argv[1:]))

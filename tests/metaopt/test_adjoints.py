@@ -9,6 +9,7 @@ import optax
 import pytest
 
 import metaopt
+from tests.products import covering
 
 RATE, CURVATURE, START = 0.1, jnp.array([1.0, 3.0]), jnp.array([2.0, -1.0])
 QUADRATIC = metaopt.ScalarLoss(lambda params, batch: 0.5 * jnp.sum(batch * params**2))
@@ -98,7 +99,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("rule", "kind"), CASES)
+@pytest.mark.parametrize(("rule", "kind"), covering(CASES))
 def test_mixed_mode_equals_plain(rule, kind):
     """By the rule, the initial params, the batch, what the objective holds and closes over."""
     with jax.enable_x64(True):

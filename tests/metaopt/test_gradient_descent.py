@@ -7,6 +7,7 @@ import optax
 import pytest
 
 import metaopt
+from tests.products import chosen
 
 START, TARGET = jnp.array([0.5, 0.3, 0.2]), jnp.array([1.0, 2.0, -1.0])
 MASK = jnp.array([1.0, 0.0, 3.0])
@@ -150,15 +151,16 @@ def test_the_value_is_optax_s_own(name):
     transformation = RULES[name]
 
     @jax.jit
-    def run(start):
+    def both(start):
         params, state = start, transformation.init(start)
         for _ in range(4):
             gradient = jax.grad(lambda p: QUADRATIC.loss(p, MASK))(params)
             updates, state = transformation.update(gradient, state, params)
             params = optax.apply_updates(params, updates)
-        return params
+        return fitted(transformation, start), params
 
-    np.testing.assert_allclose(fitted(transformation, START), run(START), rtol=2e-6, atol=1e-7)
+    ours, expected = both(START)
+    np.testing.assert_allclose(ours, expected, rtol=2e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -166,28 +168,40 @@ def test_a_masked_coordinate_does_no_harm_to_the_meta_gradient(name):
     """In float64, against differences along the coordinates that are not masked."""
     with jax.enable_x64(True):
         start, mask = START.astype(jnp.float64), MASK.astype(jnp.float64)
-        function = jax.jit(lambda p: jnp.sum(fitted(RULES[name], p, mask) ** 2))
-        gradient = jax.grad(function)(start)
+        both = jax.jit(jax.value_and_grad(lambda p: jnp.sum(fitted(RULES[name], p, mask) ** 2)))
+        function = lambda p: both(p)[0]
+        _, gradient = both(start)
         for index in (0, 2):
-            step = jnp.zeros(3).at[index].set(1e-4)
+            step = 1e-4 * np.eye(3)[index]
             along = lambda k, step=step: function(start + k * step) - function(start - k * step)
             numeric = (8 * along(1) - along(2)) / 12e-4
             np.testing.assert_allclose(gradient[index], numeric, rtol=2e-6, atol=1e-8)
         assert jnp.isfinite(gradient[1])
 
 
-@pytest.mark.parametrize("name", [name for name in RULES if name not in ("lamb", "adafactor")])
+@pytest.mark.parametrize(
+    ("name",),
+    chosen(
+        [(name,) for name in RULES if name not in ("lamb", "adafactor")],
+        [("adam",), ("clip_by_global_norm",), ("rmsprop",), ("lion",)],
+    ),
+)
 def test_a_masked_coordinate_is_carried_as_it_is(name):
     """Its final value is its initial one, but for weight decay; the float32 derivative says so."""
     transformation = optax.adam(0.1) if name == "adamw" else RULES[name]
     if name == "lion":
         transformation = optax.lion(0.1, weight_decay=0.0)
-    slope = jax.grad(lambda p: fitted(transformation, p, steps=10)[1])(START)
+    slope = jax.jit(jax.grad(lambda p: fitted(transformation, p, steps=10)[1]))(START)
     np.testing.assert_allclose(slope, [0.0, 1.0, 0.0], atol=1e-6)
 
 
-@pytest.mark.parametrize("name", RULES)
-@pytest.mark.parametrize("mode", [jax.jacrev, jax.jacfwd])
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    chosen(
+        [(name, mode) for name in RULES for mode in (jax.jacrev, jax.jacfwd)],
+        [("adam", jax.jacrev), ("lamb", jax.jacrev), ("clip_by_global_norm", jax.jacfwd)],
+    ),
+)
 def test_an_all_zero_gradient_has_a_finite_meta_gradient(name, mode):
     jacobian = jax.jit(mode(lambda p: fitted(RULES[name], p, 0 * MASK)))(START)
     assert jnp.isfinite(jacobian).all()

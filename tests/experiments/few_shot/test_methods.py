@@ -12,6 +12,7 @@ from basics.leaves import is_part, named_leaves
 from experiments.few_shot import evaluation, tasks, training
 from experiments.few_shot.methods import METHODS
 from tests.experiments.few_shot import data
+from tests.products import covering
 
 PAPERS = [
     "maml", "first_order_maml", "implicit_maml", "meta_sgd", "per_step_rates", "lstm",
@@ -69,8 +70,10 @@ def test_a_small_step_along_the_outer_gradient_lowers_the_outer_loss(task, name,
 
 @pytest.mark.parametrize(
     ("name", "method"),
-    [(name, method) for name in ("digits", "omniglot", "mini_imagenet") for method in PAPERS]
-    + [("sinusoid", method) for method in METHODS if method not in PAPERS],
+    covering(
+        [("sinusoid", method) for method in METHODS if method not in PAPERS]
+        + [(name, method) for name in ("digits", "omniglot", "mini_imagenet") for method in PAPERS]
+    ),
 )
 def test_the_other_rules_and_tasks_fit_together(task, name, method):
     """Traced, not compiled: shapes and types agree from the episode to the score."""

@@ -16,6 +16,7 @@ from experiments.meta_training import training
 from experiments.meta_training.runner import Videos
 from experiments.reproduction import table_runner
 from experiments.reproduction.table_runner import Recipe, TableRunner
+from tests.experiments.reproduction.judging import auc, sequence
 from tests.tracking_tasks.striped import video
 from tests.tracking_tasks.tiny import CONFIG, Tiny
 from tests.tracking_tasks.trackers.dimp.episodes import batches
@@ -38,8 +39,7 @@ def calls(monkeypatch):
 
     def rendered(key, bank, config, count, frames):
         counts["render"].append(tuple(jax.random.key_data(key).tolist()))
-        images, boxes = video(frames)
-        return [Sequence(name="one", frames=tuple(images), boxes=boxes)]
+        return [sequence(frames)]
 
     monkeypatch.setattr(training, "train", counted)
     monkeypatch.setattr(training, "rendered_once", lambda bank, config: batches)
@@ -94,14 +94,12 @@ def test_a_recipe_may_start_from_what_another_trained(calls, tmp_path):
 
 
 def test_rows_of_a_seed_are_judged_on_the_same_videos(calls, tmp_path):
-    images, boxes = video(3)
-    real = [Sequence(name="real", frames=tuple(images), boxes=boxes)]
-    runner = TableRunner("smoke", tmp_path, real=real, backbone=Tiny())
+    runner = TableRunner("smoke", tmp_path, real=[sequence(3)], backbone=Tiny())
     tracker = runner_lib.TRACKERS["dimp"].create("none", CONFIG, Tiny())
     scores = runner.judge(tracker, "none", VIDEOS, 0)
     runner.judge(tracker, "none", VIDEOS, 0)
     assert len(calls["render"]) == 1
-    assert scores["auc"] == scores["real_auc"] and 0 < scores["auc"] <= 1
+    assert scores["auc"] == scores["real_auc"] == auc(tracker, sequence(3))
     runner.judge(tracker, "none", VIDEOS, 1)
     assert len(set(calls["render"])) == 2
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from basics.errors import InputError
-from models import EfficientNetLite0
+from tests.tracking_tasks import tiny
 from tracking_tasks import evaluation
 from tracking_tasks.data.prefetch import prefetched
 from tracking_tasks.data.sequences import Sequence
@@ -17,7 +17,6 @@ from tracking_tasks.evaluation import engine
 from tracking_tasks.online import OnlineTracker
 from tracking_tasks.online import lanes as lanes_module
 from tracking_tasks.online.lanes import Lanes
-from tracking_tasks.trackers.dimp.tracker import DiMP, DiMPConfig
 
 
 def moving_square(name, frames, height=100, width=128, speed=2):
@@ -62,11 +61,7 @@ class Counting(OnlineTracker):
 
 @pytest.fixture(scope="module")
 def tracker():
-    config = DiMPConfig(
-        crop_size=96, memory_size=18, init_steps=2, train_steps=2, box_estimation="scale_search"
-    )
-    dimp = DiMP.create(config=config, backbone=EfficientNetLite0.pretrained())
-    return OnlineTracker(dimp, "steepest_descent")
+    return OnlineTracker(tiny.make(crop_size=96), "steepest_descent")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Every tracker with constants that compile and run quickly, and an episode for each."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import numpy as np
 
 import metaopt
 from models import EfficientNetLite0
+from tests.products import chosen
 from tests.tracking_tasks.striped import video
 from tests.tracking_tasks.tiny import Tiny
 from tracking_tasks.augmentation import AugmentationConfig
@@ -65,11 +67,27 @@ SMALL = {
 RULES = metaopt.optimizers.names()
 
 
+def pairs(without=()):
+    """Every tracker with every rule; the default run has those of `default_pairs`, less some."""
+    default = set(default_pairs()) - set(without)
+    return chosen([(name, rule) for name in TRACKERS for rule in RULES], default)
+
+
+def default_pairs():
+    """Every tracker with its own rule and one more or two, so that every rule is among them."""
+    own = {name: tracker.default_rule for name, tracker in TRACKERS.items()}
+    others = [rule for rule in RULES if rule not in own.values()]
+    count = max(len(own), len(others))
+    deal = zip(itertools.cycle(own), itertools.cycle(others), range(count))
+    return [*own.items(), *((name, rule) for name, rule, _ in deal)]
+
+
 @functools.cache
 def backbone():
     return EfficientNetLite0.pretrained()
 
 
+@functools.cache  # a rule of optax that is made anew is compiled anew
 def make(name, rule, stand_in=False):
     """A tracker on the default backbone, or on one that compiles in no time."""
     taken = Tiny() if stand_in and name != "dimp" else backbone()

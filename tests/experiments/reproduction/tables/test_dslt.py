@@ -8,9 +8,8 @@ import pytest
 from experiments.meta_training import runner as runner_lib
 from experiments.reproduction.table_runner import TableRunner
 from experiments.reproduction.tables import load_tables
-from tests.tracking_tasks.striped import video
+from tests.experiments.reproduction.judging import auc, sequence
 from tests.tracking_tasks.tiny import Tiny
-from tracking_tasks.data.sequences import Sequence
 from tracking_tasks.trackers.dslt.config import DSLTConfig
 
 TABLES = load_tables()
@@ -19,8 +18,7 @@ TABLES = load_tables()
 @pytest.fixture
 def runner(monkeypatch, tmp_path):
     def rendered(key, bank, config, count, frames):
-        images, boxes = video(frames)
-        return [Sequence(name="one", frames=tuple(images), boxes=boxes)] * count
+        return [sequence(frames)] * count
 
     monkeypatch.setattr(runner_lib, "load_bank", lambda folder, split: None)
     monkeypatch.setattr(runner_lib, "rendered_sequences", rendered)
@@ -45,9 +43,12 @@ def test_iterations_and_the_training_loss_are_those_of_the_fit(runner):
     ("name", "setting"), [("dslt_losses", "shrinkage"), ("dslt_layers", "coarse")]
 )
 def test_rows_are_judged(runner, name, setting):
-    table = TABLES[name]
+    table, judged, judge = TABLES[name], [], runner.judge
+    runner.judge = lambda *arguments: judged.append(arguments) or judge(*arguments)
     scores = table.measure(runner, row(table, setting), 0).scores
-    assert 0 < scores["auc"] <= 1 and all(map(math.isfinite, scores.values()))
+    ((tracker, _, videos, _),) = judged
+    assert scores["auc"] == auc(tracker, sequence(videos.frames))
+    assert all(map(math.isfinite, scores.values()))
 
 
 @pytest.mark.parametrize(

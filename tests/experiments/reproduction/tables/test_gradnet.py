@@ -10,18 +10,12 @@ import pytest
 from experiments.meta_training import runner as runner_lib
 from experiments.reproduction.table_runner import TableRunner
 from experiments.reproduction.tables import gradnet
-from tests.tracking_tasks.striped import video
+from tests.experiments.reproduction.judging import auc, sequence
 from tests.tracking_tasks.tiny import Tiny
 from tests.tracking_tasks.trackers.small import episode
-from tracking_tasks.data.sequences import Sequence
 from tracking_tasks.trackers.gradnet.tracker import GradNet
 
 TABLES = {table.name: table for table in gradnet.TABLES}
-
-
-def sequence(frames=5):
-    images, boxes = video(frames)
-    return Sequence(name="one", frames=tuple(images), boxes=boxes)
 
 
 @functools.cache
@@ -77,7 +71,9 @@ def test_rows_differ_by_what_they_leave_out(runner):
 
 def test_a_row_is_judged(runner):
     scores = measure(runner, "gradnet3", "Ours").scores
-    assert 0 <= scores["auc"] <= 1 and scores["fps"] > 0
+    (recipe,) = runner.recipes
+    assert scores["auc"] == auc(tracker(recipe.rule, recipe.config), sequence())
+    assert scores["fps"] > 0
 
 
 def test_iterations_end_at_half_the_loss_or_at_the_most(runner, monkeypatch):

@@ -8,10 +8,9 @@ import pytest
 from experiments.meta_training import runner as runner_lib
 from experiments.reproduction.table_runner import TableRunner
 from experiments.reproduction.tables import meta_rtt
-from tests.tracking_tasks.striped import video
+from tests.experiments.reproduction.judging import auc, sequence
 from tests.tracking_tasks.tiny import Tiny
 from tests.tracking_tasks.trackers.small import SMALL
-from tracking_tasks.data.sequences import Sequence
 from tracking_tasks.trackers.meta_rtt.tracker import MetaRTT
 
 ROWS = {row.name: row for table in meta_rtt.TABLES for row in table.rows}
@@ -31,10 +30,8 @@ def runner(monkeypatch, tmp_path):
         recipes.append(recipe)
         return tracker()
 
-    images, boxes = video(4)
-    one = Sequence(name="one", frames=tuple(images), boxes=boxes)
     monkeypatch.setattr(TableRunner, "make", train)
-    monkeypatch.setattr(runner_lib, "rendered_sequences", lambda *_: [one])
+    monkeypatch.setattr(runner_lib, "rendered_sequences", lambda *_: [sequence(4)])
     monkeypatch.setattr(runner_lib, "load_bank", lambda folder, split: None)
     runner = TableRunner("smoke", tmp_path, backbone=Tiny())
     runner.recipes = recipes
@@ -92,5 +89,7 @@ def test_gradient_descent_takes_the_place_of_the_learned_rates(runner):
 
 
 def test_a_row_is_judged_on_videos(runner):
-    scores = meta_rtt._measure(runner, ROWS["RT-MDNet 5/5"], 0).scores
-    assert 0 <= scores["auc"] <= 1 and scores["fps"] > 0
+    row = ROWS["RT-MDNet 5/5"]
+    scores = meta_rtt._measure(runner, row, 0).scores
+    assert scores["auc"] == auc(meta_rtt._train(runner, row.setting, 0), sequence(4))
+    assert scores["fps"] > 0

@@ -11,19 +11,13 @@ from experiments.meta_training import runner as runner_lib
 from experiments.reproduction.oracle import Oracle
 from experiments.reproduction.table_runner import TableRunner
 from experiments.reproduction.tables import roam
-from tests.tracking_tasks.striped import video
+from tests.experiments.reproduction.judging import sequence
 from tests.tracking_tasks.tiny import Tiny
 from tests.tracking_tasks.trackers.small import SMALL, episode
 from tracking_tasks import evaluation
-from tracking_tasks.data.sequences import Sequence
 from tracking_tasks.trackers.roam.tracker import ROAM
 
 TABLES = {table.name: table for table in roam.TABLES}
-
-
-def sequence(frames=5):
-    images, boxes = video(frames)
-    return Sequence(name="one", frames=tuple(images), boxes=boxes)
 
 
 @pytest.fixture
