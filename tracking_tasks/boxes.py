@@ -95,3 +95,57 @@ def keep_inside(
     """
     reach = (0.5 - share) * size
     return jnp.clip(center, -reach, extent + reach)
+
+
+def bounded(
+    center: Float[Array, "2"],
+    size: Float[Array, "2"],
+    smallest: Float[Array, "2"],
+    extent: Int[Array, "2"],
+    share: float,
+) -> tuple[Float[Array, "2"], Float[Array, "2"]]:
+    """Where a tracker may take a target to be: centre and size at the end of its step.
+
+    Args:
+        center: x, y in frame pixels.
+        size: width and height in frame pixels.
+        smallest: lower bound of the size; the upper one is the picture.
+        extent: width and height of the picture.
+        share: of the box's sides that stays inside the picture, see `keep_inside`.
+    """
+    size = jnp.clip(size, smallest, extent.astype(jnp.float32))
+    return keep_inside(center, size, extent, share), size
+
+
+def relative(
+    center: Float[Array, "*#batch 2"],
+    size: Float[Array, "*#batch 2"],
+    anchor_center: Float[Array, "*#batch 2"],
+    anchor_size: Float[Array, "*#batch 2"],
+) -> Float[Array, "*batch 4"]:
+    """A box as seen from an anchor: (dx / w, dy / h, log of the ratios of width and height).
+
+    Girshick, Donahue, Darrell, Malik, "Rich Feature Hierarchies for Accurate Object Detection and
+    Semantic Segmentation", CVPR 2014, appendix C, eqs. 6 to 9. All in one unit, the sizes positive.
+    """
+    shift = (center - anchor_center) / anchor_size
+    scale = jnp.broadcast_to(jnp.log(size / anchor_size), shift.shape)
+    return jnp.concatenate([shift, scale], -1)
+
+
+def from_relative(
+    deltas: Float[Array, "*#batch 4"],
+    anchor_center: Float[Array, "*#batch 2"],
+    anchor_size: Float[Array, "*#batch 2"],
+    bound: float,
+) -> tuple[Float[Array, "*batch 2"], Float[Array, "*batch 2"]]:
+    """The inverse of `relative` (eqs. 1 to 4 there): centres and sizes of the boxes.
+
+    Args:
+        deltas: boxes relative to the anchors.
+        anchor_center: x, y.
+        anchor_size: width and height.
+        bound: on the magnitude of the logarithms, so that no box is absurd.
+    """
+    center = anchor_center + deltas[..., :2] * anchor_size
+    return center, anchor_size * jnp.exp(jnp.clip(deltas[..., 2:], -bound, bound))

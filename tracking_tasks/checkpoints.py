@@ -11,7 +11,7 @@ import jax
 from basics import tensors
 from basics.errors import InputError
 from basics.leaves import is_part, named_leaves, with_leaves
-from tracking_tasks.trackers import TRACKERS, Tracker
+from tracking_tasks.trackers import TRACKERS, Tracker, history
 
 _FORMAT = "metaopt tracker 1"
 _BACKBONE = ("backbone",)
@@ -85,7 +85,8 @@ def load(
     saved_rule = metadata["inner_optimizer"]
     rule = rule or saved_rule
     try:
-        config = _restore(cls.config_type, json.loads(metadata["config"]))
+        constants = json.loads(metadata["config"])
+        config = _restore(cls.config_type, history.current(name, constants))
     except (TypeError, ValueError) as error:
         raise InputError(f"checkpoint {path}: its config is unreadable ({error}).") from error
     tracker = cls.create(rule, change(config) if change else config, backbone)

@@ -1,4 +1,6 @@
-"""The highest peak of a score map, between the cells."""
+"""The highest peak of score maps, between the cells and over scales."""
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,3 +23,48 @@ def sub_cell(scores: Float[Array, "h w"], peak: Int[Array, "2"]) -> Float[Array,
         return jnp.where(bend > 0, (line[2] - line[0]) / (2 * jnp.where(bend > 0, bend, 1.0)), 0.0)
 
     return jnp.clip(jnp.stack([vertex(patch[1]), vertex(patch[:, 1])]), -0.5, 0.5)
+
+
+class ScalePeak(NamedTuple):
+    """The highest peak of search regions of several scales.
+
+    Attributes:
+        scale: index of the region.
+        position: x, y of the peak in it, in cells, between them.
+        score: at the peak's cell.
+    """
+
+    scale: Int[Array, ""]
+    position: Float[Array, "2"]
+    score: Float[Array, ""]
+
+
+def scale_penalties(scales: Float[Array, "*shape"], penalty: float) -> Float[Array, "*shape"]:
+    """The factor on the score of each scale: 1 for the size as it was, else `penalty`."""
+    return jnp.where(scales == 1.0, 1.0, penalty)
+
+
+def best_scale(
+    scores: Float[Array, "n h w"], scales: Float[Array, " n"], penalty: float
+) -> Int[Array, ""]:
+    """The index of the scale whose map has the highest score, changed scales penalized."""
+    return jnp.argmax(scores.max((1, 2)) * scale_penalties(scales, penalty))
+
+
+def search_scales(
+    scores: Float[Array, "n h w"],
+    likely: Float[Array, "n h w"],
+    scales: Float[Array, " n"],
+    penalty: float,
+) -> ScalePeak:
+    """The place and the scale of a target.
+
+    Args:
+        scores: the responses in the search region of each scale.
+        likely: the same weighted by where the target may be; its maximum decides.
+        scales: factors of the search regions.
+        penalty: factor on the score of a changed scale.
+    """
+    best = best_scale(likely, scales, penalty)
+    cell, _ = highest(likely[best])
+    return ScalePeak(best, cell + sub_cell(scores[best], cell), scores[best, cell[1], cell[0]])

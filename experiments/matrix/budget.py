@@ -19,8 +19,8 @@ BUDGETS = {
 def equal_flops(create: Callable[[str], Tracker], rule: str, episode: Episode) -> Any:
     """The tracker's constants with as many inner steps as the default rule's operations allow.
 
-    Every constant whose name ends in `_steps` is scaled, and is at least 1. The rule "none" costs
-    nothing and keeps them.
+    Those that the config calls its `inner_steps` are scaled, and are at least 1. The rule "none"
+    costs nothing and keeps them.
 
     Args:
         create: makes the untrained tracker with a rule.
@@ -38,8 +38,7 @@ def equal_flops(create: Callable[[str], Tracker], rule: str, episode: Episode) -
 
 def scale_steps(config: Any, factor: float) -> Any:
     """A config whose numbers of inner steps are multiplied and rounded, to at least 1."""
-    names = [f.name for f in dataclasses.fields(config) if f.name.endswith("_steps")]
-    steps = {name: max(1, round(getattr(config, name) * factor)) for name in names}
+    steps = {name: max(1, round(getattr(config, name) * factor)) for name in config.inner_steps}
     return dataclasses.replace(config, **steps)
 
 

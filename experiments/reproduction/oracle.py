@@ -29,7 +29,8 @@ class Oracle(tracking_tasks.OnlineTracker):
 def _oracle_step(
     tracker: ROAM, state: ROAMState, frame: Frame, truth: jax.Array
 ) -> tuple[ROAMState, Prediction]:
-    state, prediction, _ = tracker.find(state, frame)
+    levels = tracker.backbone(tracker.search(state, frame))
+    state, prediction, _ = tracker.find(state, frame, levels)
     known = jnp.all(truth[2:] > 0)
     size = jnp.where(known, truth[2:], state.size)
     center = jnp.where(known, boxes.center(truth), state.center)

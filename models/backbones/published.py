@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from models.backbone import Backbone, Images
-from models.backbones.torch_weights import load_state_dict
+from models.backbones.torch_weights import network_of
 from models.errors import WeightsError
 
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32) * 255
@@ -51,14 +51,7 @@ class PublishedBackbone(Backbone):
         if path is None or not pathlib.Path(path).is_file():
             missing = "needs a file with its weights" if path is None else f"{path}: no such file"
             raise WeightsError(f"backbone {cls.name}: {missing}: give that of {wanted}")
-        state_dict = load_state_dict(path)
-        try:
-            return cls(state_dict)
-        except (KeyError, ValueError) as error:
-            reason = f"no {error}" if isinstance(error, KeyError) else str(error)
-            raise WeightsError(
-                f"{path} is not a checkpoint of {cls.name} ({reason}): give {wanted}"
-            ) from None
+        return network_of(cls, path, cls.name, f"give {wanted}")
 
 
 def normalize_colors(images: Images, dtype: np.dtype) -> Float[Array, "n h w 3"]:

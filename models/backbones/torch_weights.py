@@ -12,12 +12,15 @@ import os
 import pathlib
 import pickle
 import zipfile
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
 
 from models.errors import WeightsError
+
+Network = TypeVar("Network")
 
 # torch.save(..., _use_new_zipfile_serialization=False), the only format before PyTorch 1.6.
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -236,3 +239,28 @@ def _array(name: str, tensor: _Tensor, numbers: dict[str, np.ndarray]) -> np.nda
         return np.zeros(size, storage.dtype)
     strides = [step * storage.itemsize for step in stride]
     return np.lib.stride_tricks.as_strided(storage[offset:], size, strides).copy()
+
+
+def network_of(
+    make: Callable[[dict[str, np.ndarray]], Network],
+    path: str | os.PathLike[str],
+    name: str,
+    remedy: str,
+) -> Network:
+    """The network that a state dict on disk is of.
+
+    Args:
+        make: builds it; raises a KeyError or ValueError of what does not fit.
+        path: the checkpoint.
+        name: of the network, for the message.
+        remedy: for the message: which file to give instead.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or of another network.
+    """
+    state_dict = load_state_dict(path)
+    try:
+        return make(state_dict)
+    except (KeyError, ValueError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise WeightsError(f"{path} is not a checkpoint of {name} ({reason}): {remedy}") from None

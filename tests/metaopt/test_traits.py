@@ -117,3 +117,18 @@ class NoLoss(metaopt.Objective):
 def test_what_lacks_a_method_of_the_contract_cannot_be_made(unfinished, missing):
     with pytest.raises(TypeError, match=missing):
         unfinished()
+
+
+def test_rates_become_coarser_as_the_mean_of_those_that_they_stand_for():
+    fine = make("learned_rates")
+    fine = fine.replace(rates={"w": jnp.arange(12.0).reshape(2, 2, 3), "b": jnp.ones((2, 3))})
+    per_tensor = fine.with_granularity("tensor")
+    np.testing.assert_allclose(per_tensor.rates["w"], [[[2.5]], [[8.5]]])
+    np.testing.assert_allclose(per_tensor.rates["b"], [[1.0], [1.0]])
+    np.testing.assert_allclose(fine.with_granularity("scalar").rates, [2.0, 6.0])
+    assert per_tensor.with_granularity("tensor") is per_tensor and per_tensor.fits_any_shapes
+    assert make("adam").with_granularity("tensor").learned_rates() is None
+    with pytest.raises(ValueError, match="coarser only"):
+        per_tensor.with_granularity("parameter")
+    with pytest.raises(ValueError, match="per layer: known are"):
+        fine.with_granularity("layer")

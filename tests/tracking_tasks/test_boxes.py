@@ -72,3 +72,29 @@ def test_scale_keeps_the_centre():
     np.testing.assert_allclose(
         boxes.scale(jnp.array([10.0, 20, 8, 4]), jnp.array(1.5)), [8, 19, 12, 6]
     )
+
+
+def test_a_step_ends_between_the_smallest_size_and_the_picture():
+    smallest, extent = jnp.float32([3, 4]), jnp.array([80, 60])
+    bounded = lambda center, size: boxes.bounded(
+        jnp.float32(center), jnp.float32(size), smallest, extent, 0.2
+    )
+    center, size = bounded([30, 20], [1, 100])
+    np.testing.assert_array_equal(size, [3, 60])
+    np.testing.assert_array_equal(center, [30, 20])
+    center, size = bounded([90, 20], [20, 30])
+    np.testing.assert_array_equal(size, [20, 30])
+    np.testing.assert_allclose(center, [86, 20])  # a fifth of 20 pixels is left inside
+
+
+def test_relative_boxes_are_those_of_r_cnn_and_come_back():
+    center, size = jnp.float32([10, 20]), jnp.float32([8, 4])
+    anchor_center, anchor_size = jnp.float32([[6, 21], [10, 20]]), jnp.float32([[4, 8], [8, 4]])
+    deltas = boxes.relative(center, size, anchor_center, anchor_size)
+    expected = [[1, -1 / 8, np.log(2), np.log(1 / 2)], [0, 0, 0, 0]]
+    np.testing.assert_allclose(deltas, expected, rtol=1e-6)
+    again = boxes.from_relative(deltas, anchor_center, anchor_size, bound=1.0)
+    np.testing.assert_allclose(again[0], [center, center], rtol=1e-6)
+    np.testing.assert_allclose(again[1], [size, size], rtol=1e-6)
+    _, bounded = boxes.from_relative(deltas, anchor_center, anchor_size, bound=0.5)
+    np.testing.assert_allclose(bounded[0], anchor_size[0] * np.exp([0.5, -0.5]), rtol=1e-6)

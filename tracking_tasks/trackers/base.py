@@ -1,20 +1,60 @@
 """What every tracker is: an outer loss for meta-training, and two pure functions for tracking."""
 
 import abc
-import types
-from collections.abc import Mapping
+import dataclasses
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
+import jax
 import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float, PyTree
 
 import metaopt
-from models import Backbone, EfficientNetLite0
+from models import Backbone, EfficientNetLite0, Features
+from models.backbone import STRIDE
 from tracking_tasks import crops
 from tracking_tasks.episode import Episode, EpisodeConfig, Frame, Prediction
 
-_Tracker = TypeVar("_Tracker", bound="Tracker")  # `typing.Self` is not for functions, in beartype
+# `typing.Self` is not for functions, in beartype.
+_Tracker = TypeVar("_Tracker", bound="Tracker")
+_Config = TypeVar("_Config", bound="TrackerConfig")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrackerConfig:
+    """The constants that every tracker has; each adds its own, and says where a value is from.
+
+    Attributes:
+        inner_steps: names of the constants that are numbers of inner steps, which a comparison on
+            equal operations scales.
+        crop_size: side of the search region in pixels, a multiple of 16.
+        search_factor: side of the search region in square roots of the target's area.
+        train_steps: inner steps of the fit in meta-training.
+        initial_rate: step length from which rules start.
+        least_inside: share of the box that is kept inside the frame.
+    """
+
+    inner_steps: ClassVar[tuple[str, ...]] = ("train_steps",)
+
+    crop_size: int = 192
+    search_factor: float = 5.0
+    train_steps: int = 5
+    initial_rate: float = 0.1
+    least_inside: float = 0.2
+
+    @classmethod
+    def small(cls: type[_Config]) -> _Config:
+        """Sizes for tests: a tracker that compiles in seconds and follows a plain target."""
+        return cls()
+
+    @property
+    def target_cells(self) -> float:
+        """Square root of the target's area on the grid, in cells."""
+        return self.crop_size / self.search_factor / STRIDE
+
+    def target_shape(self, size: Float[Array, "*batch 2"]) -> Float[Array, "*batch 2"]:
+        """Width and height in cells of a target of that shape in a search region of its own."""
+        return size / jnp.sqrt(jnp.prod(size, -1, keepdims=True)) * self.target_cells
 
 
 class Adaptation(NamedTuple):
@@ -37,16 +77,10 @@ class Tracker(struct.PyTreeNode):
     """
 
     name: ClassVar[str]
-    config_type: ClassVar[type]
+    config_type: ClassVar[type[TrackerConfig]]
     default_rule: ClassVar[str]
     # The fields that hold inner optimizers; what `optimizer` is made by makes the others, too.
     optimizers: ClassVar[tuple[str, ...]] = ("optimizer",)
-    # Constants that differ where inner optimizers are compared.
-    in_comparisons: ClassVar[Mapping[str, Any]] = types.MappingProxyType({})
-    # Of the outer loop: the episodes that go through the outer loss together on a CPU, all by
-    # default; and the largest element of the outer gradient, before its norm is clipped.
-    episodes_at_once: ClassVar[int | None] = None
-    clip_elements: ClassVar[float | None] = None
 
     config: Any = struct.field(pytree_node=False)
     backbone: Any
@@ -77,6 +111,18 @@ class Tracker(struct.PyTreeNode):
     def _create(cls: type[_Tracker], rule: str, config: Any, backbone: Backbone) -> _Tracker:
         """`create`, with everything given."""
 
+    def seen(self, images: Float[Array, "n s s 3"] | Features) -> Features:
+        """What the backbone sees in images; the images of an episode may be features already."""
+        return images if isinstance(images, Features) else self.backbone(images)
+
+    def seen_in(self, episode: Episode) -> tuple[Features, Features]:
+        """What the backbone sees in the support and in the query, both at once."""
+        n = len(episode.support_weights)
+        together = lambda *parts: jnp.concatenate(parts)
+        both = jax.tree.map(together, episode.support_images, episode.query_images)
+        levels = self.seen(both)
+        return Features(*(x[:n] for x in levels)), Features(*(x[n:] for x in levels))
+
     def search_side(self, size: Float[Array, "2"]) -> Float[Array, ""]:
         """The side in frame pixels of the search region of a target of that width and height."""
         return self.config.search_factor * jnp.sqrt(size[0] * size[1])
@@ -98,6 +144,14 @@ class Tracker(struct.PyTreeNode):
         """The episodes that it is meta-trained on."""
         return EpisodeConfig(self.config.crop_size, self.config.search_factor)
 
+    def _centered_episodes(self, **changes: Any) -> EpisodeConfig:
+        """Episodes whose support shows the target in the middle, as the first frame does."""
+        config = self.config
+        cut = EpisodeConfig(
+            config.crop_size, config.search_factor, support_shift=0.0, support_scale=0.0
+        )
+        return dataclasses.replace(cut, **changes)
+
     @abc.abstractmethod
     def adapt(self, episode: Episode, steps: int) -> Adaptation:
         """Fits to the support by `steps` steps, and judges every iterate on the query."""
@@ -118,6 +172,17 @@ class Tracker(struct.PyTreeNode):
     def init(self, frame: Frame, box: Float[Array, "4"]) -> PyTree:
         """Fits to the target in the first frame; returns the online state."""
 
-    @abc.abstractmethod
     def step(self, state: PyTree, frame: Frame) -> tuple[PyTree, Prediction]:
         """Finds the target in the next frame and learns from it."""
+        return self.follow(state, frame, self.backbone(self.search(state, frame)))
+
+    @abc.abstractmethod
+    def search(self, state: PyTree, frame: Frame) -> Float[Array, "n s s 3"]:
+        """The crops of the next frame that the target is looked for in.
+
+        Apart from what follows, so that one pass of the backbone sees the crops of many targets.
+        """
+
+    @abc.abstractmethod
+    def follow(self, state: PyTree, frame: Frame, levels: Features) -> tuple[PyTree, Prediction]:
+        """Finds the target in what the backbone sees in those crops, and learns from it."""

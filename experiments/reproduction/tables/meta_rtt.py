@@ -21,6 +21,7 @@ from experiments.reproduction.paper_table import (
     Table,
 )
 from experiments.reproduction.table_runner import Recipe, TableRunner
+from experiments.reproduction.tables.meta_rtt_losses import DomainLoss, PruningLoss
 from tracking_tasks.trackers.meta_rtt.tracker import MetaRTT, MetaRTTConfig
 
 _SOURCE = "Jung et al. 2020, Table"
@@ -61,14 +62,17 @@ class _Variant:
         online: what is changed in it after.
         sgd: the fits, to the "first" frame and "later", in which gradient descent takes the place
             of the learned rates.
-        pruning: what is changed in the config for a second training, of the masks; None for no
-            pruning.
+        loss: in the place of the tracker's own outer loss.
+        pruning: that of a second training, of the masks; None for no pruning.
+        pruned: what is changed in the config for it.
     """
 
     trained: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     online: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     sgd: tuple[str, ...] = ()
-    pruning: Mapping[str, Any] | None = None
+    loss: DomainLoss | None = None
+    pruning: PruningLoss | None = None
+    pruned: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def _steps(first: int, later: int) -> dict[str, int]:
@@ -77,7 +81,7 @@ def _steps(first: int, later: int) -> dict[str, int]:
 
 def _baseline(first: int, later: int) -> _Variant:
     """RT-MDNet: pretrained by multi-domain learning, no rates learned."""
-    return _Variant({"training": "domains"}, _steps(first, later), ("first", "later"))
+    return _Variant(online=_steps(first, later), sgd=("first", "later"), loss=DomainLoss())
 
 
 def _meta_tracker(hard_videos: int) -> _Variant:
@@ -86,8 +90,8 @@ def _meta_tracker(hard_videos: int) -> _Variant:
     return _Variant(trained, _steps(5, 15), ("later",))
 
 
-def _pruned(**changes: Any) -> _Variant:
-    return _Variant(pruning={"kept": 0.5, "training": "pruning"} | changes)
+def _pruned(whole_episode: bool = True, **changes: Any) -> _Variant:
+    return _Variant(pruning=PruningLoss(whole_episode), pruned={"kept": 0.5} | changes)
 
 
 _OURS = _Variant()
@@ -102,13 +106,15 @@ def _train(runner: TableRunner, variant: _Variant, seed: int) -> MetaRTT:
     recipe = runner.recipe(
         MetaRTT.name, MetaRTT.default_rule, config, outer_steps=_OUTER_STEPS[runner.scale]
     )
+    recipe = dataclasses.replace(recipe, loss=variant.loss)
     if variant.pruning is not None:
         recipe = Recipe(
             recipe.tracker,
             recipe.rule,
-            dataclasses.replace(config, **variant.pruning),
+            dataclasses.replace(config, **variant.pruned),
             dataclasses.replace(recipe.training, frozen=_FIXED),
             recipe,
+            variant.pruning,
         )
     tracker: Any = runner.make(recipe, seed)
     sgd = _Sgd()
@@ -217,9 +223,7 @@ TABLES = (
         rows=(
             Row("MetaRTT", _paper(65.5, 89.0, 58), _OURS),
             Row("MetaRTT+Prune", _paper(65.1, 87.4, 65), _pruned()),
-            Row(
-                "No meta-learning", _paper(61.7, 83.1, 64), _pruned(training="first_frame_pruning")
-            ),
+            Row("No meta-learning", _paper(61.7, 83.1, 64), _pruned(whole_episode=False)),
             Row("No adaptive pruning", _paper(60.9, 81.2, 59), _pruned(adaptive_masks=False)),
         ),
         orderings=(

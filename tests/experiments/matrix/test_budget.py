@@ -1,4 +1,5 @@
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +14,11 @@ PRODUCT = 2 * ROWS * COLUMNS  # operations of a matrix times a vector
 
 @dataclasses.dataclass(frozen=True)
 class Config:
+    inner_steps: ClassVar[tuple[str, ...]] = ("train_steps", "update_steps")
+
     train_steps: int = 5
     update_steps: int = 1
-    search_factor: float = 5.0
+    warm_up_steps: int = 3
 
 
 @jax.tree_util.register_pytree_node_class

@@ -11,7 +11,7 @@ from jax import lax
 from PIL import Image
 
 from models import EfficientNetLite0, WeightsError, load_state_dict
-from models.backbones import efficientnet
+from models.backbones import efficientnet, torch_weights
 
 apply = jax.jit(lambda network, images: network(images))
 
@@ -149,6 +149,6 @@ def test_a_missing_file_is_named(monkeypatch):
 )
 def test_the_checkpoint_of_another_network_is_refused(monkeypatch, weights, reason):
     complete = load_state_dict(efficientnet._packaged_weights()) if "_se_" in reason else {}
-    monkeypatch.setattr(efficientnet, "load_state_dict", lambda path: complete | weights)
+    monkeypatch.setattr(torch_weights, "load_state_dict", lambda path: complete | weights)
     with pytest.raises(WeightsError, match=r"other\.pth is not a checkpoint.*" + reason):
         EfficientNetLite0.pretrained("other.pth")

@@ -106,7 +106,7 @@ def test_the_checkpoint_of_another_network_is_refused(monkeypatch, tmp_path):
         ({"features.0.weight": np.zeros(3)}, "no 'conv1.weight'"),
     ):
         monkeypatch.setattr(
-            "models.backbones.published.load_state_dict", lambda path, weights=weights: weights
+            "models.backbones.torch_weights.load_state_dict", lambda path, weights=weights: weights
         )
         with pytest.raises(WeightsError, match=reason):
             ResNet18.pretrained(path)

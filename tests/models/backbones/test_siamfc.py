@@ -85,7 +85,7 @@ def test_the_whole_network_has_the_papers_channels():
 def test_another_checkpoint_is_refused(monkeypatch, tmp_path):
     weights = state_dict(8)
     del weights["backbone.conv3.1.running_var"]
-    monkeypatch.setattr("models.backbones.published.load_state_dict", lambda path: weights)
+    monkeypatch.setattr("models.backbones.torch_weights.load_state_dict", lambda path: weights)
     path = tmp_path / "other.pth"
     path.touch()
     with pytest.raises(WeightsError, match=r"no 'backbone.conv3.1.running_var'.*siamfc-pytorch"):

@@ -105,7 +105,7 @@ def test_missing_weights_name_the_file_to_get(tmp_path):
 )
 def test_the_checkpoint_of_another_network_is_refused(monkeypatch, tmp_path, change, reason):
     weights = {k: v for k, v in (state_dict(32) | change).items() if v is not None}
-    monkeypatch.setattr("models.backbones.published.load_state_dict", lambda path: weights)
+    monkeypatch.setattr("models.backbones.torch_weights.load_state_dict", lambda path: weights)
     path = tmp_path / "other.pth"
     path.touch()
     with pytest.raises(WeightsError, match=reason):

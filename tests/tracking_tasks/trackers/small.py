@@ -12,58 +12,10 @@ from models import EfficientNetLite0
 from tests.products import chosen
 from tests.tracking_tasks.striped import video
 from tests.tracking_tasks.tiny import Tiny
-from tracking_tasks.augmentation import AugmentationConfig
 from tracking_tasks.episode import Episode
 from tracking_tasks.trackers import TRACKERS
-from tracking_tasks.trackers.dimp.tracker import DiMPConfig
-from tracking_tasks.trackers.dslt.config import DSLTConfig
-from tracking_tasks.trackers.gradnet.config import GradNetConfig
-from tracking_tasks.trackers.meta_rtt.config import MetaRTTConfig
-from tracking_tasks.trackers.roam.config import ROAMConfig
-from tracking_tasks.trackers.roam.model import ResizableConfig
 
-# Boxes of the largest predicted overlap take a trained tracker: see dimp/test_variants.py. ROAM's
-# search over scales is in roam/test_tracker.py.
-SMALL = {
-    "dimp": DiMPConfig(
-        crop_size=96, memory_size=18, init_steps=2, train_steps=2, box_estimation="scale_search"
-    ),
-    "dslt": DSLTConfig(
-        crop_size=96,
-        channels=8,
-        filter_size=3,
-        first_frame=AugmentationConfig(blurs=(), rotations=(), dropout_copies=0),
-        train_steps=2,
-        memory_size=3,
-    ),
-    "gradnet": GradNetConfig(crop_size=96, update_interval=2),
-    "meta_rtt": MetaRTTConfig(
-        crop_size=96,
-        channels=16,
-        hidden=16,
-        train_steps=40,
-        online_steps=10,
-        online_frames=1,
-        positives=8,
-        negatives=24,
-        candidates=64,
-        regression_samples=32,
-        long_memory=4,
-        short_memory=2,
-        update_interval=2,
-    ),
-    "roam": ROAMConfig(
-        crop_size=128,
-        model=ResizableConfig(channels=16, filter_size=5, support=5),
-        stretches=(1.0,),
-        blocks=2,
-        block=1,
-        update_interval=2,
-        step_samples=2,
-        memory_size=3,
-    ),
-}
-
+SMALL = {name: tracker.config_type.small() for name, tracker in TRACKERS.items()}
 RULES = metaopt.optimizers.names()
 
 

@@ -1,10 +1,12 @@
-"""Trackers and rules of a user's own, in a module that METAOPT_PLUGINS names."""
+"""Trackers are found in their folders, and in other packages that name them in their metadata."""
 
 import os
 import subprocess
 import sys
 
-from tracking_tasks.trackers import TRACKERS
+import pytest
+
+from tracking_tasks.trackers import TRACKERS, register
 
 PLUGIN = """
 import optax
@@ -26,13 +28,27 @@ class Mine(DiMP):
 """
 
 
-def run(tmp_path, plugins, program):
-    (tmp_path / "my_tracker.py").write_text(PLUGIN)
-    paths = os.pathsep.join([str(tmp_path), os.getcwd()])
-    environment = {**os.environ, "METAOPT_PLUGINS": plugins, "PYTHONPATH": paths}
-    return subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env=environment
-    )
+METADATA = "Metadata-Version: 2.1\nName: mine\nVersion: 1\n"
+ENTRY_POINTS = """
+[tracking_tasks.trackers]
+mine = my_tracker
+[metaopt.optimizers]
+halving = my_tracker
+"""
+
+
+def run(folder, program):
+    """Runs a program beside an installed package that brings a tracker and a rule."""
+    (folder / "my_tracker.py").write_text(PLUGIN)
+    (folder / "mine-1.dist-info").mkdir()
+    (folder / "mine-1.dist-info" / "METADATA").write_text(METADATA)
+    (folder / "mine-1.dist-info" / "entry_points.txt").write_text(ENTRY_POINTS)
+    paths = os.pathsep.join([str(folder), os.getcwd()])
+    command = [sys.executable, "-c", program]
+    environment = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
 
 
 def test_every_folder_is_found_by_its_name():
@@ -41,27 +57,19 @@ def test_every_folder_is_found_by_its_name():
     assert "kcf" not in TRACKERS
 
 
-def test_flags_know_trackers_and_rules_of_a_module_of_ones_own(tmp_path):
+def test_programs_know_trackers_and_rules_of_other_packages(tmp_path):
     program = (
-        "from experiments import evaluate; f = evaluate.FLAGS;"
+        "from experiments import evaluate; f = evaluate.FLAGS; import tracking_tasks;"
+        "print(tracking_tasks.TRACKERS['mine'].default_rule);"
         "print(*f['tracker'].parser.enum_values, *f['inner_optimizer'].parser.enum_values)"
     )
-    done = run(tmp_path, " my_tracker", program)
-    assert done.returncode == 0, done.stderr
-    assert {"mine", "dimp", "halving", "adam"} <= set(done.stdout.split())
+    default_rule, *known = run(tmp_path, program)
+    assert default_rule == "halving"
+    assert {"mine", "dimp", "halving", "adam"} <= set(known)
 
 
-def test_the_package_knows_them_without_a_program(tmp_path):
-    program = (
-        "import tracking_tasks, metaopt; print(tracking_tasks.TRACKERS['mine'].default_rule);"
-        "print(*metaopt.optimizers.names())"
-    )
-    done = run(tmp_path, "my_tracker", program)
-    assert done.stdout.split()[0] == "halving" and "halving" in done.stdout.split()[1:]
-
-
-def test_a_module_that_is_not_there_is_named_in_one_sentence(tmp_path):
-    done = run(tmp_path, "my_tracker,no_such_module", "from experiments import evaluate")
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: METAOPT_PLUGINS: no module 'no_such_module'")
-    assert "Traceback" not in done.stderr
+def test_a_name_is_taken_once():
+    dimp = TRACKERS["dimp"]
+    assert register(dimp) is dimp
+    with pytest.raises(ValueError, match=r"'dimp' already, by tracking_tasks\.trackers\.dimp"):
+        register(type("Other", (dimp,), {}))

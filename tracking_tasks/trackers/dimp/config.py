@@ -1,17 +1,17 @@
 """The constants of DiMP."""
 
 import dataclasses
-from typing import Literal
+from typing import ClassVar, Literal
 
-from models.backbone import STRIDE
 from tracking_tasks import augmentation
+from tracking_tasks.trackers.base import TrackerConfig
 from tracking_tasks.trackers.dimp.localization import LocalizationConfig
 from tracking_tasks.trackers.dimp.loss import DiscriminativeLossConfig
 from tracking_tasks.trackers.dimp.overlap import OverlapConfig
 
 
 @dataclasses.dataclass(frozen=True)
-class DiMPConfig:
+class DiMPConfig(TrackerConfig):
     """Every constant of the tracker.
 
     "paper" is Bhat et al. 2019, "code" the published one (parameter/dimp/dimp50.py), "here" a value
@@ -49,6 +49,10 @@ class DiMPConfig:
         least_inside: share of the box that is kept inside the frame (code).
     """
 
+    inner_steps: ClassVar[tuple[str, ...]] = (
+        "train_steps", "init_steps", "update_steps", "hard_negative_steps",
+    )  # fmt: skip
+
     crop_size: int = 192
     search_factor: float = 5.0
     filter_size: int = 5
@@ -77,7 +81,9 @@ class DiMPConfig:
     scale_rate: float = 0.6
     least_inside: float = 0.2
 
-    @property
-    def target_cells(self) -> float:
-        """Square root of the target's area on the grid, in cells."""
-        return self.crop_size / self.search_factor / STRIDE
+    @classmethod
+    def small(cls) -> "DiMPConfig":
+        # Boxes of the largest predicted overlap take a trained tracker.
+        return cls(
+            crop_size=96, memory_size=18, init_steps=2, train_steps=2, box_estimation="scale_search"
+        )

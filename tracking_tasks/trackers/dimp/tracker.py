@@ -5,24 +5,19 @@ Bhat, Danelljan, Van Gool, Timofte, "Learning Discriminative Model Prediction fo
 a trained predictor, it keeps its shape and its size comes from a search over scales.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
 import metaopt
-from models import (
-    Backbone,
-    Features,
-    FilterHead,
-    correlate,
-)
+from models import Backbone, Features, FilterHead, correlate
 from models.backbone import STRIDE
 from tracking_tasks import augmentation, boxes, labels
 from tracking_tasks.episode import Episode, Frame, Prediction
 from tracking_tasks.memory import SampleMemory
+from tracking_tasks.peaks import best_scale
 from tracking_tasks.trackers.base import Adaptation, Tracker
 from tracking_tasks.trackers.dimp.config import DiMPConfig as DiMPConfig
 from tracking_tasks.trackers.dimp.localization import Trust, locate
@@ -45,8 +40,6 @@ class DiMP(Tracker):
     name: ClassVar[str] = "dimp"
     config_type: ClassVar[type] = DiMPConfig
     default_rule: ClassVar[str] = "steepest_descent"
-    # The size follows the filter alone, as minutes do not teach a predictor of overlap.
-    in_comparisons: ClassVar[Mapping[str, Any]] = {"box_estimation": "scale_search"}
 
     head: FilterHead
     loss: DiscriminativeLoss
@@ -90,7 +83,7 @@ class DiMP(Tracker):
 
     def adapt(self, episode: Episode, steps: int) -> Adaptation:
         """The query losses are the hinge errors of eq. 8, averaged over cells and frames."""
-        return self._adapt(*self._features(episode), episode, steps)
+        return self._adapt(*self.seen_in(episode), episode, steps)
 
     def outer_loss(self, episode: Episode) -> tuple[Float[Array, ""], dict[str, Array]]:
         """The classification loss plus that of the predicted overlap over beta.
@@ -99,7 +92,7 @@ class DiMP(Tracker):
         eq. 9; means over iterates, frames and cells stand in the place of its sums and its norm).
         But for such factors, this is the paper's L_tot divided by beta.
         """
-        support, query = self._features(episode)
+        support, query = self.seen_in(episode)
         adaptation = self._adapt(support, query, episode, self.config.train_steps)
         loss = adaptation.query_losses.mean()
         metrics = {
@@ -115,15 +108,6 @@ class DiMP(Tracker):
             metrics["overlap_loss"] = self.maximizer.loss(frames, true_boxes, seen, episode.key)
             loss += metrics["overlap_loss"] / self.config.classification_weight
         return loss, metrics
-
-    def _features(self, episode: Episode) -> tuple[Features, Features]:
-        """What the backbone sees in the support and in the query."""
-        support, query = episode.support_images, episode.query_images
-        if isinstance(support, Features):
-            return support, query
-        n = len(support)
-        levels = self.backbone(jnp.concatenate([support, query]))
-        return Features(*(x[:n] for x in levels)), Features(*(x[n:] for x in levels))
 
     def _adapt(
         self, support_levels: Features, query_levels: Features, episode: Episode, steps: int
@@ -198,16 +182,16 @@ class DiMP(Tracker):
             frames=jnp.zeros((), jnp.int32),
         )
 
-    def step(self, state: DiMPState, frame: Frame) -> tuple[DiMPState, Prediction]:
-        config = self.config
-        scales = jnp.asarray(config.scales if self.maximizer is None else (1.0,))
-        sides = self.search_side(state.size) * scales
-        images = self.search_regions(frame, state.center, sides)
-        levels = self.backbone(images)
+    def search(self, state: DiMPState, frame: Frame) -> Float[Array, "n s s 3"]:
+        return self.search_regions(frame, state.center, self._sides(state))
+
+    def follow(
+        self, state: DiMPState, frame: Frame, levels: Features
+    ) -> tuple[DiMPState, Prediction]:
+        config, scales, sides = self.config, self._scales, self._sides(state)
         features = self.head(levels)
         scores = correlate(features, state.target_filter)
-        penalty = jnp.where(scales == 1.0, 1.0, config.scale_penalty)
-        best = jnp.argmax(scores.max((1, 2)) * penalty)
+        best = best_scale(scores, scales, config.scale_penalty)
 
         zoom = config.crop_size / sides[best]  # crop pixels per frame pixel
         middle = jnp.full(2, config.crop_size / 2)
@@ -227,9 +211,10 @@ class DiMP(Tracker):
 
         found = location.trust != Trust.NOT_FOUND
         center = state.center + jnp.where(found, (boxes.center(box) - middle) / zoom, 0.0)
-        size = jnp.where(found, jnp.maximum(box[2:] / zoom, state.smallest), state.size)
-        size = jnp.minimum(size, frame.extent.astype(jnp.float32))
-        center = boxes.keep_inside(center, size, frame.extent, config.least_inside)
+        size = jnp.where(found, box[2:] / zoom, state.size)
+        center, size = boxes.bounded(
+            center, size, state.smallest, frame.extent, config.least_inside
+        )
 
         sample = {
             "features": features[best],
@@ -238,6 +223,13 @@ class DiMP(Tracker):
         state = state.replace(center=center, size=size, frames=state.frames + 1)
         state = self._learn(state, sample, location.trust)
         return state, Prediction(boxes.from_center(center, size), location.score)
+
+    @property
+    def _scales(self) -> Float[Array, " n"]:
+        return jnp.asarray(self.config.scales if self.maximizer is None else (1.0,))
+
+    def _sides(self, state: DiMPState) -> Float[Array, " n"]:
+        return self.search_side(state.size) * self._scales
 
     def _learn(self, state: DiMPState, sample: PyTree, trust: Int[Array, ""]) -> DiMPState:
         """Stores the sample and updates the filter, as far as the localization can be trusted."""
@@ -278,8 +270,7 @@ class DiMP(Tracker):
         self, sample: dict[str, Array], size: Float[Array, "2"]
     ) -> Float[Array, "k k c"]:
         """The filter that a single frame predicts, as meta-training does."""
-        size_in_cells = size / jnp.sqrt(size[0] * size[1]) * self.config.target_cells
         one = FilterSamples(**jax.tree.map(lambda leaf: leaf[None], sample), weights=jnp.ones(1))
-        target_box = boxes.from_center(one.centers, size_in_cells[None])
+        target_box = boxes.from_center(one.centers, self.config.target_shape(size)[None])
         start = self.initial_filter(one.features, target_box, one.weights)
         return self.fit(start, one, self.config.train_steps).params

@@ -1,17 +1,15 @@
 """The constants of DSLT."""
 
 import dataclasses
+from typing import ClassVar
 
-import jax.numpy as jnp
-from jaxtyping import Array, Float
-
-from models.backbone import STRIDE
 from tracking_tasks import augmentation
+from tracking_tasks.trackers.base import TrackerConfig
 from tracking_tasks.trackers.dslt.objective import RegressionConfig
 
 
 @dataclasses.dataclass(frozen=True)
-class DSLTConfig:
+class DSLTConfig(TrackerConfig):
     """Every constant of the tracker.
 
     "paper" is Lu et al. 2018, "code" the published one (DSLT.m), "here" a value that this project
@@ -56,6 +54,10 @@ class DSLTConfig:
         least_inside: share of the box that is kept inside the frame (here).
     """
 
+    inner_steps: ClassVar[tuple[str, ...]] = (
+        "train_steps", "learned_update_steps", "init_steps", "update_steps",
+    )  # fmt: skip
+
     crop_size: int = 192
     search_factor: float = 5.0
     fusion: str = "residual"
@@ -85,6 +87,13 @@ class DSLTConfig:
     usual_rate: float = 0.03
     least_inside: float = 0.2
 
-    def target_cells(self, size: Float[Array, "2"]) -> Float[Array, "2"]:
-        """Width and height in cells of a target of that shape in a search region of its own."""
-        return size / jnp.sqrt(size[0] * size[1]) * self.crop_size / self.search_factor / STRIDE
+    @classmethod
+    def small(cls) -> "DSLTConfig":
+        return cls(
+            crop_size=96,
+            channels=8,
+            filter_size=3,
+            first_frame=augmentation.AugmentationConfig(blurs=(), rotations=(), dropout_copies=0),
+            train_steps=2,
+            memory_size=3,
+        )

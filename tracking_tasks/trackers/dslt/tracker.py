@@ -17,13 +17,11 @@ from models.heads.filter_head import align
 from models.heads.regression_head import Levels, RegressionHead
 from tracking_tasks import augmentation, boxes, labels
 from tracking_tasks.episode import Episode, Frame, Prediction
-from tracking_tasks.peaks import sub_cell
+from tracking_tasks.peaks import search_scales
 from tracking_tasks.trackers.base import Adaptation, Tracker
 from tracking_tasks.trackers.dslt.config import DSLTConfig as DSLTConfig
 from tracking_tasks.trackers.dslt.objective import MapsOf, RegressionSamples
 from tracking_tasks.trackers.registry import register
-
-_RATE = "learning_rate"  # of optax's transformations
 
 
 class DSLTState(struct.PyTreeNode):
@@ -61,15 +59,13 @@ class DSLTState(struct.PyTreeNode):
 class DSLT(Tracker):
     """See the module; `initial` is meta-trained together with the inner optimizer.
 
-    A hand-designed rule (any `metaopt.GradientDescent`) runs until it has converged, a learned one
-    for the number of steps it was made for.
+    A hand-designed rule runs until it has converged, a learned one for the number of steps it was
+    made for.
     """
 
     name: ClassVar[str] = "dslt"
     config_type: ClassVar[type] = DSLTConfig
     default_rule: ClassVar[str] = "adam"
-    # Together they take half as long again: a product with the filters of each is a small one.
-    episodes_at_once: ClassVar[int | None] = 1
 
     initial: RegressionHead
 
@@ -88,8 +84,7 @@ class DSLT(Tracker):
 
     def levels(self, images: Float[Array, "n s s 3"] | Features) -> Levels:
         """Both levels, at the finer resolution, of square crops or of what the backbone sees."""
-        seen = images if isinstance(images, Features) else self.backbone(images)
-        return align(seen, self.backbone.grid)
+        return align(self.seen(images), self.backbone.grid)
 
     def maps(self, head: RegressionHead, levels: Levels) -> Float[Array, "n h w m"]:
         """What the filters work on."""
@@ -112,15 +107,10 @@ class DSLT(Tracker):
 
     def episode_samples(self, episode: Episode) -> tuple[RegressionSamples, RegressionSamples]:
         """What is fitted to, and what it is judged on; the target has its size in the support."""
-        n = len(episode.support_weights)
-        together = lambda support, query: jnp.concatenate([support, query])
-        levels = self.levels(jax.tree.map(together, episode.support_images, episode.query_images))
+        support, query = map(self.levels, self.seen_in(episode))
         size = episode.support_weights @ episode.support_boxes[:, 2:]
-        target = self.config.target_cells(jnp.maximum(size, 1.0))
+        target = self.config.target_shape(jnp.maximum(size, 1.0))
         cells = lambda where: self.backbone.grid.to_cells(boxes.center(where))
-        support, query = (
-            tuple(level[part] for level in levels) for part in (slice(n), slice(n, None))
-        )
         return (
             RegressionSamples(
                 support, cells(episode.support_boxes), episode.support_weights, target
@@ -150,12 +140,13 @@ class DSLT(Tracker):
         )  # fmt: skip
         n = len(images)
         centers = self.backbone.grid.to_cells(config.crop_size / 2 + offsets)
-        target = config.target_cells(box[2:])
+        target = config.target_shape(box[2:])
         return RegressionSamples(self.levels(images), centers, jnp.full(n, 1 / n), target)
 
     def first_fit(self, samples: RegressionSamples) -> metaopt.ConvergedFit:
         """Fits to the samples of the first frame."""
-        most_steps = self.config.init_steps if self._hand_designed else self.config.train_steps
+        config, learned = self.config, self.optimizer.learned
+        most_steps = config.train_steps if learned else config.init_steps
         return self._fit(self.optimizer, self.maps, self.initial, samples, most_steps)
 
     def init(self, frame: Frame, box: Float[Array, "4"]) -> DSLTState:
@@ -185,12 +176,17 @@ class DSLT(Tracker):
             update_steps=jnp.zeros((), jnp.int32),
         )
 
-    def step(self, state: DSLTState, frame: Frame) -> tuple[DSLTState, Prediction]:
+    def search(self, state: DSLTState, frame: Frame) -> Float[Array, "n s s 3"]:
+        sides = self.search_side(state.size) * jnp.asarray(self.config.scales)
+        return self.search_regions(frame, state.center, sides)
+
+    def follow(
+        self, state: DSLTState, frame: Frame, levels: Features
+    ) -> tuple[DSLTState, Prediction]:
         config = self.config
         scales = jnp.asarray(config.scales)
         sides = self.search_side(state.size) * scales
-        images = self.search_regions(frame, state.center, sides)
-        maps = self.maps(state.head, self.levels(images))
+        maps = self.maps(state.head, self.levels(levels))
         responses = state.head.response(maps, state.memory.target)
 
         middle = jnp.full(2, self.backbone.grid.to_cells(jnp.asarray(config.crop_size / 2)))
@@ -199,19 +195,16 @@ class DSLT(Tracker):
             middle, state.memory.target, height, width, 0.5 / config.motion_sigma**2
         )
         likely = responses * jnp.where(state.trusted, near, 1.0)
-        penalty = jnp.where(scales == 1.0, 1.0, config.scale_penalty)
-        best = jnp.argmax(likely.max((1, 2)) * penalty)
-        y, x = jnp.unravel_index(jnp.argmax(likely[best]), likely.shape[1:])
-        peak = jnp.stack([x, y])
-        position, score = peak + sub_cell(responses[best], peak), responses[best, y, x]
+        best, position, score = search_scales(responses, likely, scales, config.scale_penalty)
 
         found = score >= config.least_score
         shift = (position - middle) * STRIDE * sides[best] / config.crop_size
         center = state.center + jnp.where(found, shift, 0.0)
         factor = 1 + config.scale_rate * (scales[best] - 1)
         size = jnp.where(score > config.scale_above, state.size * factor, state.size)
-        size = jnp.clip(size, state.smallest, frame.extent.astype(jnp.float32))
-        center = boxes.keep_inside(center, size, frame.extent, config.least_inside)
+        center, size = boxes.bounded(
+            center, size, state.smallest, frame.extent, config.least_inside
+        )
         trusted = found & (score >= config.least_trusted * state.usual)
         usual = state.usual + config.usual_rate * (score - state.usual)
         state = state.replace(center=center, size=size, usual=usual, trusted=trusted)
@@ -234,11 +227,10 @@ class DSLT(Tracker):
         )
         # The reducers stay as the first frame left them (code): the maps in the memory are theirs.
         given = lambda head, maps: maps
-        steps = config.update_steps if self._hand_designed else config.learned_update_steps
+        rule = self.optimizer.with_scaled_rate(config.online_rate)
+        steps = config.learned_update_steps if rule.learned else config.update_steps
         most_steps = jnp.where(state.trusted, steps, 0)
-        fitted = self._fit(
-            self._online_rule(), given, state.head, memory, most_steps, state.rule_state
-        )
+        fitted = self._fit(rule, given, state.head, memory, most_steps, state.rule_state)
         return state.replace(
             head=state.head.replace(filters=fitted.params.filters),
             rule_state=fitted.state,
@@ -259,7 +251,7 @@ class DSLT(Tracker):
         regression = self.config.regression
 
         def converged(head: RegressionHead) -> Bool[Array, ""]:
-            if not self._hand_designed:
+            if rule.learned:
                 return jnp.array(False)
             response = head.response(maps(head, samples.features), samples.target)
             return regression.largest_error(response, samples) < self.config.converged_error
@@ -268,15 +260,3 @@ class DSLT(Tracker):
             rule, regression.objective(maps), head, samples, converged=converged,
             most_steps=most_steps, state=state,
         )  # fmt: skip
-
-    @property
-    def _hand_designed(self) -> bool:
-        return isinstance(self.optimizer, metaopt.GradientDescent)
-
-    def _online_rule(self) -> metaopt.InnerOptimizer:
-        """The rule with its rate, if it is hand-designed and has one, lowered."""
-        rule = self.optimizer
-        if not isinstance(rule, metaopt.GradientDescent) or _RATE not in rule.hyperparams:
-            return rule
-        rate = rule.hyperparams[_RATE] * self.config.online_rate
-        return rule.replace(hyperparams={**rule.hyperparams, _RATE: rate})

@@ -1,12 +1,14 @@
 """The constants of GradNet."""
 
 import dataclasses
+from typing import ClassVar
 
 from models.backbone import STRIDE, Grid
+from tracking_tasks.trackers.base import TrackerConfig
 
 
 @dataclasses.dataclass(frozen=True)
-class GradNetConfig:
+class GradNetConfig(TrackerConfig):
     """Every constant of the tracker.
 
     "paper" is Li et al. 2019, "code" the published one (train.py, track.py), "here" a value that
@@ -50,6 +52,8 @@ class GradNetConfig:
         least_inside: share of the box that is kept inside the frame (here).
     """
 
+    inner_steps: ClassVar[tuple[str, ...]] = ("train_steps", "update_steps")
+
     crop_size: int = 144
     search_factor: float = 4.0
     exemplar_share: float = 2 / 3
@@ -78,10 +82,9 @@ class GradNetConfig:
     window: float = 0.25
     least_inside: float = 0.2
 
-    @property
-    def target_cells(self) -> float:
-        """Square root of the target's area on the grid, in cells."""
-        return self.crop_size / self.search_factor / STRIDE
+    @classmethod
+    def small(cls) -> "GradNetConfig":
+        return cls(crop_size=96, update_interval=2)
 
     @property
     def exemplar_size(self) -> int:

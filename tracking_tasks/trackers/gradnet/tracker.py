@@ -17,7 +17,7 @@ from models.backbone import STRIDE
 from models.heads.filter_head import fuse
 from tracking_tasks import boxes, labels
 from tracking_tasks.episode import Episode, EpisodeConfig, Frame, Prediction
-from tracking_tasks.peaks import sub_cell
+from tracking_tasks.peaks import search_scales
 from tracking_tasks.trackers.base import Adaptation, Tracker
 from tracking_tasks.trackers.gradnet.config import GradNetConfig as GradNetConfig
 from tracking_tasks.trackers.gradnet.loss import SearchSamples, balanced_logistic, positives
@@ -67,24 +67,15 @@ class GradNet(Tracker):
     def episode_config(self) -> EpisodeConfig:
         """The support shows the target in the middle, as the first frame does."""
         config = self.config
-        return EpisodeConfig(
-            crop_size=config.crop_size,
-            search_factor=config.search_factor,
+        return self._centered_episodes(
             support=config.support,
-            support_shift=0.0,
-            support_scale=0.0,
             query_shift=config.query_shift,
             query_scale=config.query_scale,
         )
 
     def task(self, episode: Episode) -> TemplateTask:
-        """What is to be seen in an episode, whose images may be the backbone's features."""
-        support, query = episode.support_images, episode.query_images
-        if not isinstance(support, Features):
-            n = len(support)
-            levels = self.backbone(jnp.concatenate([support, query]))
-            support = Features(*(x[:n] for x in levels))
-            query = Features(*(x[n:] for x in levels))
+        """What is to be seen in an episode."""
+        support, query = self.seen_in(episode)
         first = jnp.argmax(episode.support_weights > 0)
 
         def samples(levels: Features, where: Array, weights: Array) -> SearchSamples:
@@ -205,27 +196,30 @@ class GradNet(Tracker):
             frames=jnp.zeros((), jnp.int32),
         )
 
-    def step(self, state: GradNetState, frame: Frame) -> tuple[GradNetState, Prediction]:
+    def search(self, state: GradNetState, frame: Frame) -> Float[Array, "n s s 3"]:
+        sides = self.search_side(state.size) * jnp.asarray(self.config.scales)
+        return self.search_regions(frame, state.center, sides)
+
+    def follow(
+        self, state: GradNetState, frame: Frame, levels: Features
+    ) -> tuple[GradNetState, Prediction]:
         config = self.config
         scales = jnp.asarray(config.scales)
         sides = self.search_side(state.size) * scales
-        levels = self.backbone(self.search_regions(frame, state.center, sides))
         features = fuse(levels, self.backbone.grid)
         logits = self.response(state.template, features)
 
         scores = jax.nn.sigmoid(logits)
         window = labels.cosine(self._middle, *logits.shape[1:])
         likely = (1 - config.window) * scores + config.window * window
-        penalty = jnp.where(scales == 1.0, 1.0, config.scale_penalty)
-        best = jnp.argmax(likely.max((1, 2)) * penalty)
-        y, x = jnp.unravel_index(jnp.argmax(likely[best]), likely.shape[1:])
-        peak = jnp.stack([x, y])
-        position, score = peak + sub_cell(logits[best], peak), scores[best, y, x]
+        best, position, logit = search_scales(logits, likely, scales, config.scale_penalty)
+        score = jax.nn.sigmoid(logit)
 
         shift = (position - self._middle) * STRIDE * sides[best] / config.crop_size
         size = state.size * (1 + config.scale_rate * (scales[best] - 1))
-        size = jnp.clip(size, state.smallest, frame.extent.astype(jnp.float32))
-        center = boxes.keep_inside(state.center + shift, size, frame.extent, config.least_inside)
+        center, size = boxes.bounded(
+            state.center + shift, size, state.smallest, frame.extent, config.least_inside
+        )
         state = state.replace(center=center, size=size, frames=state.frames + 1)
         if config.online_update:
             state = self._learn(state, Reliable(features[best], position, score))

@@ -13,9 +13,9 @@ from tracking_tasks import boxes as boxes_lib
 
 
 def relative(boxes: Float[Array, "n 4"], target: Float[Array, "4"]) -> Float[Array, "n 4"]:
-    """A target's box as seen from others: (dx / w, dy / h, log of the ratios of the sides)."""
-    shift = (boxes_lib.center(target) - boxes_lib.center(boxes)) / boxes[:, 2:]
-    return jnp.concatenate([shift, jnp.log(target[2:] / boxes[:, 2:])], -1)
+    """A target's box as seen from others, see `boxes.relative`."""
+    center = boxes_lib.center
+    return boxes_lib.relative(center(target), target[2:], center(boxes), boxes[:, 2:])
 
 
 class BoxRegressor(struct.PyTreeNode):
@@ -74,6 +74,6 @@ class BoxRegressor(struct.PyTreeNode):
         self, features: Float[Array, "n d"], boxes: Float[Array, "n 4"]
     ) -> Float[Array, "n 4"]:
         """The target's box as each of the boxes sees it; no side changes by more than e times."""
-        change = self.relative(features)
-        center = boxes_lib.center(boxes) + change[:, :2] * boxes[:, 2:]
-        return boxes_lib.from_center(center, boxes[:, 2:] * jnp.exp(jnp.clip(change[:, 2:], -1, 1)))
+        center = boxes_lib.center(boxes)
+        found = boxes_lib.from_relative(self.relative(features), center, boxes[:, 2:], bound=1.0)
+        return boxes_lib.from_center(*found)

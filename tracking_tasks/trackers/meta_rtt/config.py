@@ -1,13 +1,14 @@
 """The constants of MetaRTT."""
 
 import dataclasses
-from typing import Literal
+from typing import ClassVar, Literal
 
+from tracking_tasks.trackers.base import TrackerConfig
 from tracking_tasks.trackers.meta_rtt.box_sampling import Spread
 
 
 @dataclasses.dataclass(frozen=True)
-class MetaRTTConfig:
+class MetaRTTConfig(TrackerConfig):
     """Every constant of the tracker.
 
     "paper" is Jung et al. 2020, "base" RT-MDNet (Jung et al. 2018) and its published code, whose
@@ -38,10 +39,6 @@ class MetaRTTConfig:
             `EpisodeConfig` (here).
         simulation: what stands for the targets of later frames in an episode: those "estimated" by
             the adapted classifier (paper), the "true" ones, or "none" if there is no online fit.
-        training: on simulated "episodes" (paper); on "domains", as the base is pretrained: the
-            last layer is fitted to each video, and the others to all; or of the masks alone, as
-            "pruning" of whole episodes (paper) or as "first_frame_pruning".
-        domain_steps: steps of the fit of a domain's layer (here).
         episode_candidates: boxes from which a target is estimated in an episode (here).
         hard_videos: other videos whose targets are an episode's hard examples (here).
         hard_examples: boxes of each (here).
@@ -51,7 +48,6 @@ class MetaRTTConfig:
             0.5); 1 prunes none.
         adaptive_masks: masks depend on the first frame (paper), or are the same for all targets.
         mask_hidden, mask_dropout: of the network of masks (here).
-        sparsity: lambda of eq. 9 (here; the paper does not say).
         candidates: boxes that are scored in a frame (base).
         candidate_spread: how they are drawn (base, but for their scale, 1.05 there: smaller boxes
             score higher, and the size would drift; here it follows the box regression alone).
@@ -79,6 +75,8 @@ class MetaRTTConfig:
         seed: of all that is drawn online (here).
     """
 
+    inner_steps: ClassVar[tuple[str, ...]] = ("train_steps", "online_steps")
+
     crop_size: int = 192
     search_factor: float = 4.0
     levels: Literal["both", "deeper"] = "both"
@@ -104,8 +102,6 @@ class MetaRTTConfig:
     clip_shift: float = 1.0
     clip_scale: float = 0.1
     simulation: Literal["estimated", "true", "none"] = "estimated"
-    training: Literal["episodes", "domains", "pruning", "first_frame_pruning"] = "episodes"
-    domain_steps: int = 10
     episode_candidates: int = 64
     hard_videos: int = 3
     hard_examples: int = 8
@@ -115,7 +111,6 @@ class MetaRTTConfig:
     adaptive_masks: bool = True
     mask_hidden: int = 64
     mask_dropout: float = 0.5
-    sparsity: float = 0.01
     candidates: int = 256
     candidate_spread: Spread = Spread(0.6, 1.0, gaussian=True)
     lost_reach: float = 1.4 / 0.6
@@ -137,3 +132,21 @@ class MetaRTTConfig:
     restart: bool = True
     least_inside: float = 0.2
     seed: int = 0
+
+    @classmethod
+    def small(cls) -> "MetaRTTConfig":
+        return cls(
+            crop_size=96,
+            channels=16,
+            hidden=16,
+            train_steps=40,
+            online_steps=10,
+            online_frames=1,
+            positives=8,
+            negatives=24,
+            candidates=64,
+            regression_samples=32,
+            long_memory=4,
+            short_memory=2,
+            update_interval=2,
+        )

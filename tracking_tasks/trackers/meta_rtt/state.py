@@ -1,4 +1,4 @@
-"""What MetaRTT knows of its target, and what it sees of an episode."""
+"""What MetaRTT knows of its target."""
 
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
@@ -38,21 +38,3 @@ class MetaRTTState(struct.PyTreeNode):
     negatives: RecentSamples
     lost: Bool[Array, ""]
     frames: Int[Array, ""]
-
-
-class EpisodeView(struct.PyTreeNode):
-    """What the shared layers see in an episode: the first frame, the online ones, the test frame.
-
-    Attributes:
-        maps: their feature maps.
-        boxes: the target in each, in pixels of the crop.
-        visible: 1 where it can be seen, else 0.
-        hard: features of targets of other videos.
-        hard_weights: 1 for those that can be seen, else 0.
-    """
-
-    maps: Float[Array, "frames h w c"]
-    boxes: Float[Array, "frames 4"]
-    visible: Float[Array, " frames"]
-    hard: Float[Array, "m d"]
-    hard_weights: Float[Array, " m"]

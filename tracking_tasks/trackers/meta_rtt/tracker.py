@@ -5,8 +5,6 @@ and One-Shot Channel Pruning", AAAI 2020, on RT-MDNet (Jung, Son, Baek, Han, "Re
 ECCV 2018).
 """
 
-import types
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -16,20 +14,20 @@ from flax import nnx
 from jaxtyping import Array, Float, Key
 
 import metaopt
-from models import MLP, Backbone, Features, adaptive_roi_align
-from models.heads.filter_head import align
+from models import MLP, Backbone, Features
 from models.layers.channel_masks import ChannelMasks, Masks
 from models.layers.fast_convolutions import PointwiseConv
 from tracking_tasks import boxes
 from tracking_tasks.episode import Episode, EpisodeConfig, Frame, Prediction
 from tracking_tasks.memory import RecentSamples
 from tracking_tasks.trackers.base import Adaptation, Tracker
-from tracking_tasks.trackers.meta_rtt import box_sampling, simulation
+from tracking_tasks.trackers.meta_rtt import box_sampling
 from tracking_tasks.trackers.meta_rtt import pruning as channel_pruning
-from tracking_tasks.trackers.meta_rtt.box_regression import BoxRegressor
 from tracking_tasks.trackers.meta_rtt.config import MetaRTTConfig as MetaRTTConfig
-from tracking_tasks.trackers.meta_rtt.loss import RoISamples, objective, score
+from tracking_tasks.trackers.meta_rtt.loss import RoISamples, cross_entropy, objective, score
+from tracking_tasks.trackers.meta_rtt.model import BoxModel
 from tracking_tasks.trackers.meta_rtt.rules import make_rule
+from tracking_tasks.trackers.meta_rtt.simulation import Simulation, with_hard_examples
 from tracking_tasks.trackers.meta_rtt.state import MetaRTTState
 from tracking_tasks.trackers.registry import register
 
@@ -50,11 +48,6 @@ class MetaRTT(Tracker):
     config_type: ClassVar[type] = MetaRTTConfig
     default_rule: ClassVar[str] = "learned_rates"
     optimizers: ClassVar[tuple[str, ...]] = ("optimizer", "online_optimizer")
-    # What minutes can teach; and a recurrent rule weighs many times the params.
-    in_comparisons: ClassVar[Mapping[str, Any]] = types.MappingProxyType(
-        {"channels": 32, "hidden": 64}
-    )
-    episodes_at_once: ClassVar[int | None] = 1
 
     online_optimizer: metaopt.InnerOptimizer
     shared: PointwiseConv
@@ -91,73 +84,19 @@ class MetaRTT(Tracker):
     def episode_config(self) -> EpisodeConfig:
         """The first frame, those to adapt to, and the one to be judged on."""
         config = self.config
-        return EpisodeConfig(
-            crop_size=config.crop_size,
-            search_factor=config.search_factor,
+        return self._centered_episodes(
             support=1,
             query=config.online_frames + 1,
             segment=config.clip,
             in_order=True,
-            support_shift=0.0,
-            support_scale=0.0,
             query_shift=config.clip_shift,
             query_scale=config.clip_scale,
         )
 
-    def maps(
-        self, images: Float[Array, "n s s 3"] | Features, shared: PointwiseConv | None = None
-    ) -> Float[Array, "n h w c"]:
-        """What all boxes of an image share; images may be the backbone's features."""
-        seen = images if isinstance(images, Features) else self.backbone(images)
-        fine, deeper = align(seen, self.backbone.grid)
-        if self.config.levels == "both":
-            deeper = jnp.concatenate([fine, deeper], -1)
-        return jax.nn.relu((shared or self.shared)(deeper))
-
-    def roi_features(
-        self, features: Float[Array, "h w c"], where: Float[Array, "n 4"]
-    ) -> Float[Array, "n d"]:
-        """What the classifier sees of boxes, in pixels of the crop."""
-        # How boxes are drawn and found is no part of the gradient (paper).
-        where = jax.lax.stop_gradient(where)
-        wide = boxes.from_center(boxes.center(where), self.config.context * where[:, 2:])
-        cells = self.backbone.grid.boxes_to_cells(wide)
-        return adaptive_roi_align(features, cells, self.config.roi_size).reshape(len(where), -1)
-
-    def samples(
-        self,
-        key: Key[Array, ""],
-        features: Float[Array, "h w c"],
-        box: Float[Array, "4"],
-        counts: tuple[int, int],
-        first: bool,
-        weight: Float[Array, ""] | float = 1.0,
-    ) -> RoISamples:
-        """Boxes of the target and others, in that order.
-
-        Args:
-            key: for what is drawn.
-            features: of the frame.
-            box: the target, in pixels of the crop.
-            counts: of positives and of negatives.
-            first: whether it is the first frame, whose negatives are drawn closer.
-            weight: of each sample.
-        """
-        config = self.config
-        positives = config.positive_spread, config.positive_overlap
-        negatives: Any = (config.online_negative_spread, 0.0, config.online_negative_overlap)
-        if first:
-            negatives = (config.negative_spread, 0.0, config.negative_overlap)
-        positive_key, negative_key = jax.random.split(key)
-        where = jnp.concatenate(
-            [
-                box_sampling.overlapping(positive_key, box, counts[0], *positives),
-                box_sampling.overlapping(negative_key, box, counts[1], *negatives),
-            ]
-        )
-        positive = (jnp.arange(sum(counts)) < counts[0]).astype(jnp.float32)
-        weights = jnp.full(sum(counts), weight, jnp.float32)
-        return RoISamples(self.roi_features(features, where), positive, weights)
+    @property
+    def model(self) -> BoxModel:
+        """What it sees of boxes."""
+        return BoxModel(self.config, self.backbone.grid, self.shared, self.log_ridge)
 
     def fit(
         self,
@@ -170,31 +109,51 @@ class MetaRTT(Tracker):
         """The inner loop: `metaopt.fit` of the classifier (paper, eqs. 2 and 3)."""
         return metaopt.fit(rule, objective(), classifier, samples, steps=steps, **options)
 
-    def regressor(
-        self, key: Key[Array, ""], features: Float[Array, "h w c"], box: Float[Array, "4"]
-    ) -> BoxRegressor:
-        """Learns from boxes around the target, in pixels of the crop, what leads to it."""
-        config = self.config
-        around = box_sampling.overlapping(
-            key, box, config.regression_samples, config.regression_spread, config.regression_overlap
-        )
-        seen = self.roi_features(features, jnp.concatenate([box[None], around]))
-        return BoxRegressor.fit(seen[1:], around, seen[0], box, jnp.exp(self.log_ridge))
-
     def mix(self, episodes: Episode) -> Episode:
-        return simulation.with_hard_examples(episodes, self.config.hard_videos)
+        return with_hard_examples(episodes, self.config.hard_videos)
+
+    def simulate(self, episode: Episode) -> Simulation:
+        """What is to be seen in an episode, and in the frames of others that it was given."""
+        return Simulation.create(self.model, episode, *self.seen_in(episode))
 
     def adapt(self, episode: Episode, steps: int) -> Adaptation:
         """Fits to the first frame; the query losses are the cross-entropy on the last frame."""
-        return simulation.adapt(self, episode, steps)
+        seen = self.simulate(episode)
+        test = seen.ground_truth(-1)
+        result = self.fit(
+            self.optimizer,
+            self.initial,
+            seen.ground_truth(0),
+            steps,
+            observe=lambda classifier: cross_entropy(classifier(test.features), test),
+        )
+        return Adaptation(result.losses, result.observed)
 
     def outer_loss(self, episode: Episode) -> tuple[Float[Array, ""], dict[str, Array]]:
-        """The test loss after both adaptations (paper, eq. 7), and that of the box regression."""
-        if self.config.training == "domains":
-            return simulation.domain_loss(self, episode)
-        if self.config.training == "episodes":
-            return simulation.outer_loss(self, episode)
-        return simulation.pruning_loss(self, episode)
+        """The test loss after the initial adaptation and after the online one (paper, eq. 7).
+
+        The paper has no more than these two; here the error of the box regression is added, by
+        `regression_weight`, because it learns from the same shared features.
+        """
+        config, seen = self.config, self.simulate(episode)
+        first, test = (seen.ground_truth(frame) for frame in (0, -1))
+        initial = self.fit(self.optimizer, self.initial, first, config.train_steps)
+        entropy, triplet = seen.test_loss(initial.params, test)
+        metrics = {
+            "inner_loss_initial": initial.losses[0],
+            "inner_loss_final": initial.losses[-1],
+            "query_loss_initial": entropy,
+        }
+        if config.simulation != "none":
+            samples = seen.online(initial.params)
+            adapted = self.fit(self.online_optimizer, initial.params, samples, config.online_steps)
+            online_entropy, online_triplet = seen.test_loss(adapted.params, test)
+            metrics["query_loss_final"] = online_entropy
+            entropy, triplet = entropy + online_entropy, triplet + online_triplet
+        regression = seen.regression_loss()
+        metrics |= {"triplet_loss": triplet, "regression_loss": regression}
+        loss = entropy + config.triplet_weight * triplet + config.regression_weight * regression
+        return loss, metrics
 
     def channel_masks(
         self, classifier: MLP, samples: RoISamples, key: Key[Array, ""] | None = None
@@ -216,13 +175,13 @@ class MetaRTT(Tracker):
         first_key, later_key, regression_key = jax.random.split(jax.random.key(config.seed), 3)
 
         counts = config.positives, config.negatives
-        samples = self.samples(first_key, features, local, counts, first=True)
+        samples = self.model.samples(first_key, features, local, counts, first=True)
         classifier = self.fit(self.optimizer, self.initial, samples, config.train_steps).params
         if self.masks is not None:
             masks = self.channel_masks(classifier, samples)
             shared, classifier = channel_pruning.prune(shared, classifier, masks, config.kept)
             features, _ = self.look(shared, frame, center, size)
-        regressor = self.regressor(regression_key, features, local)
+        regressor = self.model.regressor(regression_key, features, local)
         positives, negatives = self._memorable(later_key, features, local)
         memory = lambda samples, slots: RecentSamples.create(samples, slots).store(
             samples, jnp.array(True)
@@ -242,11 +201,17 @@ class MetaRTT(Tracker):
             frames=jnp.zeros((), jnp.int32),
         )
 
-    def step(self, state: MetaRTTState, frame: Frame) -> tuple[MetaRTTState, Prediction]:
+    def search(self, state: MetaRTTState, frame: Frame) -> Float[Array, "n s s 3"]:
+        return self.search_regions(frame, state.center, self.search_side(state.size)[None])
+
+    def follow(
+        self, state: MetaRTTState, frame: Frame, levels: Features
+    ) -> tuple[MetaRTTState, Prediction]:
         config = self.config
         key = jax.random.fold_in(jax.random.key(config.seed), state.frames)
         candidate_key, sample_key, update_key = jax.random.split(key, 3)
-        features, zoom = self.look(state.shared, frame, state.center, state.size)
+        features = self.model.replace(shared=state.shared).maps(levels)[0]
+        zoom = config.crop_size / self.search_side(state.size)
         middle = jnp.full(2, config.crop_size / 2)
         local = boxes.from_center(middle, state.size * zoom)
 
@@ -254,7 +219,7 @@ class MetaRTT(Tracker):
         candidates = box_sampling.around(
             candidate_key, local, config.candidates, config.candidate_spread, reach
         )
-        seen = self.roi_features(features, candidates)
+        seen = self.model.roi_features(features, candidates)
         scores, best = jax.lax.top_k(score(state.classifier(seen)), config.best)
         strength = self._strength(state, scores)
         lost = strength < config.present
@@ -265,12 +230,13 @@ class MetaRTT(Tracker):
         center = state.center + (boxes.center(found) - middle) / zoom
         change = jnp.sqrt(jnp.prod(found[2:] / local[2:]))  # the shape stays
         size = state.size * change**config.size_rate
-        size = jnp.clip(size, state.smallest, frame.extent.astype(jnp.float32))
-        center = boxes.keep_inside(center, size, frame.extent, config.least_inside)
+        center, size = boxes.bounded(
+            center, size, state.smallest, frame.extent, config.least_inside
+        )
         local = boxes.from_center(middle + (center - state.center) * zoom, size * zoom)
         positives, negatives = self._memorable(sample_key, features, local)
         rate = jnp.where(lost, 0.0, config.reference_rate)
-        seen_there = self.roi_features(features, local[None])[0]
+        seen_there = self.model.roi_features(features, local[None])[0]
         state = state.replace(
             center=center,
             size=size,
@@ -297,7 +263,8 @@ class MetaRTT(Tracker):
         """The features of a search region, and crop pixels per frame pixel."""
         side = self.search_side(size)
         images = self.search_regions(frame, center, side[None])
-        return self.maps(images, shared)[0], self.config.crop_size / side
+        features = self.model.replace(shared=shared).maps(self.backbone(images))[0]
+        return features, self.config.crop_size / side
 
     def _strength(self, state: MetaRTTState, scores: Float[Array, " best"]) -> Float[Array, ""]:
         """The mean of scores as a share of the target's own in the first frame.
@@ -312,7 +279,7 @@ class MetaRTT(Tracker):
     ) -> tuple[RoISamples, RoISamples]:
         """The positives and the negatives that are kept of a frame."""
         counts = self.config.frame_positives, self.config.frame_negatives
-        samples = self.samples(key, features, box, counts, first=False)
+        samples = self.model.samples(key, features, box, counts, first=False)
         part = lambda where: jax.tree.map(lambda leaf: leaf[where], samples)
         return part(slice(counts[0])), part(slice(counts[0], None))
 

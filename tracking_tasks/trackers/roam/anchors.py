@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from tracking_tasks import boxes
+
 
 def centers(height: int, width: int) -> Float[Array, "h w 2"]:
     """x, y of each cell, in cells."""
@@ -15,7 +17,7 @@ def deltas(
 ) -> Float[Array, "4 h w"]:
     """A box relative to the anchor on each cell: (dx / a_w, dy / a_h, log w / a_w, log h / a_h).
 
-    The parameterization of Girshick et al., R-CNN, 2014, which ROAM's eq. 7 regresses.
+    The parameterization of R-CNN (`boxes.relative`), which ROAM's eq. 7 regresses.
 
     Args:
         box: x, y, w, h in cells, of a positive size.
@@ -23,28 +25,8 @@ def deltas(
         height: of the grid.
         width: of the grid.
     """
-    center, size = box[:2] + box[2:] / 2, box[2:]
-    shift = (center - centers(height, width)) / anchor
-    scale = jnp.broadcast_to(jnp.log(size / anchor), shift.shape)
-    return jnp.moveaxis(jnp.concatenate([shift, scale], -1), -1, 0)
-
-
-def decode(
-    delta: Float[Array, "4 h w"], anchor: Float[Array, "2"], largest: float
-) -> tuple[Float[Array, "h w 2"], Float[Array, "h w 2"]]:
-    """The inverse of `deltas`.
-
-    Args:
-        delta: relative boxes.
-        anchor: width and height of the anchors in cells.
-        largest: bound on the magnitude of the logarithms, so that no box is absurd.
-
-    Returns:
-        Centres (x, y) and sizes (w, h) of the boxes in cells.
-    """
-    delta = jnp.moveaxis(delta, 0, -1)
-    center = centers(*delta.shape[:2]) + delta[..., :2] * anchor
-    return center, anchor * jnp.exp(jnp.clip(delta[..., 2:], -largest, largest))
+    cells = centers(height, width)
+    return jnp.moveaxis(boxes.relative(boxes.center(box), box[2:], cells, anchor), -1, 0)
 
 
 def closest(

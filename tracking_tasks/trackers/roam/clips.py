@@ -110,12 +110,38 @@ def random_frames(key: Array, clip: ClipSamples, count: int) -> ResizableSamples
     )
 
 
+def beside_first(
+    share: float,
+    features: Float[Array, "h w c"],
+    boxes: Float[Array, "4"],
+    samples: ResizableSamples,
+) -> ResizableSamples:
+    """The samples of each step, and beside them the first frame, which has a share of the weight.
+
+    Args:
+        share: of the first frame, in [0, 1].
+        features: of the first frame.
+        boxes: the target in it, in cells.
+        samples: with a leading axis of steps.
+    """
+    steps = len(samples.target)
+
+    def both(first: Array, rest: Array) -> Array:
+        return jnp.concatenate([jnp.broadcast_to(first, (steps, 1, *first.shape)), rest], 1)
+
+    return samples.replace(
+        features=both(features, samples.features),
+        boxes=both(boxes, samples.boxes),
+        weights=both(jnp.asarray(share), (1 - share) * samples.weights),
+    )
+
+
 def estimated_boxes(
+    config: ResizableConfig,
+    search_config: SearchConfig,
     model: ResizableModel,
     first: ResizableSamples,
     blocks: ResizableSamples,
-    config: ResizableConfig,
-    constants: SearchConfig,
 ) -> Float[Array, "blocks n 4"]:
     """Where a model, searching from the true place, finds the target in the frames of each block.
 
@@ -123,13 +149,13 @@ def estimated_boxes(
     gradient passes.
 
     Args:
+        config: constants of the model.
+        search_config: those of the search, but for how boxes and sizes are found.
         model: the inner parameters.
         first: of a clip.
         blocks: of a clip, or some of them.
-        config: constants of the model.
-        constants: those of the search, but for how boxes and sizes are found.
     """
-    constants = dataclasses.replace(constants, boxes="regression", size_rate=1.0)
+    search_config = dataclasses.replace(search_config, boxes="regression", size_rate=1.0)
     shape = first.target
     reference = outputs(config, model, first.features[:1], shape).response.max()
 
@@ -137,7 +163,7 @@ def estimated_boxes(
         size = jnp.maximum(box[2:], 1.0)  # in a frame that does not show it there is none
         past = Past(boxes.center(box), size, shape, size, jnp.array(False), reference)
         seen = ResizableOutputs(response[None], deltas[:, None])
-        found = search(constants, config, seen, past)
+        found = search(config, search_config, seen, past)
         return boxes.from_center(past.middle + found.shift, found.size)
 
     def of_block(block: ResizableSamples) -> Array:

@@ -2,19 +2,16 @@
 
 import dataclasses
 import itertools
-from typing import Literal
-
-import jax.numpy as jnp
-from jaxtyping import Array, Float
+from typing import ClassVar, Literal
 
 from basics.errors import InputError
-from models.backbone import STRIDE
+from tracking_tasks.trackers.base import TrackerConfig
 from tracking_tasks.trackers.roam.model import ResizableConfig
 from tracking_tasks.trackers.roam.search import SearchConfig
 
 
 @dataclasses.dataclass(frozen=True)
-class ROAMConfig:
+class ROAMConfig(TrackerConfig):
     """Every constant of the tracker.
 
     "paper" is Yang et al. 2020, "code" the published one, "here" a value that this project chose
@@ -59,6 +56,8 @@ class ROAMConfig:
         InputError: if `future` is no number of frames of a block.
     """
 
+    inner_steps: ClassVar[tuple[str, ...]] = ("train_steps", "update_steps")
+
     crop_size: int = 192
     search_factor: float = 5.0
     model: ResizableConfig = ResizableConfig()
@@ -100,7 +99,15 @@ class ROAMConfig:
         pairs = itertools.product(self.stretches, self.stretches)
         return tuple((scale * ratio, scale / ratio) for scale, ratio in pairs)
 
-    def target_cells(self, size: Float[Array, "*batch 2"]) -> Float[Array, "*batch 2"]:
-        """Width and height in cells of a target of that shape in a search region of its own."""
-        root = self.crop_size / self.search_factor / STRIDE
-        return size / jnp.sqrt(jnp.prod(size, -1, keepdims=True)) * root
+    @classmethod
+    def small(cls) -> "ROAMConfig":
+        return cls(
+            crop_size=128,
+            model=ResizableConfig(channels=16, filter_size=5, support=5),
+            stretches=(1.0,),
+            blocks=2,
+            block=1,
+            update_interval=2,
+            step_samples=2,
+            memory_size=3,
+        )

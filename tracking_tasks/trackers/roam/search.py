@@ -6,7 +6,8 @@ from typing import Literal, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from tracking_tasks.peaks import sub_cell
+from tracking_tasks import boxes
+from tracking_tasks.peaks import scale_penalties, sub_cell
 from tracking_tasks.trackers.roam import anchors
 from tracking_tasks.trackers.roam.model import ResizableConfig, ResizableOutputs
 
@@ -80,13 +81,13 @@ class Past(NamedTuple):
 
 
 def search(
-    config: SearchConfig, model: ResizableConfig, seen: ResizableOutputs, past: Past
+    model_config: ResizableConfig, config: SearchConfig, seen: ResizableOutputs, past: Past
 ) -> Found:
     """Takes the box of the highest response, after penalties and the motion map.
 
     Args:
-        config: constants.
-        model: constants of the model.
+        model_config: constants of the model.
+        config: constants of the search.
         seen: outputs for the search regions of `config.factors`.
         past: what is known of the target.
     """
@@ -94,12 +95,12 @@ def search(
     factors = jnp.array(config.factors)[:, None, None, None]
     cells = jnp.broadcast_to(anchors.centers(*response.shape[1:]), (*response.shape, 2))
     if config.boxes == "regression":
-        center, size = anchors.decode(seen.deltas[:, 0], past.shape, model.largest_log)
-        center, size = center[None], size[None]
+        deltas = jnp.moveaxis(seen.deltas, 0, -1)
+        center, size = boxes.from_relative(deltas, cells, past.shape, model_config.largest_log)
         penalty = _shape_penalty(size, past.size, config.shape_penalty)
     else:
         center, size = cells, past.size * factors
-        penalty = jnp.where(factors[..., 0] == 1.0, 1.0, config.scale_penalty)
+        penalty = scale_penalties(factors[..., 0], config.scale_penalty)
         penalty = jnp.broadcast_to(penalty, response.shape)
         size = jnp.broadcast_to(size, cells.shape)
 

@@ -36,8 +36,6 @@ class ROAM(Tracker):
     name: ClassVar[str] = "roam"
     config_type: ClassVar[type] = ROAMConfig
     default_rule: ClassVar[str] = "lstm"
-    episodes_at_once: ClassVar[int | None] = 1  # the rule's state is large
-    clip_elements: ClassVar[float | None] = 1.0  # code
 
     initial: ResizableModel
 
@@ -55,16 +53,12 @@ class ROAM(Tracker):
     def episode_config(self) -> EpisodeConfig:
         """A clip: stretched patches of its first frame, then blocks of later frames."""
         config = self.config
-        return EpisodeConfig(
-            crop_size=config.crop_size,
-            search_factor=config.search_factor,
+        return self._centered_episodes(
             support=1,
             query=config.blocks * config.block,
             segment=config.clip,
             in_order=True,
             views=config.views,
-            support_shift=0.0,
-            support_scale=0.0,
             query_shift=config.clip_shift,
             query_scale=config.clip_scale,
             query_stretch=config.clip_stretch,
@@ -72,8 +66,7 @@ class ROAM(Tracker):
 
     def features(self, images: Float[Array, "n s s 3"] | Features) -> Float[Array, "n h w c"]:
         """Fused features of square crops, or of what the backbone sees in them."""
-        seen = images if isinstance(images, Features) else self.backbone(images)
-        return fuse(seen, self.backbone.grid)
+        return fuse(self.seen(images), self.backbone.grid)
 
     def fit(
         self, rule: metaopt.InnerOptimizer, model: ResizableModel, **options
@@ -82,10 +75,10 @@ class ROAM(Tracker):
         return metaopt.fit(rule, resizable.objective(self.config.model), model, **options)
 
     def clip(self, episode: Episode) -> ClipSamples:
-        """What is to be seen in an episode, whose images may be the backbone's features."""
+        """What is to be seen in an episode."""
         config = self.config
         return clips.from_episode(
-            episode, self.backbone.grid, self.features, config.target_cells, config.blocks
+            episode, self.backbone.grid, self.features, config.target_shape, config.blocks
         )
 
     def adapt(self, episode: Episode, steps: int) -> Adaptation:
@@ -110,13 +103,15 @@ class ROAM(Tracker):
         seen = jax.tree.map(lambda leaf: leaf[:-1], clip.blocks)
         if config.simulation == "estimated":
             found = clips.estimated_boxes(
-                start.params, clip.first, seen, config.model, config.search
+                config.model, config.search, start.params, clip.first, seen
             )
-            seen = seen.replace(boxes=found, target=config.target_cells(found[:, -1, 2:]))
+            seen = seen.replace(boxes=found, target=config.target_shape(found[:, -1, 2:]))
         later = self.fit(
             self._scaled(scaling_key),
             jax.lax.stop_gradient(start.params) if truncated else start.params,
-            batches=self._beside_first(clip.first.features[0], clip.first.boxes[0], seen),
+            batches=clips.beside_first(
+                config.first_share, clip.first.features[0], clip.first.boxes[0], seen
+            ),
             steps=config.blocks - 1,
             state=start.state,
             adjoint=metaopt.Truncated(1, detach_state=False) if truncated else metaopt.Unrolled(),
@@ -148,28 +143,13 @@ class ROAM(Tracker):
         }
         return losses.mean(), metrics
 
-    def _beside_first(
-        self, features: Float[Array, "h w c"], boxes: Float[Array, "4"], samples: ResizableSamples
-    ) -> ResizableSamples:
-        """Samples of each step, and with its share of the weight the first frame."""
-        share, steps = self.config.first_share, len(samples.target)
-
-        def both(first: Array, rest: Array) -> Array:
-            return jnp.concatenate([jnp.broadcast_to(first, (steps, 1, *first.shape)), rest], 1)
-
-        return samples.replace(
-            features=both(features, samples.features),
-            boxes=both(boxes, samples.boxes),
-            weights=both(jnp.asarray(share), (1 - share) * samples.weights),
-        )
-
     def _scaled(self, key: Array) -> metaopt.InnerOptimizer:
         """The rule under random filter scaling, from the second update on.
 
         Only a rule that reads magnitudes can adapt to them; learned rates would have to suit all.
         """
         response, regression = self.config.scaling
-        if not isinstance(self.optimizer, metaopt.CoordinatewiseRNN) or not response + regression:
+        if not self.optimizer.reads_magnitudes or not response + regression:
             return self.optimizer
         ranges = ResizableModel(response, regression)
         return metaopt.RandomScaling(self.optimizer, self.initial, key, ranges)
@@ -192,7 +172,7 @@ class ROAM(Tracker):
             features,
             self.backbone.grid.boxes_to_cells(boxes.from_center(middle, seen)),
             jnp.full(n, 1 / n),
-            config.target_cells(size),
+            config.target_shape(size),
         )
         result = self.fit(self.optimizer, self.initial, batch=first, steps=config.train_steps)
         model = result.params
@@ -212,16 +192,22 @@ class ROAM(Tracker):
             frames=jnp.zeros((), jnp.int32),
         )
 
-    def step(self, state: ROAMState, frame: Frame) -> tuple[ROAMState, Prediction]:
-        state, prediction, sample = self.find(state, frame)
+    def search(self, state: ROAMState, frame: Frame) -> Float[Array, "n s s 3"]:
+        sides = self.search_side(state.size) * jnp.array(self.config.search.factors)
+        return self.search_regions(frame, state.center, sides)
+
+    def follow(
+        self, state: ROAMState, frame: Frame, levels: Features
+    ) -> tuple[ROAMState, Prediction]:
+        state, prediction, sample = self.find(state, frame, levels)
         return self.learn(state, sample), prediction
 
-    def find(self, state: ROAMState, frame: Frame) -> tuple[ROAMState, Prediction, Sample]:
-        """Finds the target in a frame, and makes a sample of what it saw there."""
+    def find(
+        self, state: ROAMState, frame: Frame, levels: Features
+    ) -> tuple[ROAMState, Prediction, Sample]:
+        """As `follow`, without learning: it makes a sample of what it saw there instead."""
         config = self.config
-        sides = self.search_side(state.size) * jnp.array(config.search.factors)
-        images = self.search_regions(frame, state.center, sides)
-        features = self.features(images)
+        features = self.features(levels)
         pixels_per_cell = self.search_side(state.size) / config.crop_size * STRIDE
         past = Past(
             jnp.full(2, self.backbone.grid.to_cells(jnp.asarray(config.crop_size / 2))),
@@ -232,17 +218,17 @@ class ROAM(Tracker):
             state.reference,
         )
         both = state.model, state.first_model
-        seen = resizable.mixed_outputs(
+        outputs = resizable.mixed_outputs(
             config.model, *both, config.first_response, features, state.target
         )
-        found = search(config.search, config.model, seen, past)
+        found = search(config.model, config.search, outputs, past)
 
         strength = found.score / state.reference
         present = strength >= config.present
         center = state.center + jnp.where(present, found.shift, 0.0) * pixels_per_cell
         size = jnp.where(present, found.size * pixels_per_cell, state.size)
-        size = jnp.clip(size, jnp.minimum(config.smallest, state.size), frame.extent)
-        center = boxes.keep_inside(center, size, frame.extent, config.least_inside)
+        smallest = jnp.minimum(config.smallest, state.size)
+        center, size = boxes.bounded(center, size, smallest, frame.extent, config.least_inside)
         loose = jnp.where(state.loose, strength < config.found_again, ~present)
 
         zoom = jnp.array(config.search.factors)[found.region] * pixels_per_cell
@@ -269,13 +255,13 @@ class ROAM(Tracker):
         config = self.config
         steps, n = config.update_steps, config.step_samples
         in_steps = lambda leaf: leaf.reshape(steps, n, *leaf.shape[1:])
-        target = config.target_cells(state.size)
+        target = config.target_shape(state.size)
         samples = ResizableSamples(
             **jax.tree.map(in_steps, state.memory.newest(steps * n)),
             weights=jnp.full((steps, n), 1 / n),
             target=jnp.broadcast_to(target, (steps, 2)),
         )
-        samples = self._beside_first(**state.first_sample, samples=samples)
+        samples = clips.beside_first(config.first_share, **state.first_sample, samples=samples)
         result = self.fit(
             self.optimizer, state.model, batches=samples, steps=steps, state=state.rule_state
         )

@@ -8,6 +8,7 @@ import pytest
 from experiments.meta_training import runner as runner_lib
 from experiments.reproduction.table_runner import TableRunner
 from experiments.reproduction.tables import meta_rtt
+from experiments.reproduction.tables.meta_rtt_losses import DomainLoss, PruningLoss
 from tests.experiments.reproduction.judging import auc, sequence
 from tests.tracking_tasks.tiny import Tiny
 from tests.tracking_tasks.trackers.small import SMALL
@@ -57,11 +58,14 @@ def test_rows_differ_in_what_their_names_say(runner):
     assert changed("rate per parameter") == {"granularity": "parameter"}
     assert changed("Meta-Tracker") == {"simulation": "none", "hard_videos": 0}
     assert changed("Meta-Tracker, hard instances") == {"simulation": "none"}
-    assert changed("RT-MDNet") == changed("RT-MDNet 5/15") == {"training": "domains"}
-    pruned = {"kept": 0.5, "training": "pruning"}
-    assert changed("MetaRTT+Prune") == pruned
-    assert changed("No meta-learning") == pruned | {"training": "first_frame_pruning"}
-    assert changed("No adaptive pruning") == pruned | {"adaptive_masks": False}
+    assert changed("RT-MDNet") == changed("RT-MDNet 5/15") == {}
+    assert changed("MetaRTT+Prune") == changed("No meta-learning") == {"kept": 0.5}
+    assert changed("No adaptive pruning") == {"kept": 0.5, "adaptive_masks": False}
+    losses = {name: recipe.loss for name, recipe in trained.items()}
+    assert losses["RT-MDNet"] == losses["RT-MDNet 5/15"] == DomainLoss()
+    assert losses["MetaRTT+Prune"] == losses["No adaptive pruning"] == PruningLoss()
+    assert losses["No meta-learning"] == PruningLoss(whole_episode=False)
+    assert losses["MetaRTT"] is losses["Meta-Tracker"] is losses["scalar rate"] is None
     assert trained["MetaRTT+Prune"].start == trained["MetaRTT"]
     for name, steps in {
         "RT-MDNet": (50, 15),

@@ -214,3 +214,49 @@ def test_training_is_on_the_reframed_boxes():
     boxes_key = jax.random.split(jax.random.split(KEY, 3)[2], 1)[0]
     truth = 2 * boxes.overlap(proposals(boxes_key, framed, config), framed) - 1
     np.testing.assert_allclose(loss, jnp.mean(truth**2), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("largest", "kept"), [(4.0, False), (6.0, True)])
+def test_a_box_that_has_become_too_long_is_dropped(largest, kept):
+    """The ascent makes it five times as long as wide."""
+    likes = lambda box: -((jnp.log(box[2] / box[3]) - jnp.log(5.0)) ** 2)
+    config = dataclasses.replace(
+        CONFIG, starts=1, averaged=1, steps=100, step_length=0.2, largest_aspect=largest
+    )
+    start = jnp.array([10.0, 10.0, 30.0, 10.0])
+    found = maximize_overlap(likes, start, KEY, config).box
+    expected = 5.0 if kept else 3.0
+    np.testing.assert_allclose(found[2] / found[3], expected, rtol=0.02)
+
+
+def test_training_leaves_the_same_channels_out_of_all_frames():
+    frames = Features(jnp.ones((3, 2, 2, 4000)), jnp.ones((3, 1, 1, 4000)))
+    for share in (0.0, 0.25):
+        maximizer = OverlapMaximizer(dataclasses.replace(CONFIG, dropout=share), Known())
+        fine, coarse = (np.asarray(level) for level in maximizer._drop_channels(frames, KEY))
+        for level in (fine, coarse):
+            np.testing.assert_array_equal(level, np.broadcast_to(level[:1, :1, :1], level.shape))
+            assert set(np.unique(level)) <= {0.0, np.float32(1 / (1 - share))}
+            assert np.mean(level == 0) == pytest.approx(share, abs=0.03)
+        assert share == 0 or np.any(fine[0, 0, 0] != coarse[0, 0, 0])
+
+
+def test_the_loss_is_on_features_with_channels_left_out():
+    class Sum(Known):
+        """Predicts the sum of the first frame's features."""
+
+        def query(self, features, modulation):
+            return features.stride8, features.stride16
+
+        def __call__(self, maps, box):
+            return maps[0].sum()
+
+    frames = Features(jnp.ones((1, 1, 1, 4000)) / 4000, jnp.zeros((1, 1, 1, 4000)))
+    whole, part = (
+        OverlapMaximizer(dataclasses.replace(CONFIG, dropout=share), Sum()).loss(
+            frames, TRUTH[None], jnp.ones(1), KEY
+        )
+        for share in (0.0, 0.999)
+    )
+    # A channel that is left counts a thousand times: the sum is far from 1.
+    assert abs(whole - part) > 0.1

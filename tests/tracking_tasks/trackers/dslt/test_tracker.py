@@ -143,7 +143,7 @@ def test_the_query_loss_is_the_regression_of_what_was_fitted():
     outer_loss = jax.jit(lambda task: tracker.outer_loss(task)[0])
     loss = outer_loss(task)
     support, query = jax.jit(tracker.episode_samples)(task)
-    target = tracker.config.target_cells(task.support_boxes[0, 2:])
+    target = tracker.config.target_shape(task.support_boxes[0, 2:])
     np.testing.assert_allclose(support.target, target, rtol=1e-6)
     response = tracker.initial.response(tracker.maps(tracker.initial, query.features), target)
     regression = tracker.config.regression

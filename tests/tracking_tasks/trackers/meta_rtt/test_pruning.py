@@ -14,7 +14,6 @@ from models.layers.channel_masks import ChannelMasks
 from models.layers.fast_convolutions import PointwiseConv
 from tests.tracking_tasks.striped import frame, video
 from tests.tracking_tasks.tiny import Tiny
-from tests.tracking_tasks.trackers.meta_rtt.episodes import batch
 from tests.tracking_tasks.trackers.small import SMALL
 from tracking_tasks.trackers.meta_rtt import pruning as channel_pruning
 from tracking_tasks.trackers.meta_rtt.tracker import MetaRTT
@@ -97,26 +96,8 @@ def test_a_pruned_tracker_follows_with_half_the_channels():
     assert jnp.isfinite(prediction.box).all() and state.classifier.last.kernel.shape == (8, 2)
 
 
-def test_the_network_of_masks_learns_from_an_episode():
-    one = jax.tree.map(lambda leaf: leaf[0], batch())
-
-    @jax.jit
-    def run(masks, tracker):
-        return jax.value_and_grad(lambda m: tracker.replace(masks=m).outer_loss(one)[0])(masks)
-
-    losses = {}
-    for training in ("pruning", "first_frame_pruning"):
-        config = dataclasses.replace(SMALL["meta_rtt"], kept=0.5, training=training)
-        tracker = MetaRTT.create("learned_rates", config, Tiny())
-        losses[training], gradient = run(tracker.masks, tracker)
-        leaves = jax.tree.leaves(gradient)
-        assert all(jnp.isfinite(leaf).all() and jnp.abs(leaf).max() > 0 for leaf in leaves)
-    # The fit to later frames has ten steps, and the test frame counts once more.
-    assert losses["pruning"] > 5 * losses["first_frame_pruning"] > 0
-
-
 @pytest.mark.parametrize(
-    ("rule", "changes"), [("lstm", {}), ("learned_rates", {"granularity": "parameter"})]
+    ("rule", "changes"), [("gradient_network", {}), ("learned_rates", {"granularity": "parameter"})]
 )
 def test_a_rule_that_is_made_for_all_channels_is_refused(rule, changes):
     config = dataclasses.replace(SMALL["meta_rtt"], kept=0.5, **changes)

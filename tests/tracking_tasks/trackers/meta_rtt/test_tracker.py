@@ -14,7 +14,6 @@ from tests.tracking_tasks.trackers.meta_rtt.episodes import batch
 from tests.tracking_tasks.trackers.small import make
 from tracking_tasks import boxes as boxes_lib
 from tracking_tasks import checkpoints
-from tracking_tasks.trackers.meta_rtt import simulation
 from tracking_tasks.trackers.meta_rtt.loss import score
 from tracking_tasks.trackers.meta_rtt.tracker import MetaRTT
 
@@ -80,54 +79,41 @@ def test_hard_examples_count_in_the_triplet_loss_alone(gradients):
 
 @pytest.fixture(scope="module")
 def view():
-    return simulation.view(tracker(), jax.tree.map(lambda leaf: leaf[0], batch()))
+    return tracker().simulate(jax.tree.map(lambda leaf: leaf[0], batch())).replace(key=KEY)
 
 
 def test_later_targets_are_where_the_classifier_finds_them(view):
-    truth = view.boxes[1:-1]
-    find = jax.jit(simulation.targets)
-    one = tracker(simulation="true")
-    np.testing.assert_array_equal(find(one, view, KEY, one.initial), truth)
-    one = tracker()
-    found = find(one, view, KEY, one.initial)
+    truth, initial = view.boxes[1:-1], tracker().initial
+    find = jax.jit(lambda view, classifier: view.targets(KEY, classifier))
+    config = dataclasses.replace(view.model.config, simulation="true")
+    told = view.replace(model=view.model.replace(config=config))
+    np.testing.assert_array_equal(find(told, initial), truth)
+    found = find(view, initial)
     shift = np.abs(boxes_lib.center(found) - boxes_lib.center(truth)).max()
-    assert 0 < shift <= one.config.candidate_spread.shift * 24
+    assert 0 < shift <= config.candidate_spread.shift * 24
     # The opposite classifier prefers another candidate.
-    opposite = jax.tree.map(lambda leaf: leaf, one.initial)
-    opposite.last.kernel[...] = -one.initial.last.kernel[...]
-    assert np.abs(find(one, view, KEY, opposite) - found).max() > 1
+    opposite = jax.tree.map(lambda leaf: leaf, initial)
+    opposite.last.kernel[...] = -initial.last.kernel[...]
+    assert np.abs(find(view, opposite) - found).max() > 1
 
 
 def test_no_gradient_flows_through_the_estimate(view):
-    one = tracker()
-    total = lambda classifier: simulation.online(one, view, KEY, classifier).features.sum()
-    gradient = jax.jit(jax.grad(total))(one.initial)
+    total = lambda classifier: view.online(classifier).features.sum()
+    gradient = jax.jit(jax.grad(total))(tracker().initial)
     assert all((leaf == 0).all() for leaf in jax.tree.leaves(gradient))
 
 
 def test_the_error_of_the_box_regression_is_that_on_the_last_frame(view):
-    one = tracker()
-    loss = jax.jit(simulation.regression_loss)
+    loss = jax.jit(lambda view: view.regression_loss())
     same = view.replace(maps=view.maps[:1].repeat(3, 0), boxes=view.boxes[:1].repeat(3, 0))
-    assert loss(one, same, KEY) < 0.9 * loss(one, view, KEY)
-    assert loss(one, view.replace(visible=view.visible.at[-1].set(0.0)), KEY) == 0
+    assert loss(same) < 0.9 * loss(view)
+    assert loss(view.replace(visible=view.visible.at[-1].set(0.0))) == 0
 
 
 def test_without_a_visible_target_a_frame_counts_for_nothing(view):
-    one = tracker()
     unseen = view.replace(visible=view.visible.at[1].set(0.0))
-    assert jax.jit(simulation.online)(one, unseen, KEY, one.initial).weights.sum() == 0
-
-
-def test_domains_teach_all_layers_but_the_last():
-    one = tracker(training="domains")
-    first = jax.tree.map(lambda leaf: leaf[0], batch())
-    run = jax.jit(jax.value_and_grad(lambda t: t.outer_loss(first), has_aux=True))
-    (loss, metrics), gradient = run(one)
-    assert metrics["inner_loss_final"] < 0.3 and jnp.isfinite(loss)
-    assert (gradient.initial.last.kernel[...] == 0).all()
-    assert all(jnp.abs(layer.kernel[...]).max() > 0 for layer in gradient.initial.hidden)
-    assert jnp.abs(gradient.shared.kernel[...]).max() > 0
+    samples = jax.jit(lambda view, classifier: view.online(classifier))
+    assert samples(unseen, tracker().initial).weights.sum() == 0
 
 
 @pytest.mark.parametrize(

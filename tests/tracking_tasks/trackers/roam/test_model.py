@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tracking_tasks import labels
+from tracking_tasks import boxes, labels
 from tracking_tasks.evaluation import overlap
 from tracking_tasks.trackers.roam import anchors
 from tracking_tasks.trackers.roam import model as resizable
@@ -26,7 +26,8 @@ def test_filters_are_odd_and_half_as_large_again_as_the_target(target, size):
 
 
 def test_boxes_come_back_from_their_deltas():
-    center, size = anchors.decode(anchors.deltas(BOX, ANCHOR, 6, 8), ANCHOR, 2.0)
+    deltas = jnp.moveaxis(anchors.deltas(BOX, ANCHOR, 6, 8), 0, -1)
+    center, size = boxes.from_relative(deltas, anchors.centers(6, 8), ANCHOR, 2.0)
     np.testing.assert_allclose(center, np.broadcast_to(BOX[:2] + BOX[2:] / 2, (6, 8, 2)), rtol=1e-5)
     np.testing.assert_allclose(size, np.broadcast_to(BOX[2:], (6, 8, 2)), rtol=1e-5)
     delta = anchors.deltas(BOX, ANCHOR, 6, 8)[:, 2, 3]
@@ -137,8 +138,8 @@ def test_the_regressed_box_of_the_highest_response_is_taken(center, shift):
     box = jnp.array([4.2, 1.0, 2.4, 2.0])
     deltas = anchors.deltas(box, past().shape, 7, 9)[:, None]
     found = search(
-        SearchConfig("regression", center, shape_penalty=0.0, size_rate=1.0),
         CONFIG,
+        SearchConfig("regression", center, shape_penalty=0.0, size_rate=1.0),
         resizable.ResizableOutputs(response, deltas),
         past(),
     )
@@ -151,7 +152,7 @@ def test_a_change_of_shape_is_penalized_and_followed_in_part():
     response = jnp.zeros((1, 7, 9)).at[0, 3, 4].set(0.5)
     deltas = jnp.zeros((4, 1, 7, 9)).at[2].set(np.log(4.0 / past().shape[0]))
     seen = resizable.ResizableOutputs(response, deltas)
-    found = search(SearchConfig("regression", size_rate=0.6), CONFIG, seen, past())
+    found = search(CONFIG, SearchConfig("regression", size_rate=0.6), seen, past())
     height = float(past().shape[1])
     ratio = (4.0 / height) / 1.0
     padded = lambda w, h: np.sqrt((w + (w + h) / 2) * (h + (w + h) / 2))
@@ -163,8 +164,8 @@ def test_a_change_of_shape_is_penalized_and_followed_in_part():
 def test_the_motion_map_decides_between_equal_peaks_and_the_loose_one_less():
     response = jnp.zeros((1, 7, 9)).at[0, 3, 5].set(0.8).at[0, 3, 1].set(1.0)
     seen = resizable.ResizableOutputs(response, jnp.zeros((4, 1, 7, 9)))
-    near = search(SearchConfig("regression"), CONFIG, seen, past())
-    far = search(SearchConfig("regression", loose_motion=20.0), CONFIG, seen, past(loose=True))
+    near = search(CONFIG, SearchConfig("regression"), seen, past())
+    far = search(CONFIG, SearchConfig("regression", loose_motion=20.0), seen, past(loose=True))
     assert near.shift[0] > 0 > far.shift[0]
 
 
@@ -174,7 +175,7 @@ def test_without_regression_the_best_search_region_gives_the_scale():
     )
     response = jnp.zeros((3, 7, 9)).at[1, 3, 4].set(0.8).at[2, 3, 5].set(1.0)
     seen = resizable.ResizableOutputs(response, jnp.zeros((4, 3, 7, 9)))
-    found = search(config, CONFIG, seen, past(loose=True))
+    found = search(CONFIG, config, seen, past(loose=True))
     assert found.region == 2
     np.testing.assert_allclose(found.shift, [2.0, 0.0], atol=1e-5)
     np.testing.assert_allclose(found.size, 2 + 0.9 * 2.0, rtol=1e-5)

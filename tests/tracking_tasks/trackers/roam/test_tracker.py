@@ -92,7 +92,7 @@ def test_an_estimated_box_is_where_the_response_peaks_and_has_the_size_of_the_re
     monkeypatch.setattr(clips, "outputs", outputs)
     config = ROAMConfig()
     found = clips.estimated_boxes(
-        tracker.initial, clip.first, clip.blocks, config.model, config.search
+        config.model, config.search, tracker.initial, clip.first, clip.blocks
     )
     expected = boxes_lib.from_center(jnp.array([3.0, 4.0]), target)
     np.testing.assert_allclose(found, np.broadcast_to(expected, found.shape), rtol=1e-5)
@@ -109,8 +109,8 @@ def test_updates_in_meta_training_see_estimated_boxes_beside_the_first_frame():
 
     config, estimated, true = tracker.config, models(clip, "estimated"), models(clip, "true")
     first = jax.tree.map(lambda leaf: leaf[0], estimated)
-    found = clips.estimated_boxes(first, clip.first, clip.blocks, config.model, config.search)
-    target = config.target_cells(found[:, -1, 2:])
+    found = clips.estimated_boxes(config.model, config.search, first, clip.first, clip.blocks)
+    target = config.target_shape(found[:, -1, 2:])
     given = models(clip.replace(blocks=clip.blocks.replace(boxes=found, target=target)), "true")
     leaves = zip(*map(jax.tree.leaves, (estimated, given, true)), strict=True)
     furthest = 0.0
@@ -222,7 +222,7 @@ def test_the_first_frame_has_its_share_in_an_update():
 
 @jax.jit
 def found_with(tracker, state, frame):
-    return tracker.find(state, frame)[1]
+    return tracker.find(state, frame, tracker.backbone(tracker.search(state, frame)))[1]
 
 
 @pytest.mark.parametrize(("share", "same"), ((1.0, True), (0.5, False)))
