@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import safetensors
@@ -28,13 +28,13 @@ def write(
 
 
 def read_metadata(
-    path: str | os.PathLike[str], expected_format: str, writer: str
+    path: str | os.PathLike[str], formats: Collection[str], writer: str
 ) -> dict[str, str]:
     """The strings beside the tensors.
 
     Args:
         path: a file that `write` wrote.
-        expected_format: what its `format` must be.
+        formats: what its `format` may be.
         writer: the program that writes such files, for the messages.
 
     Raises:
@@ -49,7 +49,7 @@ def read_metadata(
         raise InputError(
             f"checkpoint {path}: truncated or not a safetensors file ({error}); copy it again."
         ) from error
-    if metadata.get("format") != expected_format:
+    if metadata.get("format") not in formats:
         raise InputError(f"checkpoint {path}: not written by `{writer}`; use one that is.")
     return metadata
 

@@ -41,7 +41,7 @@ from models import Features
 from tracking_tasks import boxes
 from tracking_tasks.data.photos import load_bank
 from tracking_tasks.episode import Episode
-from tracking_tasks.trackers.dimp.overlap import maximize_overlap, proposals
+from tracking_tasks.trackers.dimp.refinement import proposals, refine
 from tracking_tasks.trackers.dimp.tracker import DiMP
 
 # Standard deviation of where tracking leaves a box, of its centre in square roots of the area and
@@ -62,7 +62,7 @@ def main(_: Sequence[str]) -> None:
     """Runs the program."""
     folder = _OUTPUT.path
     tracker = _TRACKER.load().tracker
-    if not isinstance(tracker, DiMP) or tracker.maximizer is None:
+    if not isinstance(tracker, DiMP) or tracker.refiner is None:
         raise InputError("this tracker predicts no overlap: choose a checkpoint of dimp that does")
     config = training.TrainingConfig(seed=_SEED.value, episodes=jax.device_count())
     batches = training.rendered_batches(load_bank(_PHOTOS_DIR.value, "test"), config)
@@ -102,23 +102,23 @@ class Judged(NamedTuple):
 @jax.jit
 def judge(tracker: DiMP, episode: Episode) -> Judged:
     """Judges the query frames of an episode, given the first support frame with the target."""
-    maximizer = tracker.maximizer
-    assert maximizer is not None
+    refiner = tracker.refiner
+    assert refiner is not None
     first = jnp.argmax(episode.support_weights > 0)
     images = jnp.concatenate([episode.support_images[first][None], episode.query_images])
     features = tracker.backbone(images)
     reference, *frames = (Features(*(level[i] for level in features)) for i in range(len(images)))
-    modulation = maximizer.predictor.modulation(reference, episode.support_boxes[first])
+    modulation = refiner.predictor.modulation(reference, episode.support_boxes[first])
     reference_seen = episode.support_weights[first] > 0
 
     found = []
     for index, frame in enumerate(frames):
         truth = episode.query_boxes[index]
         keys = jax.random.split(jax.random.fold_in(episode.key, index), 3)
-        predict = functools.partial(maximizer.predictor, maximizer.maps(modulation, frame))
-        drawn = proposals(keys[0], truth, maximizer.config)
+        predict = functools.partial(refiner.predictor, refiner.maps(modulation, frame))
+        drawn = proposals(keys[0], truth, refiner.config)
         start = _disturbed(keys[1], truth)
-        end = maximize_overlap(predict, start, keys[2], maximizer.config).box
+        end = refine(predict, start, keys[2], refiner.config).box
         found.append(
             Judged(
                 (reference_seen & (episode.query_weights[index] > 0)).astype(jnp.float32),

@@ -32,7 +32,7 @@ def fit_until(
     batch: PyTree,
     *,
     converged: Callable[[PyTree], Bool[Array, ""]],
-    most_steps: int | Int[Array, ""],
+    max_steps: int | Int[Array, ""],
     state: PyTree = None,
 ) -> ConvergedFit:
     """Minimizes `objective` until the params have converged, under `lax.while_loop`.
@@ -46,13 +46,13 @@ def fit_until(
         params: the initial inner parameters.
         batch: samples that every step uses.
         converged: whether params need no further step; asked before each step.
-        most_steps: steps after which it ends in any case; may be traced.
+        max_steps: steps after which it ends in any case; may be traced.
         state: where the optimizer goes on from; `optimizer.init(params)` by default.
     """
 
     def unfinished(carry: tuple) -> Bool[Array, ""]:
         _, _, steps, done = carry
-        return ~done & (steps < most_steps)
+        return ~done & (steps < max_steps)
 
     def step(carry: tuple) -> tuple:
         params, state, steps, _ = carry

@@ -21,8 +21,8 @@ class Features(NamedTuple):
     The deeper level of a backbone whose grid says so is at stride 8, too.
     """
 
-    stride8: Float[Array, "n h8 w8 c8"]
-    stride16: Float[Array, "n h16 w16 c16"]
+    fine: Float[Array, "n h8 w8 c8"]
+    coarse: Float[Array, "n h16 w16 c16"]
 
 
 @dataclasses.dataclass(frozen=True)

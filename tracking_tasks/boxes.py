@@ -100,7 +100,7 @@ def keep_inside(
 def bounded(
     center: Float[Array, "2"],
     size: Float[Array, "2"],
-    smallest: Float[Array, "2"],
+    min_size: Float[Array, "2"],
     extent: Int[Array, "2"],
     share: float,
 ) -> tuple[Float[Array, "2"], Float[Array, "2"]]:
@@ -109,11 +109,11 @@ def bounded(
     Args:
         center: x, y in frame pixels.
         size: width and height in frame pixels.
-        smallest: lower bound of the size; the upper one is the picture.
+        min_size: lower bound of the size; the upper one is the picture.
         extent: width and height of the picture.
         share: of the box's sides that stays inside the picture, see `keep_inside`.
     """
-    size = jnp.clip(size, smallest, extent.astype(jnp.float32))
+    size = jnp.clip(size, min_size, extent.astype(jnp.float32))
     return keep_inside(center, size, extent, share), size
 
 

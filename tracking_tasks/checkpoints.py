@@ -3,17 +3,19 @@
 import dataclasses
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import numpy as np
 
 from basics import tensors
 from basics.errors import InputError
 from basics.leaves import is_part, named_leaves, with_leaves
 from tracking_tasks.trackers import TRACKERS, Tracker, history
 
-_FORMAT = "metaopt tracker 1"
+_FORMAT = "metaopt tracker 2"
+_OLD_FORMAT = "metaopt tracker 1"  # whose names are those of `history`
 _BACKBONE = ("backbone",)
 
 
@@ -51,7 +53,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     Raises:
         InputError: if the file is missing, damaged, or not a checkpoint of this project.
     """
-    return tensors.read_metadata(path, _FORMAT, "experiments.train")
+    return tensors.read_metadata(path, (_FORMAT, _OLD_FORMAT), "experiments.train")
 
 
 def load(
@@ -84,11 +86,7 @@ def load(
     cls = TRACKERS[name]
     saved_rule = metadata["inner_optimizer"]
     rule = rule or saved_rule
-    try:
-        constants = json.loads(metadata["config"])
-        config = _restore(cls.config_type, history.current(name, constants))
-    except (TypeError, ValueError) as error:
-        raise InputError(f"checkpoint {path}: its config is unreadable ({error}).") from error
+    config = _constants(path, metadata)
     tracker = cls.create(rule, change(config) if change else config, backbone)
     trained_on, given = metadata.get("backbone"), getattr(tracker.backbone, "name", "")
     if trained_on and given and given != trained_on:
@@ -96,7 +94,7 @@ def load(
             f"checkpoint {path}: was trained on the backbone {trained_on!r}, not {given!r}; pass "
             f"--backbone={trained_on} or another checkpoint."
         )
-    leaves: dict[str, Any] = {**tensors.read(path)}
+    leaves: dict[str, Any] = _leaves(path, metadata)
     fine_tuned = any(is_part(key, _BACKBONE) for key in leaves)
     expected = _expected(tracker, fine_tuned)
     if rule != saved_rule:
@@ -124,10 +122,31 @@ def start_from(path: str | os.PathLike[str], tracker: Tracker) -> Tracker:
         tracker,
         {
             name: tensor
-            for name, tensor in tensors.read(path).items()
+            for name, tensor in _leaves(path, metadata).items()
             if name in own_leaves and own_leaves[name].shape == tensor.shape
         },
     )
+
+
+def _constants(path: str | os.PathLike[str], metadata: Mapping[str, str]) -> Any:
+    """The config of a checkpoint; raises InputError if it is unreadable."""
+    name = metadata["tracker"]
+    try:
+        constants = json.loads(metadata["config"])
+        if metadata["format"] == _OLD_FORMAT:
+            constants = history.current_constants(name, constants)
+        return _restore(TRACKERS[name].config_type, constants)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"checkpoint {path}: its config is unreadable ({error}).") from error
+
+
+def _leaves(path: str | os.PathLike[str], metadata: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """The tensors of a checkpoint under the names of today."""
+    leaves = tensors.read(path)
+    if metadata["format"] != _OLD_FORMAT:
+        return leaves
+    prefix = f"{metadata['tracker']}."
+    return {history.current(prefix + name).removeprefix(prefix): x for name, x in leaves.items()}
 
 
 def _expected(tracker: Tracker, with_backbone: bool) -> dict[str, jax.Array]:

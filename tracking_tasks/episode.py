@@ -96,7 +96,7 @@ class EpisodeConfig:
             its inverse on the height.
         brightness: largest relative change of a frame's brightness (code: 0.2).
         grayscale: probability that a whole episode is grey (code: 0.05).
-        least_visible: a frame that shows less than this share of the target counts for nothing.
+        min_visible: a frame that shows less than this share of the target counts for nothing.
         backwards: probability that a recorded video is played backwards (here).
         mirrored: probability that left and right of an episode are swapped (here).
         degradation: how often and how strongly its frames are degraded (here).
@@ -116,7 +116,7 @@ class EpisodeConfig:
     query_stretch: float = 0.0
     brightness: float = 0.2
     grayscale: float = 0.05
-    least_visible: float = 0.3
+    min_visible: float = 0.3
     backwards: float = 0.0
     mirrored: float = 0.0
     degradation: DegradationConfig = DegradationConfig()

@@ -97,7 +97,7 @@ def memory(program: jax.stages.Compiled) -> int:
 
 def _outer_step(tracker: ROAM):
     """A step of meta-training and the state that it starts from."""
-    transformation, at_once = optax.adam(1e-3), policy_of(tracker.name).episodes_at_once
+    transformation, at_once = optax.adam(1e-3), policy_of(tracker.name).microbatch
     leaves = named_leaves(tracker)
     learned = {name: leaf for name, leaf in leaves.items() if not is_part(name, ("backbone",))}
 

@@ -111,8 +111,8 @@ def _line(flag: flags.Flag) -> str:
 
 
 def _constants(flag_values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:
-    """The flags with a dot; of those of trackers the chosen one's."""
-    dotted = [name for name in flag_values if "." in name]
+    """The flags with a dot by their names of today; of those of trackers the chosen one's."""
+    dotted = [name for name in flag_values if "." in name and flag_values[name].name == name]
     chosen: set[str] = set()
     trackers: set[str] = set()
     if "tracker" in flag_values:

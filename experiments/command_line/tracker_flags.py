@@ -13,7 +13,7 @@ import tracking_tasks
 from basics.errors import InputError
 from experiments.command_line.config_flags import ConfigFlags
 from models import BACKBONES, Backbone, EfficientNetLite0
-from tracking_tasks.trackers import TRACKERS
+from tracking_tasks.trackers import TRACKERS, history
 
 
 def tracker_flag(registry: flags.FlagValues) -> flags.FlagHolder[str]:
@@ -93,6 +93,10 @@ class Constants:
         self._flags = {
             name: ConfigFlags(registry, name, cls.config_type()) for name, cls in TRACKERS.items()
         }
+        # A user's flag files may have the names of before.
+        for name in [flag for flag in registry if flag.partition(".")[0] in TRACKERS]:
+            if history.former(name) != name:
+                registry[history.former(name)] = registry[name]
 
     def given(self, tracker: str) -> dict[str, Any]:
         """What the command line gives of a tracker, by the name of the flag.

@@ -148,7 +148,8 @@ class MatrixFlags:
         notes = {"fairness": budget.BUDGETS[conditions.budget], "versions": metadata.versions()}
         taken = (self.folder / "run.json").is_file()
         self._output.lock(configuration, taken=taken, **notes)
-        given = [self._registry[name] for name in self._registry if self._registry[name].present]
+        names = [name for name in self._registry if name == self._registry[name].name]
+        given = [self._registry[name] for name in names if self._registry[name].present]
         lines = [flag.serialize() for flag in given if flag.name not in _NOT_REPEATED]
         write_atomic(self.folder / "flags.txt", "".join(f"{line}\n" for line in lines))
         return {"configuration": configuration, **notes}

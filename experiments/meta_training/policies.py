@@ -13,24 +13,24 @@ class Policy:
 
     Attributes:
         in_comparisons: constants that differ where inner optimizers are compared.
-        episodes_at_once: the episodes that go through the outer loss together on a CPU, all by
+        microbatch: the episodes that go through the outer loss together on a CPU, all by
             default.
         clip_elements: the largest element of the outer gradient, before its norm is clipped; any
             by default.
     """
 
     in_comparisons: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    episodes_at_once: int | None = None
+    microbatch: int | None = None
     clip_elements: float | None = None
 
 
 _POLICIES = {
     "dimp": Policy({"box_estimation": "scale_search"}),
-    "dslt": Policy(episodes_at_once=1),
+    "dslt": Policy(microbatch=1),
     # What minutes can teach; and a recurrent rule weighs many times the params.
-    "meta_rtt": Policy({"channels": 32, "hidden": 64}, episodes_at_once=1),
+    "meta_rtt": Policy({"channels": 32, "hidden": 64}, microbatch=1),
     # The rule's state is large; the published code clips elements.
-    "roam": Policy(episodes_at_once=1, clip_elements=1.0),
+    "roam": Policy(microbatch=1, clip_elements=1.0),
 }
 
 

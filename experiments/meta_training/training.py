@@ -195,5 +195,5 @@ def _step(
         return outer_loss(candidate, episode) if outer_loss else candidate.outer_loss(episode)
 
     alone = jax.device_count() == 1 and jax.default_backend() == "cpu"
-    at_once = policy_of(tracker.name).episodes_at_once if alone else None
+    at_once = policy_of(tracker.name).microbatch if alone else None
     return metaopt.outer_step(loss, transformation, state, tracker.mix(episodes), at_once)

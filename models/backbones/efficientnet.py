@@ -101,10 +101,10 @@ class EfficientNetLite0(Backbone):
         x = self._stem(images)
         for block in self.blocks[: _STRIDE8_BLOCK + 1]:
             x = block(x)
-        stride8 = x
+        fine = x
         for block in self.blocks[_STRIDE8_BLOCK + 1 : _STRIDE16_BLOCK + 1]:
             x = block(x)
-        return Features(stride8, x)
+        return Features(fine, x)
 
     def deeper(self) -> nnx.Module:
         blocks = self.blocks[_STRIDE8_BLOCK + 1 : _STRIDE16_BLOCK + 1]
@@ -112,7 +112,7 @@ class EfficientNetLite0(Backbone):
 
     def classify(self, images: Images) -> Float[Array, "n 1000"]:
         """ImageNet logits; the weights were trained on squares of 224 pixels."""
-        x = self(images).stride16
+        x = self(images).coarse
         for block in self.blocks[_STRIDE16_BLOCK + 1 :]:
             x = block(x)
         x = jax.nn.relu6(self.head(x)).mean((1, 2), keepdims=True)

@@ -17,7 +17,7 @@ def path(tmp_path):
 
 
 def test_what_is_written_is_read(path):
-    assert tensors.read_metadata(path, "test 1", "test") == {"format": "test 1", "note": "x"}
+    assert tensors.read_metadata(path, ["test 1"], "test") == {"format": "test 1", "note": "x"}
     found = tensors.read(path)
     assert found.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
@@ -38,9 +38,9 @@ def test_other_names_or_shapes_are_refused(path, expected):
 
 def test_missing_damaged_and_foreign_files_are_refused(path):
     with pytest.raises(InputError, match="no such file"):
-        tensors.read_metadata(path.parent / "absent", "test 1", "test")
+        tensors.read_metadata(path.parent / "absent", ["test 1"], "test")
     with pytest.raises(InputError, match="not written by `other`"):
-        tensors.read_metadata(path, "other 1", "other")
+        tensors.read_metadata(path, ["other 1"], "other")
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(InputError, match="truncated"):
-        tensors.read_metadata(path, "test 1", "test")
+        tensors.read_metadata(path, ["test 1"], "test")

@@ -24,7 +24,7 @@ class Oracle(IoUPredictor):
         return Modulation(jnp.zeros(1), jnp.zeros(1))
 
     def query(self, features, modulation):
-        return features.stride8[..., :1], features.stride16[..., :1]
+        return features.fine[..., :1], features.coarse[..., :1]
 
     def __call__(self, maps, box):
         return 2 * boxes.overlap(box, TRUTH) - 1
@@ -32,7 +32,7 @@ class Oracle(IoUPredictor):
 
 def test_an_oracle_correlates_perfectly_and_its_search_ends_on_the_target():
     tracker = make(box_estimation="overlap")
-    tracker = tracker.replace(maximizer=tracker.maximizer.replace(predictor=Oracle()))
+    tracker = tracker.replace(refiner=tracker.refiner.replace(predictor=Oracle()))
     small = small_episode()
     episode = small.replace(
         query_boxes=jnp.tile(TRUTH, (2, 1)), query_weights=jnp.array([1.0, 0.0])

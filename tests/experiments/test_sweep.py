@@ -113,7 +113,7 @@ def test_a_killed_sweep_goes_on_to_the_same_results(tmp_path, monkeypatch):
 
 
 def test_a_flag_file_repeats_a_run(run, tmp_path):
-    assert run("--trackers=dimp", "--inner_optimizers=adam", "--dimp.scale_rate=0.5") == 0
+    assert run("--trackers=dimp", "--inner_optimizers=adam", "--dimp.scale_lr=0.5") == 0
     again = tmp_path / "again"
     flags = f"--flagfile={tmp_path / 'out' / 'flags.txt'}", f"--output_dir={again}"
     assert programs.run(sweep, *flags) == 0
@@ -121,7 +121,7 @@ def test_a_flag_file_repeats_a_run(run, tmp_path):
         json.loads((folder / "run.json").read_text()) for folder in (tmp_path / "out", again)
     )
     assert before["configuration"] == now["configuration"]
-    assert now["configuration"]["trackers"]["dimp"]["scale_rate"] == 0.5
+    assert now["configuration"]["trackers"]["dimp"]["scale_lr"] == 0.5
 
 
 @pytest.mark.parametrize(

@@ -13,23 +13,23 @@ RULE = metaopt.GradientDescent(optax.sgd(0.4, momentum=0.3))
 
 
 @jax.jit
-def run(start, most_steps=100):
+def run(start, max_steps=100):
     small = lambda params: jnp.abs(params) < 0.1
-    return metaopt.fit_until(RULE, OBJECTIVE, start, 1.0, converged=small, most_steps=most_steps)
+    return metaopt.fit_until(RULE, OBJECTIVE, start, 1.0, converged=small, max_steps=max_steps)
 
 
 def test_gradient_descent_halves_until_it_is_small_enough():
     plain = metaopt.GradientDescent(optax.sgd(0.5))
     small = lambda params: jnp.abs(params) < 0.1
-    result = metaopt.fit_until(plain, OBJECTIVE, jnp.array(1.0), 1.0, converged=small, most_steps=9)
+    result = metaopt.fit_until(plain, OBJECTIVE, jnp.array(1.0), 1.0, converged=small, max_steps=9)
     assert result.steps == 4 and result.params == 1 / 16
 
 
-@pytest.mark.parametrize("most_steps", [0, 1, 3])
-def test_it_ends_after_the_most_steps_where_fit_ends(most_steps):
-    result = run(jnp.array(8.0), most_steps)
-    fixed = metaopt.fit(RULE, OBJECTIVE, jnp.array(8.0), 1.0, steps=most_steps)
-    assert result.steps == most_steps
+@pytest.mark.parametrize("max_steps", [0, 1, 3])
+def test_it_ends_after_the_most_steps_where_fit_ends(max_steps):
+    result = run(jnp.array(8.0), max_steps)
+    fixed = metaopt.fit(RULE, OBJECTIVE, jnp.array(8.0), 1.0, steps=max_steps)
+    assert result.steps == max_steps
     np.testing.assert_allclose(result.params, fixed.params, rtol=1e-6)
     for left, right in zip(
         jax.tree.leaves(result.state), jax.tree.leaves(fixed.state), strict=True

@@ -75,9 +75,9 @@ def test_scale_keeps_the_centre():
 
 
 def test_a_step_ends_between_the_smallest_size_and_the_picture():
-    smallest, extent = jnp.float32([3, 4]), jnp.array([80, 60])
+    min_size, extent = jnp.float32([3, 4]), jnp.array([80, 60])
     bounded = lambda center, size: boxes.bounded(
-        jnp.float32(center), jnp.float32(size), smallest, extent, 0.2
+        jnp.float32(center), jnp.float32(size), min_size, extent, 0.2
     )
     center, size = bounded([30, 20], [1, 100])
     np.testing.assert_array_equal(size, [3, 60])

@@ -94,7 +94,7 @@ def _cut(key: Key[Array, ""], clip: Clip, config: EpisodeConfig) -> Episode:
     images = jnp.where(grey, jnp.broadcast_to(images.mean(-1, keepdims=True), images.shape), images)
     images, cropped = _mirror(jax.random.fold_in(key, len(keys) + 1), images, cropped, config)
     images = _degrade(jax.random.fold_in(key, len(keys) + 2), images, n, config)
-    seen = (clip.visible[index] >= config.least_visible).astype(jnp.float32)
+    seen = (clip.visible[index] >= config.min_visible).astype(jnp.float32)
     return Episode(
         support_images=images[:n],
         support_boxes=cropped[:n],

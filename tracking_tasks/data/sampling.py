@@ -155,7 +155,7 @@ def _sample(
     config: EpisodeConfig,
 ) -> tuple[np.uint32, Clip]:
     # Where the target is hardly ever seen, its best frames count for nothing but keep the shape.
-    enough = min(config.least_visible, sequence.visible.max())
+    enough = min(config.min_visible, sequence.visible.max())
     seen = sequence.visible >= enough
     if config.backwards and generator.random() < config.backwards:
         chosen = len(seen) - 1 - choose_frames(generator, seen[::-1], config)

@@ -115,7 +115,7 @@ class MultiTracker:
 
 @jax.jit
 def _search(tracker: Tracker, state: Any, frame: Frame) -> Float[Array, "n s s 3"]:
-    return tracker.search(state, frame)  # type: ignore[attr-defined]
+    return tracker.search(state, frame)
 
 
 @jax.jit
@@ -130,4 +130,4 @@ def _see(tracker: Tracker, crops: list[Float[Array, "n s s 3"]]) -> list[Feature
 
 @jax.jit(donate_argnums=1)
 def _follow(tracker: Tracker, state: Any, frame: Frame, levels: Features) -> tuple[Any, Prediction]:
-    return tracker.follow(state, frame, levels)  # type: ignore[attr-defined]
+    return tracker.follow(state, frame, levels)

@@ -30,8 +30,8 @@ class TrackerConfig:
         crop_size: side of the search region in pixels, a multiple of 16.
         search_factor: side of the search region in square roots of the target's area.
         train_steps: inner steps of the fit in meta-training.
-        initial_rate: step length from which rules start.
-        least_inside: share of the box that is kept inside the frame.
+        initial_lr: step length from which rules start.
+        min_inside: share of the box that is kept inside the frame.
     """
 
     inner_steps: ClassVar[tuple[str, ...]] = ("train_steps",)
@@ -39,8 +39,8 @@ class TrackerConfig:
     crop_size: int = 192
     search_factor: float = 5.0
     train_steps: int = 5
-    initial_rate: float = 0.1
-    least_inside: float = 0.2
+    initial_lr: float = 0.1
+    min_inside: float = 0.2
 
     @classmethod
     def small(cls: type[_Config]) -> _Config:

@@ -100,7 +100,7 @@ def _measure_iterations(runner: TableRunner, row: Row, seed: int) -> Measurement
 
 @jax.jit
 def _iterations(
-    tracker: GradNet, rate: jax.Array, frame: Frame, box: jax.Array, most_steps: jax.Array
+    tracker: GradNet, rate: jax.Array, frame: Frame, box: jax.Array, max_steps: jax.Array
 ) -> jax.Array:
     """Iterations of gradient descent that the first frame's loss takes to fall by `_CONVERGED`."""
     rule: Any = tracker.optimizer
@@ -114,7 +114,7 @@ def _iterations(
         exemplar,
         samples,
         converged=lambda exemplar: loss(exemplar) <= goal,
-        most_steps=most_steps,
+        max_steps=max_steps,
     ).steps
 
 

@@ -29,7 +29,7 @@ _SEEDS = {"smoke": 2, "small": 3, "full": 5}
 _VIDEOS = {"smoke": (1, 6), "small": (24, 60), "full": (100, 100)}
 _OUTER_STEPS = {"smoke": 2, "small": 360, "full": 6000}
 # As in the base, a frame is learned from if it shows the target more likely than not.
-PUBLISHED: Mapping[str, Any] = {"present": 0.0, "clearly_present": 0.0}
+PUBLISHED: Mapping[str, Any] = {"lost_threshold": 0.0, "update_threshold": 0.0}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 import metaopt
 from models import MLP
 from tracking_tasks.episode import Episode
+from tracking_tasks.trackers import Tracker
 from tracking_tasks.trackers.meta_rtt.loss import RoISamples, cross_entropy, objective
 from tracking_tasks.trackers.meta_rtt.pruning import lasso
 from tracking_tasks.trackers.meta_rtt.tracker import MetaRTT
@@ -30,7 +31,8 @@ class DomainLoss:
 
     steps: int = 10
 
-    def __call__(self, tracker: MetaRTT, episode: Episode) -> Loss:
+    def __call__(self, tracker: Tracker, episode: Episode) -> Loss:
+        assert isinstance(tracker, MetaRTT)
         seen = tracker.simulate(episode)
         first, test = (seen.ground_truth(frame) for frame in (0, -1))
         hidden = lambda samples: samples.replace(
@@ -61,7 +63,8 @@ class PruningLoss:
     whole_episode: bool = True
     sparsity: float = 0.01
 
-    def __call__(self, tracker: MetaRTT, episode: Episode) -> Loss:
+    def __call__(self, tracker: Tracker, episode: Episode) -> Loss:
+        assert isinstance(tracker, MetaRTT)
         config, seen = tracker.config, tracker.simulate(episode)
         first, test = (seen.ground_truth(frame) for frame in (0, -1))
         initial = tracker.fit(tracker.optimizer, tracker.initial, first, config.train_steps).params

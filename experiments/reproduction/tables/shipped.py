@@ -82,8 +82,8 @@ _RULES = (
 )
 # The constants that say from which score on a frame is learned from, as they were published.
 _PUBLISHED: dict[Any, Mapping[str, Any]] = {
-    DSLT: {"least_trusted": 0.0},
-    ROAM: {"present": 0.1},
+    DSLT: {"update_threshold": 0.0},
+    ROAM: {"lost_threshold": 0.1},
     MetaRTT: meta_rtt.PUBLISHED,
 }
 

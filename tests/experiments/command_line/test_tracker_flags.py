@@ -19,10 +19,10 @@ def test_constants_of_a_checkpoint_can_be_changed():
     tracker, shipped = changed.load(), loaded("--tracker=dimp").load().tracker.config
     assert changed.metadata(tracker)["constants"] == {
         "dimp.memory_size": "20",
-        "dimp.localization.not_found": "0.1",
+        "dimp.localization.lost_threshold": "0.1",  # by a name that it had before
     }
     config = tracker.tracker.config
-    assert (config.memory_size, config.localization.not_found) == (20, 0.1)
+    assert (config.memory_size, config.localization.lost_threshold) == (20, 0.1)
     assert config.search_factor == shipped.search_factor and shipped.memory_size == 50
 
 

@@ -74,8 +74,8 @@ def test_features_match_plain_convolutions(network):
         state_dict = load_state_dict(folder / efficientnet._FILE)
     expected8, expected16 = jax.jit(lambda images: reference_features(state_dict, images))(images)
     features = apply(network, images)
-    assert features.stride8.shape == (1, 8, 10, 40)
-    assert features.stride16.shape == (1, 4, 5, 112)
+    assert features.fine.shape == (1, 8, 10, 40)
+    assert features.coarse.shape == (1, 4, 5, 112)
     for actual, expected in zip(features, (expected8, expected16), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
 
@@ -91,7 +91,7 @@ def test_bytes_and_floats_are_the_same_image(network):
 def test_receptive_fields_are_centred_where_documented(network):
     image = jnp.asarray(picture("chelsea", 128)[None], jnp.float32)
     row, column = 7, 8
-    gradient = jax.jit(jax.grad(lambda x: jnp.sum(network(x).stride8[0, row, column] ** 2)))(image)
+    gradient = jax.jit(jax.grad(lambda x: jnp.sum(network(x).fine[0, row, column] ** 2)))(image)
     seen = np.abs(gradient[0]).sum(-1) > 0
     for axis, cell in ((1, row), (0, column)):
         touched = np.flatnonzero(seen.any(axis))
@@ -106,7 +106,7 @@ def test_is_a_pytree_of_parameters(network):
     images = jnp.zeros((1, 32, 32, 3))
     # Traced only: to compile the whole backward pass takes ten seconds.
     gradient = jax.eval_shape(
-        jax.grad(lambda network: jnp.sum(network(images).stride16 ** 2)), network
+        jax.grad(lambda network: jnp.sum(network(images).coarse ** 2)), network
     )
     assert isinstance(gradient, EfficientNetLite0)
     assert isinstance(gradient.stem.kernel, nnx.Param)

@@ -68,7 +68,7 @@ def test_cells_lie_where_the_grid_says():
     network = ResNet18(state_dict("resnet18"))
     image = jnp.asarray(np.random.default_rng(2).uniform(0, 255, (1, 192, 192, 3)), jnp.float32)
     slope = jax.jit(
-        jax.grad(lambda image, row, column: jnp.sum(network(image).stride8[0, row, column] ** 2))
+        jax.grad(lambda image, row, column: jnp.sum(network(image).fine[0, row, column] ** 2))
     )
     row, column = 11, 13
     seen = np.abs(slope(image, row, column)[0]).sum(-1) > 0

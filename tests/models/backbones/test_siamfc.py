@@ -64,7 +64,7 @@ def test_features_away_from_the_border_match_numpy():
     image = np.random.default_rng(1).integers(0, 256, (192, 208, 3)).astype(np.uint8)
     weights = state_dict(thinner=8)
     features = jax.jit(lambda network, images: network(images))(SiamFCAlexNet(weights), image[None])
-    assert features.stride8.shape == (1, 24, 26, 32) and features.stride16.shape == (1, 24, 26, 32)
+    assert features.fine.shape == (1, 24, 26, 32) and features.coarse.shape == (1, 24, 26, 32)
     # Its cell 0 is centred on pixel 19, that is on pixel 24 of the whole image, cell 3 of ours.
     for ours, theirs, reach in zip(
         features, reference(weights, image[5:, 5:]), (0, 3), strict=True
@@ -98,12 +98,12 @@ def test_gradnet_splits_it_where_the_paper_does(monkeypatch):
     config = GradNetConfig(crop_size=96, template_size=3)
     tracker = GradNet.create("none", config, network)
     levels = network(np.random.default_rng(2).integers(0, 256, (1, 96, 96, 3)).astype(np.uint8))
-    exemplar = tracker.exemplar(levels.stride8[0])
+    exemplar = tracker.exemplar(levels.fine[0])
     # Where the cut at the exemplar's border is not seen, U1 continues as the search branch does.
     inner = np.s_[3:-3, 3:-3]
     np.testing.assert_allclose(
         tracker.embedding.deeper(exemplar[None])[0][inner],
-        tracker.exemplar(levels.stride16[0])[inner],
+        tracker.exemplar(levels.coarse[0])[inner],
         rtol=1e-4, atol=1e-4,
     )  # fmt: skip
     assert tracker.template(exemplar).shape == (3, 3, 32)

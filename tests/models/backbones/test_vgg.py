@@ -54,8 +54,8 @@ def test_cells_of_both_levels_lie_where_the_grid_says():
     @jax.jit
     def slopes(image):
         """Of one cell of each level."""
-        fine = lambda image: jnp.sum(network(image).stride8[0, 15, 17] ** 2)
-        coarse = lambda image: jnp.sum(network(image).stride16[0, 7, 8] ** 2)
+        fine = lambda image: jnp.sum(network(image).fine[0, 15, 17] ** 2)
+        coarse = lambda image: jnp.sum(network(image).coarse[0, 7, 8] ** 2)
         return jax.grad(fine)(image)[0], jax.grad(coarse)(image)[0]
 
     middles = []

@@ -49,7 +49,7 @@ def test_features_away_from_the_border_match_numpy():
     image = np.random.default_rng(1).integers(0, 256, (192, 208, 3)).astype(np.uint8)
     weights = state_dict(thinner=8)
     features = jax.jit(lambda network, images: network(images))(VGGM(weights), image[None])
-    assert features.stride8.shape == (1, 24, 26, 32) and features.stride16.shape == (1, 24, 26, 64)
+    assert features.fine.shape == (1, 24, 26, 32) and features.coarse.shape == (1, 24, 26, 64)
     # Its cell 0 of conv2 is centred on pixel 13: from row and column 3 on, on pixel 16, cell 2.
     for ours, theirs, reach in zip(
         features, reference(weights, image[3:, 3:]), (0, 3), strict=True

@@ -22,10 +22,10 @@ BACKBONES = {
 def test_the_deeper_layers_make_the_coarser_level_of_the_finer(name):
     backbone = BACKBONES[name]()
     image = np.random.default_rng(0).integers(0, 256, (1, 32, 48, 3)).astype(np.uint8)
-    levels, deeper = jax.jit(lambda net, rest, x: (net(x), rest(net(x).stride8)))(
+    levels, deeper = jax.jit(lambda net, rest, x: (net(x), rest(net(x).fine)))(
         backbone, backbone.deeper(), image
     )
-    np.testing.assert_allclose(deeper, levels.stride16, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(deeper, levels.coarse, rtol=1e-4, atol=1e-5)
 
 
 def test_the_copy_shares_nothing_with_the_backbone():

@@ -40,12 +40,12 @@ def log_sizes(boxes):
 
 @pytest.fixture(scope="module")
 def grey():
-    return cut(SHIFTED, SCALED, grayscale=1.0, least_visible=0.5)
+    return cut(SHIFTED, SCALED, grayscale=1.0, min_visible=0.5)
 
 
 @pytest.fixture(scope="module")
 def colored():
-    return cut(SCALED, SHIFTED, grayscale=0.0, least_visible=0.1)
+    return cut(SCALED, SHIFTED, grayscale=0.0, min_visible=0.1)
 
 
 def test_each_part_is_shifted_as_far_as_its_own_constant_says(grey, colored):

@@ -19,7 +19,7 @@ def changed(name, **changes):
 @pytest.mark.parametrize("name", TRACKERS)
 def test_a_share_of_the_box_stays_inside_the_frame(monkeypatch, name):
     calls = spied(monkeypatch, boxes, "bounded")
-    traced(changed(name, least_inside=0.37))
+    traced(changed(name, min_inside=0.37))
     assert [call[-1] for call in calls] == [0.37]
 
 

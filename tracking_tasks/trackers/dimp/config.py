@@ -7,7 +7,7 @@ from tracking_tasks import augmentation
 from tracking_tasks.trackers.base import TrackerConfig
 from tracking_tasks.trackers.dimp.localization import LocalizationConfig
 from tracking_tasks.trackers.dimp.loss import DiscriminativeLossConfig
-from tracking_tasks.trackers.dimp.overlap import OverlapConfig
+from tracking_tasks.trackers.dimp.refinement import IoUConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,7 @@ class DiMPConfig(TrackerConfig):
         classification_weight: beta, of the classification in the outer loss (paper).
         initializer: start the fit from the initializer's filter, else from zero.
         train_steps: steps of the fit in meta-training, N_iter (paper).
-        initial_rate: step length from which rules with learned rates start (here).
+        initial_lr: step length from which rules with learned rates start (here).
         first_frame: augmentation of the first frame.
         init_steps: steps on the first frame (paper).
         update: how the filter follows the target: "fit" to the sample memory (paper, section 3.7),
@@ -38,15 +38,15 @@ class DiMPConfig(TrackerConfig):
         hard_negative_steps: steps when a look-alike shows up (paper).
         memory_size: slots of the sample memory (paper).
         learning_rate: by which the weight of a sample exceeds the one before (code).
-        hard_negative_rate: the same for a frame with a look-alike (code).
+        hard_negative_lr: the same for a frame with a look-alike (code).
         initial_share: least weight of all first-frame samples together (code).
         localization: thresholds of the peaks.
         box_estimation: the box of the largest predicted overlap (paper), or a search over scales.
         overlap: prediction of the overlap, and its maximization.
         scales: factors of the search region that the search over scales tries (here).
         scale_penalty: factor on the score of a changed scale (here).
-        scale_rate: share of a scale change that is followed (here).
-        least_inside: share of the box that is kept inside the frame (code).
+        scale_lr: share of a scale change that is followed (here).
+        min_inside: share of the box that is kept inside the frame (code).
     """
 
     inner_steps: ClassVar[tuple[str, ...]] = (
@@ -62,7 +62,7 @@ class DiMPConfig(TrackerConfig):
     classification_weight: float = 100.0
     initializer: bool = True
     train_steps: int = 5
-    initial_rate: float = 0.03
+    initial_lr: float = 0.03
     first_frame: augmentation.AugmentationConfig = augmentation.AugmentationConfig()
     init_steps: int = 10
     update: Literal["fit", "average", "none"] = "fit"
@@ -71,15 +71,15 @@ class DiMPConfig(TrackerConfig):
     hard_negative_steps: int = 1
     memory_size: int = 50
     learning_rate: float = 0.01
-    hard_negative_rate: float = 0.02
+    hard_negative_lr: float = 0.02
     initial_share: float = 0.25
     localization: LocalizationConfig = LocalizationConfig()
     box_estimation: Literal["overlap", "scale_search"] = "overlap"
-    overlap: OverlapConfig = OverlapConfig()
+    iou: IoUConfig = IoUConfig()
     scales: tuple[float, ...] = (1 / 1.04, 1.0, 1.04)
     scale_penalty: float = 0.985
-    scale_rate: float = 0.6
-    least_inside: float = 0.2
+    scale_lr: float = 0.6
+    min_inside: float = 0.2
 
     @classmethod
     def small(cls) -> "DiMPConfig":

@@ -24,7 +24,7 @@ class LocalizationConfig:
     """Thresholds of the published DiMP tracker (parameter/dimp/dimp50.py).
 
     Attributes:
-        not_found: a highest score below this means that the target is absent.
+        lost_threshold: a highest score below this means that the target is absent.
         distractor: a second peak above this share of the first is as good as it.
         hard_negative: a second peak above this share is a look-alike worth learning.
         neighborhood: side of the region around the first peak in which there is no second, in
@@ -33,7 +33,7 @@ class LocalizationConfig:
             half the map's side (square root of its area).
     """
 
-    not_found: float = 0.25
+    lost_threshold: float = 0.25
     distractor: float = 0.8
     hard_negative: float = 0.5
     neighborhood: float = 2.2
@@ -74,10 +74,10 @@ def locate(
     equal = rival > config.distractor * score
     switch = equal & first_is_far & ~second_is_far
     undecided = equal & (first_is_far == second_is_far)
-    look_alike = (rival > config.hard_negative * score) & (rival > config.not_found)
+    look_alike = (rival > config.hard_negative * score) & (rival > config.lost_threshold)
 
     trust = jnp.where(look_alike | equal, Trust.HARD_NEGATIVE, Trust.NORMAL)
     trust = jnp.where(undecided, Trust.UNCERTAIN, trust)
-    trust = jnp.where(score < config.not_found, Trust.NOT_FOUND, trust)
+    trust = jnp.where(score < config.lost_threshold, Trust.NOT_FOUND, trust)
     peak = jnp.where(switch, second, first)
     return Location(peak + sub_cell(scores, peak), jnp.where(switch, rival, score), trust)

@@ -36,7 +36,7 @@ class DiscriminativeLossConfig:
         mask_scale: the initial mask is sigmoid(mask_scale * tanh(mask_radius - distance)).
         mask_radius: in cells.
         regularization: initial lambda; its square multiplies the squared norm of the filter.
-        smallest_regularization: lower bound of lambda.
+        min_regularization: lower bound of lambda.
     """
 
     bins: int = 100
@@ -45,7 +45,7 @@ class DiscriminativeLossConfig:
     mask_scale: float = 3.0
     mask_radius: float = 2.0
     regularization: float = 0.1
-    smallest_regularization: float = 1e-3
+    min_regularization: float = 1e-3
 
 
 class DiscriminativeLoss(nnx.Module):
@@ -90,9 +90,7 @@ class DiscriminativeLoss(nnx.Module):
         # m s + (1 - m) max(0, s), so written that the derivative at 0 is the mean of both sides.
         activation = 0.5 * (1 - mask) * jnp.abs(scores) + 0.5 * (1 + mask) * scores
         residuals = jnp.sqrt(samples.weights)[:, None, None] * weight * (activation - label)
-        strength = jnp.maximum(
-            jnp.abs(self.regularization[...]), self.config.smallest_regularization
-        )
+        strength = jnp.maximum(jnp.abs(self.regularization[...]), self.config.min_regularization)
         return residuals, strength * target_filter
 
 

@@ -4,7 +4,7 @@ from flax import struct
 from jaxtyping import Array, Float, Int, PyTree
 
 from tracking_tasks.memory import SampleMemory
-from tracking_tasks.trackers.dimp.overlap import Reference
+from tracking_tasks.trackers.dimp.iou import Reference
 
 
 class DiMPState(struct.PyTreeNode):
@@ -13,7 +13,7 @@ class DiMPState(struct.PyTreeNode):
     Attributes:
         center: x, y of the target in frame pixels.
         size: its width and height in frame pixels.
-        smallest: lower bound of the size, in frame pixels.
+        min_size: lower bound of the size, in frame pixels.
         target_filter: the inner parameters.
         rule_state: the state of the inner optimizer.
         reference: what the overlap is predicted from; None in a search over scales.
@@ -23,7 +23,7 @@ class DiMPState(struct.PyTreeNode):
 
     center: Float[Array, "2"]
     size: Float[Array, "2"]
-    smallest: Float[Array, "2"]
+    min_size: Float[Array, "2"]
     target_filter: Float[Array, "k k c"]
     rule_state: PyTree
     reference: Reference | None

@@ -20,9 +20,9 @@ from tracking_tasks.memory import SampleMemory
 from tracking_tasks.peaks import best_scale
 from tracking_tasks.trackers.base import Adaptation, Tracker
 from tracking_tasks.trackers.dimp.config import DiMPConfig as DiMPConfig
+from tracking_tasks.trackers.dimp.iou import IoURefiner
 from tracking_tasks.trackers.dimp.localization import Trust, locate
 from tracking_tasks.trackers.dimp.loss import DiscriminativeLoss, FilterSamples, hinge_error
-from tracking_tasks.trackers.dimp.overlap import OverlapMaximizer
 from tracking_tasks.trackers.dimp.state import DiMPState as DiMPState
 from tracking_tasks.trackers.registry import register
 
@@ -34,7 +34,7 @@ class DiMP(Tracker):
     Attributes:
         head: classification features and initial filter.
         loss: the learned loss.
-        maximizer: finds the box; None in a tracker made for a search over scales.
+        refiner: finds the box; None in a tracker made for a search over scales.
     """
 
     name: ClassVar[str] = "dimp"
@@ -43,24 +43,24 @@ class DiMP(Tracker):
 
     head: FilterHead
     loss: DiscriminativeLoss
-    maximizer: OverlapMaximizer | None
+    refiner: IoURefiner | None
 
     @classmethod
     def _create(cls, rule: str, config: DiMPConfig, backbone: Backbone) -> "DiMP":
         size, channels = config.filter_size, sum(backbone.channels)
         target_filter = jax.ShapeDtypeStruct((size, size, channels), jnp.float32)
-        maximizer = None
+        refiner = None
         if config.box_estimation == "overlap":
-            maximizer = OverlapMaximizer.create(backbone, config.overlap)
+            refiner = IoURefiner.create(backbone, config.iou)
         return cls(
             config=config,
             backbone=backbone,
             optimizer=metaopt.optimizers.make(
-                rule, target_filter, steps=config.train_steps, rate=config.initial_rate
+                rule, target_filter, steps=config.train_steps, rate=config.initial_lr
             ),
             head=FilterHead(channels, size, backbone.grid),
             loss=DiscriminativeLoss(config.loss),
-            maximizer=maximizer,
+            refiner=refiner,
         )
 
     def initial_filter(
@@ -100,13 +100,13 @@ class DiMP(Tracker):
             "query_loss_final": adaptation.query_losses[-1],
             "inner_loss_final": adaptation.inner_losses[-1],
         }
-        if self.maximizer is not None:
+        if self.refiner is not None:
             frames = Features(*map(jnp.concatenate, zip(support, query, strict=True)))
             true_boxes = jnp.concatenate([episode.support_boxes, episode.query_boxes])
             weights = jnp.concatenate([episode.support_weights, episode.query_weights])
             seen = (weights > 0).astype(weights.dtype)
-            metrics["overlap_loss"] = self.maximizer.loss(frames, true_boxes, seen, episode.key)
-            loss += metrics["overlap_loss"] / self.config.classification_weight
+            metrics["iou_loss"] = self.refiner.loss(frames, true_boxes, seen, episode.key)
+            loss += metrics["iou_loss"] / self.config.classification_weight
         return loss, metrics
 
     def _adapt(
@@ -163,18 +163,18 @@ class DiMP(Tracker):
             config.init_steps,
         )
         reference = None
-        if self.maximizer is not None:
-            few = slice(config.overlap.calibrations)  # the untouched sample and the shifted ones
-            reference = self.maximizer.reference(
+        if self.refiner is not None:
+            few = slice(config.iou.calibrations)  # the untouched sample and the shifted ones
+            reference = self.refiner.reference(
                 Features(*(level[few] for level in levels)),
                 in_pixels[few],
-                jax.random.key(config.overlap.seed),
+                jax.random.key(config.iou.seed),
             )
         stored = {"features": features, "centers": samples.centers}
         return DiMPState(
             center=center,
             size=size,
-            smallest=size / 10,
+            min_size=size / 10,
             target_filter=result.params,
             rule_state=result.state,
             reference=reference,
@@ -202,19 +202,17 @@ class DiMP(Tracker):
             config.localization,
         )
         box = boxes.from_center(self.backbone.grid.to_pixels(location.position), state.size * zoom)
-        if self.maximizer is None or state.reference is None:
-            box = boxes.scale(box, 1 + config.scale_rate * (scales[best] - 1))
+        if self.refiner is None or state.reference is None:
+            box = boxes.scale(box, 1 + config.scale_lr * (scales[best] - 1))
         else:
-            key = jax.random.fold_in(jax.random.key(config.overlap.seed), state.frames)
+            key = jax.random.fold_in(jax.random.key(config.iou.seed), state.frames)
             only = Features(*(level[0] for level in levels))
-            box = self.maximizer.estimate(state.reference, only, box, key).box
+            box = self.refiner.estimate(state.reference, only, box, key).box
 
         found = location.trust != Trust.NOT_FOUND
         center = state.center + jnp.where(found, (boxes.center(box) - middle) / zoom, 0.0)
         size = jnp.where(found, box[2:] / zoom, state.size)
-        center, size = boxes.bounded(
-            center, size, state.smallest, frame.extent, config.least_inside
-        )
+        center, size = boxes.bounded(center, size, state.min_size, frame.extent, config.min_inside)
 
         sample = {
             "features": features[best],
@@ -226,7 +224,7 @@ class DiMP(Tracker):
 
     @property
     def _scales(self) -> Float[Array, " n"]:
-        return jnp.asarray(self.config.scales if self.maximizer is None else (1.0,))
+        return jnp.asarray(self.config.scales if self.refiner is None else (1.0,))
 
     def _sides(self, state: DiMPState) -> Float[Array, " n"]:
         return self.search_side(state.size) * self._scales
@@ -245,7 +243,7 @@ class DiMP(Tracker):
             return state.replace(target_filter=mixed)
         memory = state.memory.store(
             sample,
-            jnp.where(hard_negative, config.hard_negative_rate, config.learning_rate),
+            jnp.where(hard_negative, config.hard_negative_lr, config.learning_rate),
             config.initial_share,
             enabled=trusted,
         )

@@ -27,10 +27,10 @@ class DSLTConfig(TrackerConfig):
         train_steps: steps of the fit in meta-training, and on the first frame of a learned rule
             (here).
         learned_update_steps: steps of a learned rule on a later frame (here).
-        initial_rate: step length from which other rules than the paper's start (here).
-        paper_rate: that of the paper's rule, Adam (here: for features of mean square 1; the paper's
+        initial_lr: step length from which other rules than the paper's start (here).
+        paper_lr: that of the paper's rule, Adam (here: for features of mean square 1; the paper's
             8e-7 and 2e-8 are for those of its trunk).
-        online_rate: share of the rate of a hand-designed rule after the first frame (paper).
+        online_lr_factor: share of the rate of a hand-designed rule after the first frame (paper).
         init_steps: most steps of a hand-designed rule on the first frame (code).
         update_steps: most steps of a hand-designed rule on a later frame (here; code 14).
         converged_error: a hand-designed rule stops when the largest error of a response, averaged
@@ -41,17 +41,17 @@ class DSLTConfig(TrackerConfig):
         first_share: how much the first of them counts, as a share of all (here; paper 1 / T).
         motion_sigma: of the Gaussian by which the response is multiplied, in target sizes (here;
             code 0.65). After a frame that was not trusted the target may be anywhere.
-        scale_above: response from which the scale is followed (code).
+        scale_threshold: response from which the scale is followed (code).
         scales: factors of the search region that are tried (paper).
         scale_penalty: factor on the score of a changed scale (here).
-        scale_rate: share of a scale change that is followed (code).
-        least_score: response below which the target counts as lost: the tracker stays (here; the
+        scale_lr: share of a scale change that is followed (code).
+        lost_threshold: response below which the target counts as lost: the tracker stays (here; the
             paper's always moves).
-        least_trusted: share of the usual response below which the tracker does not learn (here; the
-            paper's learns from every frame, also from what hides its target).
-        usual_rate: share of the latest response in the usual one, which starts at what the first
+        update_threshold: share of the usual response below which the tracker does not learn (here;
+            the paper's learns from every frame, also from what hides its target).
+        usual_lr: share of the latest response in the usual one, which starts at what the first
             fit aims at, 1 - `converged_error`, and follows so that what lasts is learned (here).
-        least_inside: share of the box that is kept inside the frame (here).
+        min_inside: share of the box that is kept inside the frame (here).
     """
 
     inner_steps: ClassVar[tuple[str, ...]] = (
@@ -66,9 +66,9 @@ class DSLTConfig(TrackerConfig):
     regression: RegressionConfig = RegressionConfig()
     train_steps: int = 5
     learned_update_steps: int = 1
-    initial_rate: float = 0.01
-    paper_rate: float = 4e-3
-    online_rate: float = 0.25
+    initial_lr: float = 0.01
+    paper_lr: float = 4e-3
+    online_lr_factor: float = 0.25
     init_steps: int = 100
     update_steps: int = 5
     converged_error: float = 0.2
@@ -78,14 +78,14 @@ class DSLTConfig(TrackerConfig):
     memory_size: int = 7
     first_share: float = 0.4
     motion_sigma: float = 1.0
-    scale_above: float = 0.35
+    scale_threshold: float = 0.35
     scales: tuple[float, ...] = (1 / 1.03, 1.0, 1.03)
     scale_penalty: float = 0.985
-    scale_rate: float = 0.6
-    least_score: float = 0.2
-    least_trusted: float = 0.7
-    usual_rate: float = 0.03
-    least_inside: float = 0.2
+    scale_lr: float = 0.6
+    lost_threshold: float = 0.2
+    update_threshold: float = 0.7
+    usual_lr: float = 0.03
+    min_inside: float = 0.2
 
     @classmethod
     def small(cls) -> "DSLTConfig":

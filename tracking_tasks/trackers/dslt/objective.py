@@ -64,7 +64,7 @@ class RegressionConfig:
         loss = label_weighted(REGRESSION_LOSSES[self.loss], response, label)
         return loss.sum((1, 2)) @ samples.weights
 
-    def largest_error(self, response: Float[Array, "n h w"], samples: RegressionSamples) -> Scalar:
+    def max_error(self, response: Float[Array, "n h w"], samples: RegressionSamples) -> Scalar:
         """The largest |p - y| of a cell, as the weighted mean of samples."""
         label = self.label(samples, *response.shape[1:])
         return jnp.abs(response - label).max((1, 2)) @ samples.weights

@@ -30,7 +30,7 @@ class DSLTState(struct.PyTreeNode):
     Attributes:
         center: x, y of the target in frame pixels.
         size: its width and height in frame pixels.
-        smallest: lower bound of the size, in frame pixels.
+        min_size: lower bound of the size, in frame pixels.
         head: the inner parameters.
         rule_state: the state of the inner optimizer.
         memory: samples of the first frame, in slot 0, and of the latest ones: the maps that the
@@ -44,7 +44,7 @@ class DSLTState(struct.PyTreeNode):
 
     center: Float[Array, "2"]
     size: Float[Array, "2"]
-    smallest: Float[Array, "2"]
+    min_size: Float[Array, "2"]
     head: RegressionHead
     rule_state: PyTree
     memory: RegressionSamples
@@ -74,7 +74,7 @@ class DSLT(Tracker):
         initial = RegressionHead.create(
             jax.random.key(0), backbone.channels, config.channels, config.filter_size, config.fusion
         )
-        rate = config.paper_rate if rule == cls.default_rule else config.initial_rate
+        rate = config.paper_lr if rule == cls.default_rule else config.initial_lr
         return cls(
             config=config,
             backbone=backbone,
@@ -146,8 +146,8 @@ class DSLT(Tracker):
     def first_fit(self, samples: RegressionSamples) -> metaopt.ConvergedFit:
         """Fits to the samples of the first frame."""
         config, learned = self.config, self.optimizer.learned
-        most_steps = config.train_steps if learned else config.init_steps
-        return self._fit(self.optimizer, self.maps, self.initial, samples, most_steps)
+        max_steps = config.train_steps if learned else config.init_steps
+        return self._fit(self.optimizer, self.maps, self.initial, samples, max_steps)
 
     def init(self, frame: Frame, box: Float[Array, "4"]) -> DSLTState:
         config = self.config
@@ -158,7 +158,7 @@ class DSLT(Tracker):
         return DSLTState(
             center=boxes.center(box),
             size=box[2:],
-            smallest=box[2:] / 10,
+            min_size=box[2:] / 10,
             head=fitted.params,
             rule_state=fitted.state,
             memory=RegressionSamples(
@@ -197,16 +197,14 @@ class DSLT(Tracker):
         likely = responses * jnp.where(state.trusted, near, 1.0)
         best, position, score = search_scales(responses, likely, scales, config.scale_penalty)
 
-        found = score >= config.least_score
+        found = score >= config.lost_threshold
         shift = (position - middle) * STRIDE * sides[best] / config.crop_size
         center = state.center + jnp.where(found, shift, 0.0)
-        factor = 1 + config.scale_rate * (scales[best] - 1)
-        size = jnp.where(score > config.scale_above, state.size * factor, state.size)
-        center, size = boxes.bounded(
-            center, size, state.smallest, frame.extent, config.least_inside
-        )
-        trusted = found & (score >= config.least_trusted * state.usual)
-        usual = state.usual + config.usual_rate * (score - state.usual)
+        factor = 1 + config.scale_lr * (scales[best] - 1)
+        size = jnp.where(score > config.scale_threshold, state.size * factor, state.size)
+        center, size = boxes.bounded(center, size, state.min_size, frame.extent, config.min_inside)
+        trusted = found & (score >= config.update_threshold * state.usual)
+        usual = state.usual + config.usual_lr * (score - state.usual)
         state = state.replace(center=center, size=size, usual=usual, trusted=trusted)
         state = self._learn(state.replace(frames=state.frames + 1), maps[best], position)
         return state, Prediction(boxes.from_center(center, size), score)
@@ -227,10 +225,10 @@ class DSLT(Tracker):
         )
         # The reducers stay as the first frame left them (code): the maps in the memory are theirs.
         given = lambda head, maps: maps
-        rule = self.optimizer.with_scaled_rate(config.online_rate)
+        rule = self.optimizer.with_scaled_rate(config.online_lr_factor)
         steps = config.learned_update_steps if rule.learned else config.update_steps
-        most_steps = jnp.where(state.trusted, steps, 0)
-        fitted = self._fit(rule, given, state.head, memory, most_steps, state.rule_state)
+        max_steps = jnp.where(state.trusted, steps, 0)
+        fitted = self._fit(rule, given, state.head, memory, max_steps, state.rule_state)
         return state.replace(
             head=state.head.replace(filters=fitted.params.filters),
             rule_state=fitted.state,
@@ -244,7 +242,7 @@ class DSLT(Tracker):
         maps: MapsOf,
         head: RegressionHead,
         samples: RegressionSamples,
-        most_steps: int | Int[Array, ""],
+        max_steps: int | Int[Array, ""],
         state: PyTree = None,
     ) -> metaopt.ConvergedFit:
         """Runs a hand-designed rule until it has converged, any other for all its steps."""
@@ -254,9 +252,9 @@ class DSLT(Tracker):
             if rule.learned:
                 return jnp.array(False)
             response = head.response(maps(head, samples.features), samples.target)
-            return regression.largest_error(response, samples) < self.config.converged_error
+            return regression.max_error(response, samples) < self.config.converged_error
 
         return metaopt.fit_until(
             rule, regression.objective(maps), head, samples, converged=converged,
-            most_steps=most_steps, state=state,
+            max_steps=max_steps, state=state,
         )  # fmt: skip

@@ -25,9 +25,9 @@ class GradNetConfig(TrackerConfig):
         positive_radius: of the label, in target sizes (SiamFC).
         initial_gain: factor on the response before the logistic loss, and
         initial_bias: what is added to it: both are meta-trained (here; code: neither).
-        gradient_scale: factor on the inner objective, which brings a feature's gradient near 1
+        loss_scale: factor on the inner objective, which brings a feature's gradient near 1
             (code 1e4, for a mean over cells).
-        initial_rate: step length from which rules start (here).
+        initial_lr: step length from which rules start (here).
         train_steps: steps of the fit in meta-training and on the first frame (paper).
         generalization: k, the episodes whose search regions one template is fitted to and judged on
             in meta-training (code 8; the paper's figure 4); 1 for its own alone.
@@ -37,19 +37,19 @@ class GradNetConfig(TrackerConfig):
         online_update: follow the target's appearance.
         update_steps: steps of an online update (paper).
         update_interval: frames between updates (paper).
-        update_rate: share of the way to the fitted params that an update goes (code).
+        update_lr: share of the way to the fitted params that an update goes (code).
         restart: an update starts from the first frame's exemplar and sees that frame again, as in
             an episode (here); else it starts from the params of the update before, and sees the new
             frame alone (paper).
-        reliable: share of the first frame's highest score from which a frame is learned from
-            (paper).
+        update_threshold: share of the first frame's highest score from which a frame is learned
+            from (paper).
         initial_share: of the first frame's template in the template in use (here; code 0.85 of its
             response).
         scales: factors of the search region that are tried (code).
         scale_penalty: factor on the score of a changed scale (code).
-        scale_rate: share of a scale change that is followed (code).
-        window: share of the cosine window in the map that is searched (code).
-        least_inside: share of the box that is kept inside the frame (here).
+        scale_lr: share of a scale change that is followed (code).
+        window_influence: share of the cosine window in the map that is searched (code).
+        min_inside: share of the box that is kept inside the frame (here).
     """
 
     inner_steps: ClassVar[tuple[str, ...]] = ("train_steps", "update_steps")
@@ -62,8 +62,8 @@ class GradNetConfig(TrackerConfig):
     positive_radius: float = 0.25
     initial_gain: float = 10.0
     initial_bias: float = -5.0
-    gradient_scale: float = 1e4
-    initial_rate: float = 0.5
+    loss_scale: float = 1e4
+    initial_lr: float = 0.5
     train_steps: int = 1
     generalization: int = 4
     support: int = 2
@@ -72,15 +72,15 @@ class GradNetConfig(TrackerConfig):
     online_update: bool = True
     update_steps: int = 1
     update_interval: int = 5
-    update_rate: float = 0.6
+    update_lr: float = 0.6
     restart: bool = True
-    reliable: float = 0.5
+    update_threshold: float = 0.5
     initial_share: float = 0.5
     scales: tuple[float, ...] = (1 / 1.04, 1.0, 1.04)
     scale_penalty: float = 0.97
-    scale_rate: float = 0.59
-    window: float = 0.25
-    least_inside: float = 0.2
+    scale_lr: float = 0.59
+    window_influence: float = 0.25
+    min_inside: float = 0.2
 
     @classmethod
     def small(cls) -> "GradNetConfig":

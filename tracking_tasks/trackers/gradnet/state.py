@@ -40,27 +40,27 @@ class GradNetState(struct.PyTreeNode):
     Attributes:
         center: x, y of the target in frame pixels.
         size: its width and height in frame pixels.
-        smallest: lower bound of the size, in frame pixels.
+        min_size: lower bound of the size, in frame pixels.
         first: the inner params before the first fit.
         first_seen: the first frame's search region.
         exemplar: the inner params.
         rule_state: the state of the inner optimizer.
         initial: the template of the first frame.
         template: what is searched for.
-        least: the score from which a frame is reliable.
+        min_score: the score from which a frame is reliable.
         newest: the frame to learn from.
         frames: number of frames since the first.
     """
 
     center: Float[Array, "2"]
     size: Float[Array, "2"]
-    smallest: Float[Array, "2"]
+    min_size: Float[Array, "2"]
     first: Float[Array, "e e c8"]
     first_seen: SearchSamples
     exemplar: Float[Array, "e e c8"]
     rule_state: PyTree
     initial: Float[Array, "k k c"]
     template: Float[Array, "k k c"]
-    least: Float[Array, ""]
+    min_score: Float[Array, ""]
     newest: Reliable
     frames: Int[Array, ""]

@@ -55,7 +55,7 @@ class GradNet(Tracker):
             config=config,
             backbone=backbone,
             optimizer=metaopt.optimizers.make(
-                rule, exemplar, steps=config.train_steps, rate=config.initial_rate
+                rule, exemplar, steps=config.train_steps, rate=config.initial_lr
             ),
             embedding=embedding(),
             after=None if config.shared else embedding(),
@@ -83,7 +83,7 @@ class GradNet(Tracker):
             return SearchSamples(features, self._to_cells(boxes.center(where)), weights)
 
         return TemplateTask(
-            self.exemplar(support.stride8[first]),
+            self.exemplar(support.fine[first]),
             samples(support, episode.support_boxes, episode.support_weights),
             samples(query, episode.query_boxes, episode.query_weights),
         )
@@ -124,10 +124,10 @@ class GradNet(Tracker):
 
     @property
     def objective(self) -> metaopt.CompositeLoss:
-        """What the inner loop minimizes: `gradient_scale` times the loss."""
+        """What the inner loop minimizes: `loss_scale` times the loss."""
         return metaopt.CompositeLoss(
             lambda exemplar, samples: self.response(self.embedding(exemplar), samples.features),
-            lambda logits, samples: self.config.gradient_scale * self.loss(logits, samples),
+            lambda logits, samples: self.config.loss_scale * self.loss(logits, samples),
         )
 
     def fit(
@@ -148,7 +148,7 @@ class GradNet(Tracker):
             )
 
         result = self.fit(task.exemplar, task.support, steps, observe=query_loss)
-        return Adaptation(result.losses / self.config.gradient_scale, result.observed)
+        return Adaptation(result.losses / self.config.loss_scale, result.observed)
 
     def outer_loss(self, episode: Episode) -> tuple[Float[Array, ""], dict[str, Array]]:
         """The query loss after the fit (paper, eq. 8)."""
@@ -172,7 +172,7 @@ class GradNet(Tracker):
         levels = self.backbone(self.search_regions(frame, boxes.center(box), sides))
         features = fuse(levels, self.backbone.grid)
         samples = SearchSamples(features, self._middle[None], jnp.ones(1, jnp.float32))
-        return self.exemplar(levels.stride8[0]), samples
+        return self.exemplar(levels.fine[0]), samples
 
     def init(self, frame: Frame, box: Float[Array, "4"]) -> GradNetState:
         config = self.config
@@ -184,14 +184,14 @@ class GradNet(Tracker):
         return GradNetState(
             center=center,
             size=size,
-            smallest=size / 10,
+            min_size=size / 10,
             first=exemplar,
             first_seen=samples,
             exemplar=result.params,
             rule_state=result.state,
             initial=template,
             template=template,
-            least=config.reliable * highest,
+            min_score=config.update_threshold * highest,
             newest=Reliable(samples.features[0], samples.centers[0], jnp.zeros(())),
             frames=jnp.zeros((), jnp.int32),
         )
@@ -211,14 +211,14 @@ class GradNet(Tracker):
 
         scores = jax.nn.sigmoid(logits)
         window = labels.cosine(self._middle, *logits.shape[1:])
-        likely = (1 - config.window) * scores + config.window * window
+        likely = (1 - config.window_influence) * scores + config.window_influence * window
         best, position, logit = search_scales(logits, likely, scales, config.scale_penalty)
         score = jax.nn.sigmoid(logit)
 
         shift = (position - self._middle) * STRIDE * sides[best] / config.crop_size
-        size = state.size * (1 + config.scale_rate * (scales[best] - 1))
+        size = state.size * (1 + config.scale_lr * (scales[best] - 1))
         center, size = boxes.bounded(
-            state.center + shift, size, state.smallest, frame.extent, config.least_inside
+            state.center + shift, size, state.min_size, frame.extent, config.min_inside
         )
         state = state.replace(center=center, size=size, frames=state.frames + 1)
         if config.online_update:
@@ -228,7 +228,7 @@ class GradNet(Tracker):
     def _learn(self, state: GradNetState, seen: Reliable) -> GradNetState:
         """Keeps a reliable frame, and updates the template when it is time (paper, section 3.4)."""
         config = self.config
-        better = (seen.score >= state.least) & (seen.score > state.newest.score)
+        better = (seen.score >= state.min_score) & (seen.score > state.newest.score)
         newest = jax.tree.map(lambda new, old: jnp.where(better, new, old), seen, state.newest)
         state = state.replace(newest=newest)
         due = (state.frames % config.update_interval == 0) & (newest.score > 0)
@@ -242,7 +242,7 @@ class GradNet(Tracker):
             start, rule_state = state.first, None
             samples = jax.tree.map(lambda *seen: jnp.concatenate(seen), state.first_seen, samples)
         result = self.fit(start, samples, config.update_steps, state=rule_state)
-        exemplar = state.exemplar + config.update_rate * (result.params - state.exemplar)
+        exemplar = state.exemplar + config.update_lr * (result.params - state.exemplar)
         share = config.initial_share
         return state.replace(
             exemplar=exemplar,
@@ -251,11 +251,11 @@ class GradNet(Tracker):
             newest=newest.replace(score=jnp.zeros(())),
         )
 
-    def exemplar(self, stride8: Float[Array, "h w c8"]) -> Float[Array, "e e c8"]:
+    def exemplar(self, fine: Float[Array, "h w c8"]) -> Float[Array, "e e c8"]:
         """The part of a search region's finer features that the params start from."""
         start = self.config.exemplar_start(self.backbone.grid)
         stop = start + self.config.exemplar_size
-        return stride8[start:stop, start:stop]
+        return fine[start:stop, start:stop]
 
     def _to_cells(self, pixels: Float[Array, "..."]) -> Float[Array, "..."]:
         """Where a template responds to a target that is there in a crop.

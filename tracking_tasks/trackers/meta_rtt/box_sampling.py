@@ -53,16 +53,16 @@ def overlapping(
     box: Float[Array, "4"],
     count: int,
     spread: Spread,
-    least: float = 0.0,
-    most: float = 1.0,
+    min_overlap: float = 0.0,
+    max_overlap: float = 1.0,
 ) -> Boxes:
-    """Draws boxes whose overlap with one lies in [least, most].
+    """Draws boxes whose overlap with one lies in [min_overlap, max_overlap].
 
     They are the suitable ones of four times as many; if these are fewer than `count`, they repeat,
     and if there is none, anything is returned.
     """
     drawn = around(key, box, 4 * count, spread)
     overlap = boxes_lib.overlap(drawn, box)
-    suitable = (overlap >= least) & (overlap <= most)
+    suitable = (overlap >= min_overlap) & (overlap <= max_overlap)
     in_order = jnp.argsort(~suitable, stable=True)
     return drawn[in_order[jnp.arange(count) % jnp.maximum(suitable.sum(), 1)]]

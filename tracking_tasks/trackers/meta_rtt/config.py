@@ -25,7 +25,7 @@ class MetaRTTConfig(TrackerConfig):
         context: side of the region that is seen of a box, in its sides (base).
         granularity: of learned rates (here; paper "parameter", which weighs ten times the params).
         rate_sets: sets of learned rates for each fit: one a step, or one for all.
-        initial_rate: step length from which rules with learned rates start (here).
+        initial_lr: step length from which rules with learned rates start (here).
         train_steps: steps of the fit to the first frame, K_init (paper).
         online_steps: steps of an online fit, K_on (paper).
         positives, negatives: samples of a fit (base).
@@ -53,17 +53,17 @@ class MetaRTTConfig(TrackerConfig):
             score higher, and the size would drift; here it follows the box regression alone).
         lost_reach: factor on their displacement after a frame without the target (base: 1.4 / 0.6).
         best: candidates whose mean is the target's box (base).
-        present: score in a frame that shows the target, as a share of the target's own in the
-            first frame by the same params (here; base 0, where it is as likely as not).
-        clearly_present: the same in a frame whose samples are kept: what half hides a target would
-            be learned with it (here; base `present`).
+        lost_threshold: score in a frame that shows the target, as a share of the target's own in
+            the first frame by the same params (here; base 0, where it is as likely as not).
+        update_threshold: the same in a frame whose samples are kept: what half hides a target would
+            be learned with it (here; base `lost_threshold`).
         regression_samples: boxes that the box regression is fitted to (here; base 1000).
         regression_spread, regression_overlap: how they are drawn (base).
         ridge: relative penalty of the box regression before it is meta-learned (here).
         regression_weight: of the box regression's error on the test frame in the outer loss, which
             teaches the shared layer what outlives the first frame (here; the paper has none).
-        reference_rate: by which the box regression gets used to new looks (here; base 0).
-        size_rate: share of a change of the size that is followed, both sides alike (here; base 1,
+        reference_lr: by which the box regression gets used to new looks (here; base 0).
+        size_lr: share of a change of the size that is followed, both sides alike (here; base 1,
             each side by itself, which made narrow targets ever narrower).
         long_memory, short_memory: frames whose positives a long-term and a short-term update may
             use; negatives are those of the latter always (base).
@@ -71,7 +71,7 @@ class MetaRTTConfig(TrackerConfig):
         update_interval: frames between long-term updates (base).
         restart: an update starts from the params of the first frame, as in an episode, and not from
             those of the update before (here).
-        least_inside: share of the box that is kept inside the frame (here).
+        min_inside: share of the box that is kept inside the frame (here).
         seed: of all that is drawn online (here).
     """
 
@@ -86,7 +86,7 @@ class MetaRTTConfig(TrackerConfig):
     context: float = 1.2
     granularity: Literal["parameter", "tensor", "scalar"] = "tensor"
     rate_sets: Literal["step", "fit"] = "step"
-    initial_rate: float = 0.3
+    initial_lr: float = 0.3
     train_steps: int = 5
     online_steps: int = 5
     positives: int = 32
@@ -115,22 +115,22 @@ class MetaRTTConfig(TrackerConfig):
     candidate_spread: Spread = Spread(0.6, 1.0, gaussian=True)
     lost_reach: float = 1.4 / 0.6
     best: int = 5
-    present: float = 0.1
-    clearly_present: float = 0.3
+    lost_threshold: float = 0.1
+    update_threshold: float = 0.3
     regression_samples: int = 128
     regression_spread: Spread = Spread(0.3, 1.6, 1.1)
     regression_overlap: float = 0.6
     ridge: float = 0.01
     regression_weight: float = 5.0
-    size_rate: float = 0.05
-    reference_rate: float = 0.05
+    size_lr: float = 0.05
+    reference_lr: float = 0.05
     long_memory: int = 100
     short_memory: int = 20
     frame_positives: int = 8
     frame_negatives: int = 24
     update_interval: int = 10
     restart: bool = True
-    least_inside: float = 0.2
+    min_inside: float = 0.2
     seed: int = 0
 
     @classmethod

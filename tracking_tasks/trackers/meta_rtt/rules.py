@@ -15,7 +15,7 @@ def make_rule(
         InputError: if channels are to be pruned, and the rule is made for all of them.
     """
     sets = steps if config.rate_sets == "step" else 1
-    made = metaopt.optimizers.make(rule, classifier, steps=sets, rate=config.initial_rate)
+    made = metaopt.optimizers.make(rule, classifier, steps=sets, rate=config.initial_lr)
     made = made.with_granularity(config.granularity)
     if config.kept < 1 and not made.fits_any_shapes:
         raise InputError(

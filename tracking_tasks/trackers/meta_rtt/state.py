@@ -15,7 +15,7 @@ class MetaRTTState(struct.PyTreeNode):
     Attributes:
         center: x, y of the target in frame pixels.
         size: its width and height in frame pixels.
-        smallest: lower bound of the size, in frame pixels.
+        min_size: lower bound of the size, in frame pixels.
         shared: the layer that all boxes of a frame share, as far as it is not pruned.
         first: the inner parameters as the first frame left them.
         classifier: the inner parameters.
@@ -28,7 +28,7 @@ class MetaRTTState(struct.PyTreeNode):
 
     center: Float[Array, "2"]
     size: Float[Array, "2"]
-    smallest: Float[Array, "2"]
+    min_size: Float[Array, "2"]
     shared: PointwiseConv
     first: MLP
     classifier: MLP

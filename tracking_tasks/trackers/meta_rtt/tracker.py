@@ -189,7 +189,7 @@ class MetaRTT(Tracker):
         return MetaRTTState(
             center=center,
             size=size,
-            smallest=size / 10,
+            min_size=size / 10,
             shared=shared,
             first=classifier,
             classifier=classifier,
@@ -222,20 +222,18 @@ class MetaRTT(Tracker):
         seen = self.model.roi_features(features, candidates)
         scores, best = jax.lax.top_k(score(state.classifier(seen)), config.best)
         strength = self._strength(state, scores)
-        lost = strength < config.present
-        learned = ~lost & (strength >= config.clearly_present)
+        lost = strength < config.lost_threshold
+        learned = ~lost & (strength >= config.update_threshold)
         chosen = candidates[best]
         found = jnp.where(lost, local, state.regressor(seen[best], chosen).mean(0))
 
         center = state.center + (boxes.center(found) - middle) / zoom
         change = jnp.sqrt(jnp.prod(found[2:] / local[2:]))  # the shape stays
-        size = state.size * change**config.size_rate
-        center, size = boxes.bounded(
-            center, size, state.smallest, frame.extent, config.least_inside
-        )
+        size = state.size * change**config.size_lr
+        center, size = boxes.bounded(center, size, state.min_size, frame.extent, config.min_inside)
         local = boxes.from_center(middle + (center - state.center) * zoom, size * zoom)
         positives, negatives = self._memorable(sample_key, features, local)
-        rate = jnp.where(lost, 0.0, config.reference_rate)
+        rate = jnp.where(lost, 0.0, config.reference_lr)
         seen_there = self.model.roi_features(features, local[None])[0]
         state = state.replace(
             center=center,

@@ -155,7 +155,7 @@ def estimated_boxes(
         first: of a clip.
         blocks: of a clip, or some of them.
     """
-    search_config = dataclasses.replace(search_config, boxes="regression", size_rate=1.0)
+    search_config = dataclasses.replace(search_config, boxes="regression", size_lr=1.0)
     shape = first.target
     reference = outputs(config, model, first.features[:1], shape).response.max()
 

@@ -24,7 +24,7 @@ class ROAMConfig(TrackerConfig):
         model: the tracking model and its loss.
         search: how a box is found; its `boxes` chooses between ROAM and ROAM++.
         train_steps: steps of an update in meta-training (paper).
-        initial_rate: step length from which rules with learned rates start (here).
+        initial_lr: step length from which rules with learned rates start (here).
         adjoint: "truncated" detaches the model between updates (code), "unrolled" does not.
         scaling: ranges of the random filter scaling of recurrent rules, of the response's head and
             of the regression's; 0 for none (paper, section 5).
@@ -45,12 +45,12 @@ class ROAMConfig(TrackerConfig):
             learned from boxes that were found, the filters drift.
         first_response: share of the first frame's model in the response (here; paper 0): it cannot
             drift, since it never learns from boxes that were found.
-        present: share of the model's response on the first frame below which the target is lost:
-            the tracker stays and learns nothing (here: it is hidden; code 0.1, of the response
-            before any update).
-        found_again: share from which it is no longer (code).
-        smallest: side of a box in pixels (code).
-        least_inside: share of the box that is kept inside the frame (here).
+        lost_threshold: share of the model's response on the first frame below which the target is
+            lost: the tracker stays and learns nothing (here: it is hidden; code 0.1, of the
+            response before any update).
+        redetection_threshold: share from which it is no longer (code).
+        min_size: side of a box in pixels (code).
+        min_inside: share of the box that is kept inside the frame (here).
 
     Raises:
         InputError: if `future` is no number of frames of a block.
@@ -63,7 +63,7 @@ class ROAMConfig(TrackerConfig):
     model: ResizableConfig = ResizableConfig()
     search: SearchConfig = SearchConfig()
     train_steps: int = 1
-    initial_rate: float = 0.2
+    initial_lr: float = 0.2
     adjoint: Literal["truncated", "unrolled"] = "truncated"
     scaling: tuple[float, float] = (1.6, 1.3)
     simulation: Literal["estimated", "true"] = "estimated"
@@ -81,10 +81,10 @@ class ROAMConfig(TrackerConfig):
     memory_size: int = 10
     first_share: float = 0.5
     first_response: float = 0.5
-    present: float = 0.4
-    found_again: float = 0.6
-    smallest: float = 10.0
-    least_inside: float = 0.2
+    lost_threshold: float = 0.4
+    redetection_threshold: float = 0.6
+    min_size: float = 10.0
+    min_inside: float = 0.2
 
     def __post_init__(self) -> None:
         if not 1 <= self.future <= self.block:

@@ -30,8 +30,8 @@ class ResizableConfig:
         sharpness: alpha of the label (paper, section 5).
         anchors: for each sample, boxes are regressed from so many anchors, those that overlap the
             target most (code: 32 of its finer grid).
-        least_error: cells of the background that are less wrong do not count (code).
-        largest_log: bound on the logarithm of size over anchor (here).
+        min_error: cells of the background that are less wrong do not count (code).
+        max_log: bound on the logarithm of size over anchor (here).
     """
 
     channels: int = 32
@@ -40,8 +40,8 @@ class ResizableConfig:
     context: float = 1.5
     sharpness: float = 20.0
     anchors: int = 9
-    least_error: float = 0.1
-    largest_log: float = 1.5
+    min_error: float = 0.1
+    max_log: float = 1.5
 
     def warped_size(self, target: Float[Array, "2"]) -> Float[Array, "2"]:
         """Width and height of the filters for a target of that width and height, all in cells.
@@ -130,7 +130,7 @@ def objective(config: ResizableConfig) -> metaopt.CompositeLoss:
 
     The squared error of the response is two means added: over the target, weighted by the label,
     and over that of the background, weighted by one minus the label, which is wrong by
-    `least_error` or more. In the paper's plain sum the many cells of the background leave a single
+    `min_error` or more. In the paper's plain sum the many cells of the background leave a single
     step no room. The published code takes one mean over all cells that are wrong, each times
     exp(label): meta-training lowers that by being a little wrong everywhere.
 
@@ -145,7 +145,7 @@ def objective(config: ResizableConfig) -> metaopt.CompositeLoss:
         targets = jnp.concatenate([samples.boxes[..., :2], size], -1)
         wanted = jax.vmap(lambda box: _label(config, box, *seen.response.shape[1:]))(targets)
         errors = (seen.response - wanted) ** 2
-        wrong = jax.lax.stop_gradient(errors) >= config.least_error**2
+        wrong = jax.lax.stop_gradient(errors) >= config.min_error**2
         background = jnp.where(wrong, 1 - wanted, 0.0)
         errors = _mean(errors, wanted) + _mean(errors, background)
         anchor = samples.target

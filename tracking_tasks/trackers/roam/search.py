@@ -22,9 +22,9 @@ class SearchConfig:
             "regression", too (paper), which trembles more.
         motion: standard deviation of the motion map, in first target sizes (code: exp(-0.2 d^2)
             with d in half sizes).
-        loose_motion: the same in the beginning, and while the target is lost (code).
+        lost_motion: the same in the beginning, and while the target is lost (code).
         shape_penalty: on changes of scale and aspect ratio (code).
-        size_rate: share of a size change that is followed, at the highest score (here; code 0.6).
+        size_lr: share of a size change that is followed, at the highest score (here; code 0.6).
         scales: factors of the search region that ROAM tries (here).
         scale_penalty: factor on the score of a changed scale (here).
     """
@@ -32,9 +32,9 @@ class SearchConfig:
     boxes: Literal["regression", "scales"] = "regression"
     center: Literal["response", "regression"] = "response"
     motion: float = 0.79
-    loose_motion: float = 1.58
+    lost_motion: float = 1.58
     shape_penalty: float = 0.05
-    size_rate: float = 0.2
+    size_lr: float = 0.2
     scales: tuple[float, ...] = (1 / 1.04, 1.0, 1.04)
     scale_penalty: float = 0.985
 
@@ -68,7 +68,7 @@ class Past(NamedTuple):
         size: width and height.
         shape: width and height by which the filters are shaped.
         first_size: width and height in the first frame.
-        loose: whether the motion map is wide.
+        lost: whether the motion map is wide: in the beginning, and after frames without the target.
         reference: highest response on the first frame.
     """
 
@@ -76,7 +76,7 @@ class Past(NamedTuple):
     size: Float[Array, "2"]
     shape: Float[Array, "2"]
     first_size: Float[Array, "2"]
-    loose: Bool[Array, ""]
+    lost: Bool[Array, ""]
     reference: Float[Array, ""]
 
 
@@ -96,7 +96,7 @@ def search(
     cells = jnp.broadcast_to(anchors.centers(*response.shape[1:]), (*response.shape, 2))
     if config.boxes == "regression":
         deltas = jnp.moveaxis(seen.deltas, 0, -1)
-        center, size = boxes.from_relative(deltas, cells, past.shape, model_config.largest_log)
+        center, size = boxes.from_relative(deltas, cells, past.shape, model_config.max_log)
         penalty = _shape_penalty(size, past.size, config.shape_penalty)
     else:
         center, size = cells, past.size * factors
@@ -104,7 +104,7 @@ def search(
         penalty = jnp.broadcast_to(penalty, response.shape)
         size = jnp.broadcast_to(size, cells.shape)
 
-    deviation = jnp.where(past.loose, config.loose_motion, config.motion) * past.first_size
+    deviation = jnp.where(past.lost, config.lost_motion, config.motion) * past.first_size
     moved = (cells - past.middle) * factors / deviation
     value = response * penalty * jnp.exp(-0.5 * jnp.sum(moved**2, -1))
     region, y, x = best = jnp.unravel_index(jnp.argmax(value), value.shape)
@@ -112,7 +112,7 @@ def search(
     if config.boxes == "scales" or config.center == "response":
         position = cells[best] + sub_cell(response[region], jnp.stack([x, y]))
     score = response[best]
-    rate = config.size_rate * penalty[best] * jnp.clip(score / past.reference, 0.0, 1.0)
+    rate = config.size_lr * penalty[best] * jnp.clip(score / past.reference, 0.0, 1.0)
     return Found(
         (position - past.middle) * factors[region, 0, 0],
         past.size + rate * (size[best] - past.size),

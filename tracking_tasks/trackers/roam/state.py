@@ -19,7 +19,7 @@ class ROAMState(struct.PyTreeNode):
         target: width and height in cells by which the filters are shaped.
         first_target: the same in the first frame.
         reference: the highest response on the first frame.
-        loose: whether the motion map is wide.
+        lost: whether the motion map is wide: in the beginning, and after frames without the target.
         first_sample: of the first frame, as in the memory.
         memory: the newest samples: `features`, and `boxes` of the target in them, in cells.
         frames: number of frames since the first.
@@ -33,7 +33,7 @@ class ROAMState(struct.PyTreeNode):
     target: Float[Array, "2"]
     first_target: Float[Array, "2"]
     reference: Float[Array, ""]
-    loose: Bool[Array, ""]
+    lost: Bool[Array, ""]
     first_sample: dict[str, Array]
     memory: RecentSamples
     frames: Int[Array, ""]

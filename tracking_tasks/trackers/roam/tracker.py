@@ -45,7 +45,7 @@ class ROAM(Tracker):
         return cls(
             config=config,
             backbone=backbone,
-            optimizer=metaopt.optimizers.make(rule, initial, steps=2, rate=config.initial_rate),
+            optimizer=metaopt.optimizers.make(rule, initial, steps=2, rate=config.initial_lr),
             initial=initial,
         )
 
@@ -186,7 +186,7 @@ class ROAM(Tracker):
             target=first.target,
             first_target=first.target,
             reference=self._reference(model, model, features[0], first.target),
-            loose=jnp.ones((), bool),
+            lost=jnp.ones((), bool),
             first_sample=sample,
             memory=RecentSamples.create(sample, config.memory_size),
             frames=jnp.zeros((), jnp.int32),
@@ -214,7 +214,7 @@ class ROAM(Tracker):
             state.size / pixels_per_cell,
             state.target,
             state.first_target,
-            state.loose,
+            state.lost,
             state.reference,
         )
         both = state.model, state.first_model
@@ -224,17 +224,17 @@ class ROAM(Tracker):
         found = search(config.model, config.search, outputs, past)
 
         strength = found.score / state.reference
-        present = strength >= config.present
+        present = strength >= config.lost_threshold
         center = state.center + jnp.where(present, found.shift, 0.0) * pixels_per_cell
         size = jnp.where(present, found.size * pixels_per_cell, state.size)
-        smallest = jnp.minimum(config.smallest, state.size)
-        center, size = boxes.bounded(center, size, smallest, frame.extent, config.least_inside)
-        loose = jnp.where(state.loose, strength < config.found_again, ~present)
+        min_size = jnp.minimum(config.min_size, state.size)
+        center, size = boxes.bounded(center, size, min_size, frame.extent, config.min_inside)
+        lost = jnp.where(state.lost, strength < config.redetection_threshold, ~present)
 
         zoom = jnp.array(config.search.factors)[found.region] * pixels_per_cell
         box = boxes.from_center(past.middle + (center - state.center) / zoom, size / zoom)
         sample = Sample(features[found.region], box, present)
-        state = state.replace(center=center, size=size, loose=loose, frames=state.frames + 1)
+        state = state.replace(center=center, size=size, lost=lost, frames=state.frames + 1)
         return state, Prediction(boxes.from_center(center, size), strength), sample
 
     def learn(self, state: ROAMState, sample: Sample) -> ROAMState:

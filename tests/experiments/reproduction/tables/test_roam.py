@@ -97,7 +97,7 @@ def test_figures_have_their_curves(runner):
     for name in ("initial_rates", "later_rates"):
         edges, shares = rates.curves[name]
         assert len(edges) == len(shares) + 1 and sum(shares) == pytest.approx(1)
-    (edges, initial), rate = rates.curves["initial_rates"], np.log10(SMALL["roam"].initial_rate)
+    (edges, initial), rate = rates.curves["initial_rates"], np.log10(SMALL["roam"].initial_lr)
     assert initial[np.searchsorted(edges, rate) - 1] == pytest.approx(1)  # untrained: all alike
 
 

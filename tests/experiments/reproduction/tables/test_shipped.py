@@ -50,9 +50,9 @@ def test_gradnet_stands_beside_its_baseline(judged):
 def test_a_tracker_that_waits_is_the_shipped_one_and_the_other_differs_by_its_thresholds(judged):
     rows = judged["occlusion"]
     changed = {
-        "DSLT": {"least_trusted"},
-        "ROAM": {"present"},
-        "MetaRTT": {"present", "clearly_present"},
+        "DSLT": {"update_threshold"},
+        "ROAM": {"lost_threshold"},
+        "MetaRTT": {"lost_threshold", "update_threshold"},
     }
     for name, fields in changed.items():
         waiting, published = (

@@ -9,12 +9,13 @@ from tests.tracking_tasks.striped import frame, video
 from tests.tracking_tasks.tiny import make
 from tests.tracking_tasks.trackers.spies import traced
 from tracking_tasks.trackers.dimp import tracker as dimp
+from tracking_tasks.trackers.dimp.iou import IoURefiner
 from tracking_tasks.trackers.dimp.localization import LocalizationConfig, Location, Trust
 from tracking_tasks.trackers.dimp.loss import FilterSamples
-from tracking_tasks.trackers.dimp.overlap import OverlapConfig, OverlapMaximizer
+from tracking_tasks.trackers.dimp.refinement import IoUConfig
 
 TRACKER = make(
-    hard_negative_steps=3, learning_rate=0.1, hard_negative_rate=0.5, memory_size=20, scales=(1.0,)
+    hard_negative_steps=3, learning_rate=0.1, hard_negative_lr=0.5, memory_size=20, scales=(1.0,)
 )
 
 
@@ -83,18 +84,18 @@ def test_the_tracker_stays_where_nothing_is_found(start, after):
 def test_thresholds_are_those_of_the_published_tracker():
     """pytracking, parameter/dimp/dimp50.py."""
     assert LocalizationConfig() == LocalizationConfig(
-        not_found=0.25, distractor=0.8, hard_negative=0.5, neighborhood=2.2, displacement=0.8
+        lost_threshold=0.25, distractor=0.8, hard_negative=0.5, neighborhood=2.2, displacement=0.8
     )
 
 
 def test_the_search_is_corrected_by_so_many_samples_of_the_first_frame(monkeypatch):
     seen = []
-    reference = OverlapMaximizer.reference
+    reference = IoURefiner.reference
 
     def spy(self, frames, true_boxes, key):
-        seen.append((len(frames.stride8), len(frames.stride16), len(true_boxes)))
+        seen.append((len(frames.fine), len(frames.coarse), len(true_boxes)))
         return reference(self, frames, true_boxes, key)
 
-    monkeypatch.setattr(OverlapMaximizer, "reference", spy)
-    traced(make(box_estimation="overlap", overlap=OverlapConfig(calibrations=4)))
+    monkeypatch.setattr(IoURefiner, "reference", spy)
+    traced(make(box_estimation="overlap", iou=IoUConfig(calibrations=4)))
     assert seen == [(4, 4, 4)]

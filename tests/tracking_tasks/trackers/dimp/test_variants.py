@@ -17,7 +17,7 @@ from tests.tracking_tasks.tiny import Tiny, make
 from tests.tracking_tasks.trackers.dimp.episodes import batches, small_episode
 from tracking_tasks import checkpoints
 from tracking_tasks.trackers.dimp.loss import FilterSamples
-from tracking_tasks.trackers.dimp.overlap import OverlapConfig
+from tracking_tasks.trackers.dimp.refinement import IoUConfig
 
 init = jax.jit(lambda tracker, frame, box: tracker.init(frame, box))
 step = jax.jit(lambda tracker, state, frame: tracker.step(state, frame)[0])
@@ -95,15 +95,15 @@ class Twice(IoUPredictor):
         return Modulation(jnp.zeros(1), jnp.zeros(1))
 
     def query(self, features, modulation):
-        return features.stride8[..., :1], features.stride16[..., :1]
+        return features.fine[..., :1], features.coarse[..., :1]
 
     def __call__(self, maps, box):
         return -((jnp.log(box[2] / box[3]) - jnp.log(2.0)) ** 2)
 
 
 def test_the_box_takes_the_shape_of_largest_predicted_overlap_little_by_little():
-    tracker = make(box_estimation="overlap", overlap=OverlapConfig(size_rate=1.0))
-    tracker = tracker.replace(maximizer=tracker.maximizer.replace(predictor=Twice()))
+    tracker = make(box_estimation="overlap", iou=IoUConfig(size_lr=1.0))
+    tracker = tracker.replace(refiner=tracker.refiner.replace(predictor=Twice()))
     images, boxes = video(1)
     state = init(tracker, frame(images[0]), jnp.asarray(boxes[0]))
     # It would like the first frame's box so too, which is taken off what it says later.
@@ -122,11 +122,11 @@ def test_the_loss_of_the_overlap_joins_that_of_the_classification():
     tracker, small = make(box_estimation="overlap"), small_episode()
     loss = jax.jit(lambda tracker, episode: tracker.outer_loss(episode))
     joint, metrics = loss(tracker, small)
-    alone, without = loss(tracker.replace(maximizer=None), small)
-    assert "overlap_loss" not in without and metrics["overlap_loss"] > 0.01
-    assert joint - alone == pytest.approx(float(metrics["overlap_loss"]) / 100, rel=1e-3)
+    alone, without = loss(tracker.replace(refiner=None), small)
+    assert "iou_loss" not in without and metrics["iou_loss"] > 0.01
+    assert joint - alone == pytest.approx(float(metrics["iou_loss"]) / 100, rel=1e-3)
     unseen = small.replace(support_weights=jnp.zeros(2), query_weights=jnp.zeros(2))
-    assert loss(tracker, unseen)[1]["overlap_loss"] == 0.0
+    assert loss(tracker, unseen)[1]["iou_loss"] == 0.0
     levels = {
         name: tracker.backbone(getattr(small, name)) for name in ("support_images", "query_images")
     }

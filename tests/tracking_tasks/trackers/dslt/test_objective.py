@@ -48,7 +48,7 @@ def test_the_objective_is_the_weighted_loss_plus_the_decay():
         largest += weight * error.max()
     objective = CONFIG.objective(lambda head, maps: maps)
     assert objective.loss(head, batch) == pytest.approx(expected, rel=1e-5)
-    found = CONFIG.largest_error(jnp.asarray(response, jnp.float32), batch)
+    found = CONFIG.max_error(jnp.asarray(response, jnp.float32), batch)
     assert found == pytest.approx(largest, rel=1e-5)
 
 

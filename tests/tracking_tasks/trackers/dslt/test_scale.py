@@ -16,9 +16,9 @@ from tracking_tasks.trackers.dslt import tracker as dslt
 CONFIG = dataclasses.replace(
     SMALL["dslt"],
     scales=(0.8, 1.0, 1.25),
-    scale_above=0.3,
-    scale_rate=0.5,
-    least_score=0.2,
+    scale_threshold=0.3,
+    scale_lr=0.5,
+    lost_threshold=0.2,
     init_steps=1,
     update_steps=1,
 )

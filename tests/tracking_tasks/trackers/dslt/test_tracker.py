@@ -33,7 +33,7 @@ def states(tracker, images, box):
 @pytest.fixture(scope="module")
 def followed():
     images, boxes = video(6)
-    return states(make(least_trusted=0.0), images, boxes[0])
+    return states(make(update_threshold=0.0), images, boxes[0])
 
 
 def test_adam_stops_once_it_has_converged(followed):
@@ -50,7 +50,7 @@ def test_adam_stops_once_it_has_converged(followed):
 def test_a_learned_rule_takes_its_steps_and_no_others():
     images, boxes = video(3)
     found = states(
-        make("learned_rates", learned_update_steps=2, least_score=-1e9, least_trusted=-1e9),
+        make("learned_rates", learned_update_steps=2, lost_threshold=-1e9, update_threshold=-1e9),
         images,
         boxes[0],
     )
@@ -93,7 +93,7 @@ def test_a_lost_target_leaves_place_and_filters_as_they_were(followed):
 
 def test_what_is_not_trusted_is_followed_but_not_learned(followed):
     images, _ = video(8)
-    doubtful = step(make(least_trusted=9.0), followed[-1], frame(images[7]))
+    doubtful = step(make(update_threshold=9.0), followed[-1], frame(images[7]))
     assert doubtful.center[0] > followed[-1].center[0] + 3
     assert doubtful.update_steps == followed[-1].update_steps
     np.testing.assert_array_equal(doubtful.memory.features, followed[-1].memory.features)
@@ -102,7 +102,7 @@ def test_what_is_not_trusted_is_followed_but_not_learned(followed):
 def test_after_a_doubtful_frame_the_target_may_be_anywhere(followed):
     images, _ = video(6)
     moved = frame(np.roll(images[5], 30, 1))
-    near = make(least_trusted=0.0, motion_sigma=0.3)
+    near = make(update_threshold=0.0, motion_sigma=0.3)
     staying = step(near, followed[-1], moved)
     searching = step(near, followed[-1].replace(trusted=jnp.array(False)), moved)
     assert abs(staying.center[0] - followed[-1].center[0]) < 15
@@ -111,7 +111,7 @@ def test_after_a_doubtful_frame_the_target_may_be_anywhere(followed):
 
 def test_what_is_usual_follows_the_scores(followed):
     images, boxes = video(2)
-    tracker = make(usual_rate=0.25)
+    tracker = make(usual_lr=0.25)
     before = init(tracker, frame(images[0]), jnp.asarray(boxes[0]))
     assert before.usual == pytest.approx(1 - tracker.config.converged_error)
     after, prediction = jax.jit(lambda t, s, f: t.step(s, f))(tracker, before, frame(images[1]))

@@ -38,12 +38,14 @@ def test_cells_within_a_radius_in_target_sizes_are_positive(radius):
     centers = jnp.array([[4.0, 4.0], [2.0, 6.0]])
     samples = SearchSamples(jnp.zeros((2, 9, 9, 1)), centers, jnp.array([0.25, 0.75]))
     each = balanced_logistic(logits, positives(centers, 9, 9, cells))
-    np.testing.assert_allclose(tracker.loss(logits, samples), [0.25, 0.75] @ each, rtol=1e-5)
+    np.testing.assert_allclose(
+        tracker.loss(logits, samples), np.array([0.25, 0.75]) @ np.asarray(each), rtol=1e-5
+    )
     assert positives(centers, 9, 9, cells)[0].sum() == (1 if radius == 0.25 else 29)
 
 
 def test_the_window_has_its_share_in_the_map_that_is_searched():
-    tracker = tiny(window=0.4, online_update=False)
+    tracker = tiny(window_influence=0.4, online_update=False)
     images, boxes = video(1)
     seen = frame(images[0])
 

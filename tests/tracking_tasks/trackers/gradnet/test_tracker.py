@@ -78,11 +78,7 @@ def test_the_update_is_one_gradient_through_the_network():
 
 
 def test_the_outer_gradient_has_the_second_order_term():
-    tracker, given = tiny(train_steps=1), episode("gradnet")
-    # The same features for both: their rounding is not what is compared.
-    support, query = jax.jit(tracker.seen_in)(given)
-    given = given.replace(support_images=support, query_images=query)
-    one = see(tracker, given)
+    tracker, one = tiny(train_steps=1), task()
 
     @jax.jit
     def loss(metric, sent):
@@ -95,9 +91,9 @@ def test_the_outer_gradient_has_the_second_order_term():
 
     start = tracker.embedding.metric[...]
     first, second = jax.jit(jax.grad(loss, (0, 1)))(start, start)
-    whole = jax.jit(jax.grad(lambda value: _with_metric(tracker, value).outer_loss(given)[0]))(
-        start
-    )
+    whole = jax.jit(
+        jax.grad(lambda value: _with_metric(tracker, value).outer_loss(episode("gradnet"))[0])
+    )(start)
     np.testing.assert_allclose(whole, first + second, atol=1e-6, rtol=1e-3)
     move = 1e-3 * second / jnp.linalg.norm(second)
     numeric = (loss(start, start + move) - loss(start, start - move)) / 2e-3
@@ -184,7 +180,7 @@ def test_the_second_network_makes_the_template_after_the_fit():
 @pytest.fixture(scope="module")
 def followed():
     images, boxes = video(6)
-    tracker = tiny(reliable=0.0)  # every frame
+    tracker = tiny(update_threshold=0.0)  # every frame
     return tracker, states(tracker, images, boxes[0])
 
 
@@ -206,7 +202,7 @@ def test_an_update_goes_part_of_the_way(followed):
     before = found[3]
     assert found[4].newest.score == 0  # used up
     images, _ = video(6)
-    whole = tiny(update_rate=1.0)
+    whole = tiny(update_lr=1.0)
     full = step(whole, before, frame(images[4])).exemplar - before.exemplar
     part = found[4].exemplar - before.exemplar
     assert jnp.abs(full).max() > 0
@@ -216,9 +212,9 @@ def test_an_update_goes_part_of_the_way(followed):
 @pytest.mark.parametrize("restart", [True, False])
 def test_an_update_starts_again_from_the_first_frame_or_goes_on(followed, restart):
     _, found = followed
-    whole = tiny(update_rate=1.0, restart=restart)
+    whole = tiny(update_lr=1.0, restart=restart)
     newest = found[2].newest.replace(score=jnp.asarray(0.5))
-    before = found[3].replace(newest=newest, least=jnp.asarray(1.1))  # no other is reliable
+    before = found[3].replace(newest=newest, min_score=jnp.asarray(1.1))  # no other is reliable
     after = step(whole, before, frame(video(6)[0][4]))
     one = SearchSamples(newest.features[None], newest.center[None], jnp.ones(1))
     both = jax.tree.map(lambda *seen: jnp.concatenate(seen), before.first_seen, one)
@@ -231,7 +227,7 @@ def test_an_update_starts_again_from_the_first_frame_or_goes_on(followed, restar
 @pytest.mark.parametrize(("restart", "steps"), [(True, 1), (False, 2)])
 def test_a_rule_with_a_memory_starts_again_or_goes_on_as_well(restart, steps):
     images, boxes = video(3)
-    last = states(tiny("lstm", restart=restart, reliable=0.0), images, boxes[0])[-1]
+    last = states(tiny("lstm", restart=restart, update_threshold=0.0), images, boxes[0])[-1]
     assert last.newest.score == 0  # used up
     assert int(last.rule_state.count) == steps
 
@@ -240,9 +236,9 @@ def test_the_best_reliable_frame_is_learned_from_and_no_other(followed):
     tracker, found = followed
     state = found[0]
     images, _ = video(2)
-    never = state.replace(least=jnp.asarray(1.1))
+    never = state.replace(min_score=jnp.asarray(1.1))
     assert step(tracker, never, frame(images[1])).newest.score == 0
-    seen = step(tracker, state.replace(least=jnp.zeros(())), frame(images[1])).newest
+    seen = step(tracker, state.replace(min_score=jnp.zeros(())), frame(images[1])).newest
     assert seen.score > 0 and jnp.any(seen.features != state.newest.features)
     better = state.replace(newest=state.newest.replace(score=jnp.asarray(2.0)))
     kept = step(tracker, better, frame(images[1])).newest

@@ -68,7 +68,7 @@ def test_a_box_is_seen_with_its_context_at_so_many_places(monkeypatch):
 
 
 def test_the_layers_begin_as_the_constants_say():
-    one = tracker(levels="deeper", channels=5, ridge=0.3, initial_rate=0.7)
+    one = tracker(levels="deeper", channels=5, ridge=0.3, initial_lr=0.7)
     assert one.shared.kernel.shape == (4, 5) and tracker(channels=5).shared.kernel.shape == (10, 5)
     np.testing.assert_allclose(one.log_ridge, np.log(0.3), rtol=1e-6)
     np.testing.assert_allclose(one.optimizer.learned_rates(), 0.7, rtol=1e-5)
@@ -93,8 +93,10 @@ def test_estimates_and_hard_examples_are_as_many_as_the_constants_say(monkeypatc
     one = tracker(episode_candidates=9, hard_examples=3, candidate_spread=Spread(0.3, 1.1))
     calls = spied(monkeypatch, box_sampling, "around")
 
+    episode = first_episode(one)
+
     def run(one):
-        seen = one.simulate(first_episode(one))
+        seen = one.simulate(episode)
         calls.clear()
         seen.targets(KEY, one.initial)
         return seen.hard, seen.hard_weights
@@ -114,7 +116,8 @@ def test_the_parts_of_the_outer_loss_are_weighed(monkeypatch):
     triplet = lambda *arguments: margins.append(arguments[-1]) or jnp.array(10.0)
     monkeypatch.setattr(simulation, "triplet_loss", triplet)
     monkeypatch.setattr(simulation.Simulation, "regression_loss", lambda _: jnp.array(100.0))
-    loss, _ = jax.jit(lambda one: one.outer_loss(first_episode(one)))(one)
+    episode = first_episode(one)
+    loss, _ = jax.jit(lambda one: one.outer_loss(episode))(one)
     assert loss == pytest.approx(2 * (2 + 0.5 * 10) + 7 * 100)  # two fits are judged
     assert margins == [0.3, 0.3]
 
@@ -155,8 +158,8 @@ def after():
     the last biases to 9.
     """
     one = tracker(
-        lost_reach=3.0, size_rate=0.25, reference_rate=0.125, best=2, update_interval=4,
-        present=0.5, clearly_present=0.6,
+        lost_reach=3.0, size_lr=0.25, reference_lr=0.125, best=2, update_interval=4,
+        lost_threshold=0.5, update_threshold=0.6,
     )  # fmt: skip
     images, start = video(1)
     seen = frame(images[0])

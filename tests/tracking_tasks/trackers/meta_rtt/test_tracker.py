@@ -136,7 +136,7 @@ def test_another_rule_replaces_both_optimizers(tmp_path):
     other, rule = checkpoints.load(path, "meta_rtt", "adam", stand_in)
     assert rule == "adam" and other.config == config
     for optimizer in (other.optimizer, other.online_optimizer):
-        np.testing.assert_allclose(optimizer.hyperparams["learning_rate"], config.initial_rate)
+        np.testing.assert_allclose(optimizer.hyperparams["learning_rate"], config.initial_lr)
     np.testing.assert_array_equal(other.shared.kernel[...], moved.shared.kernel[...])
 
 
@@ -144,14 +144,14 @@ def test_another_rule_replaces_both_optimizers(tmp_path):
 def state():
     """After the first frame, at a rate of 0."""
     images, start = video(1)
-    one = tracker("gradient_descent", initial_rate=0.0)
+    one = tracker("gradient_descent", initial_lr=0.0)
     return jax.jit(one.init)(frame(images[0]), jnp.asarray(start[0]))
 
 
 def test_an_update_goes_on_from_the_first_frame_or_from_the_update_before(state):
     moved = state.replace(classifier=jax.tree.map(lambda leaf: leaf + 1, state.classifier))
     for restart, expected in ((True, moved.first), (False, moved.classifier)):
-        one = tracker("gradient_descent", initial_rate=0.0, restart=restart)
+        one = tracker("gradient_descent", initial_lr=0.0, restart=restart)
         updated = jax.jit(lambda one, state: one._update(state, KEY))(one, moved)
         np.testing.assert_array_equal(updated.last.bias[...], expected.last.bias[...])
 
@@ -160,14 +160,14 @@ def test_only_a_clearly_seen_target_is_learned_from(state):
     images, _ = video(2)
 
     def after(**thresholds):
-        one = tracker("gradient_descent", initial_rate=0.0, **thresholds)
+        one = tracker("gradient_descent", initial_lr=0.0, **thresholds)
         found, _ = jax.jit(one.step)(state, frame(images[1]))
         assert found.positives.stored == found.negatives.stored
         return bool(found.lost), int(found.positives.stored)
 
-    assert after(present=np.inf) == (True, 1)
-    assert after(present=-np.inf, clearly_present=np.inf) == (False, 1)
-    assert after(present=-np.inf, clearly_present=-np.inf) == (False, 2)
+    assert after(lost_threshold=np.inf) == (True, 1)
+    assert after(lost_threshold=-np.inf, update_threshold=np.inf) == (False, 1)
+    assert after(lost_threshold=-np.inf, update_threshold=-np.inf) == (False, 2)
 
 
 def test_a_target_is_lost_below_a_share_of_its_score_in_the_first_frame(state):
@@ -177,8 +177,8 @@ def test_a_target_is_lost_below_a_share_of_its_score_in_the_first_frame(state):
     four = {name: leaf * 4 / usual for name, leaf in leaves.items() if name.startswith("last")}
     state = state.replace(classifier=with_leaves(state.classifier, four))
 
-    def after(present):
-        one = tracker("gradient_descent", initial_rate=0.0, present=present)
+    def after(lost_threshold):
+        one = tracker("gradient_descent", initial_lr=0.0, lost_threshold=lost_threshold)
         return jax.jit(one.step)(state, frame(images[1]))
 
     probability = float(after(-np.inf)[1].score)

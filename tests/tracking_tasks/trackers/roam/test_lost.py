@@ -17,7 +17,7 @@ from tracking_tasks.trackers.roam.search import Found
 def after():
     """State and sample after a frame, by the share of the reference, and whether it was lost."""
     tracker = make("roam", "none", stand_in=True)
-    config = dataclasses.replace(tracker.config, present=0.3, found_again=0.7)
+    config = dataclasses.replace(tracker.config, lost_threshold=0.3, redetection_threshold=0.7)
     tracker = tracker.replace(config=config)
     images, boxes = video(1)
     seen = frame(images[0])
@@ -35,8 +35,8 @@ def after():
             after, _, sample = tracker.find(state, seen, levels)
         return after, sample
 
-    def run(share, loose):
-        return state, *find(state.replace(loose=jnp.array(loose)), jnp.asarray(share))
+    def run(share, lost):
+        return state, *find(state.replace(lost=jnp.array(lost)), jnp.asarray(share))
 
     return run
 
@@ -52,7 +52,7 @@ def after():
     ],
 )
 def test_a_target_is_found_again_at_a_higher_share_than_it_is_lost_at(after, share, before, now):
-    assert bool(after(share, before)[1].loose) == now
+    assert bool(after(share, before)[1].lost) == now
 
 
 def test_a_lost_target_is_left_where_it_was_and_not_learned_from(after):
@@ -66,4 +66,4 @@ def test_a_lost_target_is_left_where_it_was_and_not_learned_from(after):
 
 
 def test_it_starts_with_the_wide_motion_map(after):
-    assert bool(after(0.5, True)[0].loose)
+    assert bool(after(0.5, True)[0].lost)

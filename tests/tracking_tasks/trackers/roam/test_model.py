@@ -86,7 +86,7 @@ def test_a_silent_model_has_the_loss_of_its_labels():
     anchor = batch.target
     for weight, box in zip(batch.weights, batch.boxes, strict=True):
         label = np.array(labels.elliptic(box[:2] + box[2:] / 2, box[2:], 6, 8, CONFIG.sharpness))
-        background = (1 - label) * (label >= CONFIG.least_error)
+        background = (1 - label) * (label >= CONFIG.min_error)
         expected += weight * (label**3).sum() / max(label.sum(), 1)
         expected += weight * (background * label**2).sum() / max(background.sum(), 1)
         delta = anchors.deltas(box, anchor, 6, 8)[:, anchors.closest(box, anchor, 6, 8, 5)]
@@ -124,10 +124,10 @@ def test_frames_without_the_target_count_for_nothing():
     assert not any(leaf.any() for leaf in jax.tree.leaves(gradient))
 
 
-def past(loose=False):
+def past(lost=False):
     size = jnp.array([2.0, 2.0])
     middle = jnp.array([4.0, 3.0])
-    return Past(middle, size, size, size, jnp.array(loose), jnp.array(1.0))
+    return Past(middle, size, size, size, jnp.array(lost), jnp.array(1.0))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_the_regressed_box_of_the_highest_response_is_taken(center, shift):
     deltas = anchors.deltas(box, past().shape, 7, 9)[:, None]
     found = search(
         CONFIG,
-        SearchConfig("regression", center, shape_penalty=0.0, size_rate=1.0),
+        SearchConfig("regression", center, shape_penalty=0.0, size_lr=1.0),
         resizable.ResizableOutputs(response, deltas),
         past(),
     )
@@ -152,7 +152,7 @@ def test_a_change_of_shape_is_penalized_and_followed_in_part():
     response = jnp.zeros((1, 7, 9)).at[0, 3, 4].set(0.5)
     deltas = jnp.zeros((4, 1, 7, 9)).at[2].set(np.log(4.0 / past().shape[0]))
     seen = resizable.ResizableOutputs(response, deltas)
-    found = search(CONFIG, SearchConfig("regression", size_rate=0.6), seen, past())
+    found = search(CONFIG, SearchConfig("regression", size_lr=0.6), seen, past())
     height = float(past().shape[1])
     ratio = (4.0 / height) / 1.0
     padded = lambda w, h: np.sqrt((w + (w + h) / 2) * (h + (w + h) / 2))
@@ -165,17 +165,17 @@ def test_the_motion_map_decides_between_equal_peaks_and_the_loose_one_less():
     response = jnp.zeros((1, 7, 9)).at[0, 3, 5].set(0.8).at[0, 3, 1].set(1.0)
     seen = resizable.ResizableOutputs(response, jnp.zeros((4, 1, 7, 9)))
     near = search(CONFIG, SearchConfig("regression"), seen, past())
-    far = search(CONFIG, SearchConfig("regression", loose_motion=20.0), seen, past(loose=True))
+    far = search(CONFIG, SearchConfig("regression", lost_motion=20.0), seen, past(lost=True))
     assert near.shift[0] > 0 > far.shift[0]
 
 
 def test_without_regression_the_best_search_region_gives_the_scale():
     config = SearchConfig(
-        "scales", scales=(0.5, 1.0, 2.0), loose_motion=20.0, scale_penalty=0.9, size_rate=1.0
+        "scales", scales=(0.5, 1.0, 2.0), lost_motion=20.0, scale_penalty=0.9, size_lr=1.0
     )
     response = jnp.zeros((3, 7, 9)).at[1, 3, 4].set(0.8).at[2, 3, 5].set(1.0)
     seen = resizable.ResizableOutputs(response, jnp.zeros((4, 3, 7, 9)))
-    found = search(CONFIG, config, seen, past(loose=True))
+    found = search(CONFIG, config, seen, past(lost=True))
     assert found.region == 2
     np.testing.assert_allclose(found.shift, [2.0, 0.0], atol=1e-5)
     np.testing.assert_allclose(found.size, 2 + 0.9 * 2.0, rtol=1e-5)

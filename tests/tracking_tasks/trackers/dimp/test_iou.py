@@ -10,18 +10,17 @@ from flax import nnx
 
 from models import Features, IoUPredictor, Modulation
 from tracking_tasks import boxes, evaluation
-from tracking_tasks.trackers.dimp.overlap import (
-    OverlapConfig,
-    OverlapMaximizer,
-    Reference,
-    maximize_overlap,
+from tracking_tasks.trackers.dimp.iou import IoURefiner, Reference
+from tracking_tasks.trackers.dimp.refinement import (
+    IoUConfig,
     proposals,
+    refine,
     reframe,
     start_boxes,
 )
 
 # The published code's.
-CONFIG = OverlapConfig(starts=10, center_jitter=0.1, size_jitter=0.5, steps=5)
+CONFIG = IoUConfig(starts=10, center_jitter=0.1, size_jitter=0.5, steps=5)
 TRUTH = jnp.array([50.0, 40.0, 30.0, 45.0])
 KEY = jax.random.key(0)
 
@@ -45,7 +44,7 @@ def test_on_a_quadratic_each_step_halves_the_distance():
     """The gradient of a box of the true size, times its sides, is the way to TRUTH."""
     config = dataclasses.replace(CONFIG, starts=1, averaged=1, steps=3, step_length=0.5)
     start = TRUTH + jnp.array([8.0, -6.0, 0.0, 0.0])
-    found = maximize_overlap(quadratic, start, KEY, config)
+    found = refine(quadratic, start, KEY, config)
     np.testing.assert_allclose(found.box - TRUTH, [1.0, -0.75, 0, 0], atol=1e-4)
     np.testing.assert_allclose(found.predicted, quadratic(found.box), rtol=1e-5)
 
@@ -53,14 +52,14 @@ def test_on_a_quadratic_each_step_halves_the_distance():
 @pytest.mark.parametrize("offset", [(4, 0, 0, 0), (-5, 6, 0, 0), (0, 0, 12, 8), (5, 5, -9, -12)])
 def test_ascent_on_the_true_overlap_improves_it(offset):
     start = TRUTH + jnp.array(offset, jnp.float32)
-    run = jax.jit(lambda box: maximize_overlap(exact, box, KEY, CONFIG))
+    run = jax.jit(lambda box: refine(exact, box, KEY, CONFIG))
     found = run(start)
     assert overlap(found.box) > overlap(start) + 0.5 * (1 - overlap(start))
     np.testing.assert_allclose(found.predicted, exact(found.box), atol=0.15)
 
 
 def test_pure_in_its_key_and_vmapped_equals_single():
-    run = lambda box, key: maximize_overlap(quadratic, box, key, CONFIG)
+    run = lambda box, key: refine(quadratic, box, key, CONFIG)
     keys = jax.random.split(KEY, 3)
     starts = TRUTH + jnp.array([[3.0, 2.0, 1.0, -4.0], [0.0, 0.0, 0.0, 0.0], [-6.0, 1.0, 5.0, 9.0]])
     together = jax.vmap(run)(starts, keys)
@@ -73,7 +72,7 @@ def test_pure_in_its_key_and_vmapped_equals_single():
 
 @pytest.mark.parametrize("overlap_of", [lambda box: jnp.sum(box) * jnp.nan, lambda box: 9 * box[2]])
 def test_what_is_not_finite_or_too_long_leaves_the_box_as_it_was(overlap_of):
-    found = maximize_overlap(overlap_of, TRUTH, KEY, CONFIG)
+    found = refine(overlap_of, TRUTH, KEY, CONFIG)
     np.testing.assert_array_equal(found.box, TRUTH)
     assert np.isfinite(found.predicted)
 
@@ -112,7 +111,7 @@ class Known(IoUPredictor):
         return NOWHERE
 
     def query(self, features, modulation):
-        return features.stride8, features.stride16
+        return features.fine, features.coarse
 
     def __call__(self, maps, box):
         return quadratic(box)
@@ -128,32 +127,32 @@ def test_the_box_follows_the_search_at_its_rates_and_changes_but_so_much():
 
     def estimate(**changes):
         config = dataclasses.replace(CONFIG, starts=4, averaged=1, step_length=0.5, **changes)
-        maximizer = OverlapMaximizer(config, Known())
-        return maximizer.estimate(unbiased, NOTHING, start, KEY).box
+        refiner = IoURefiner(config, Known())
+        return refiner.estimate(unbiased, NOTHING, start, KEY).box
 
-    far = estimate(center_rate=1.0, size_rate=1.0)
-    half = estimate(center_rate=0.5, size_rate=0.25)
+    far = estimate(center_lr=1.0, size_lr=1.0)
+    half = estimate(center_lr=0.5, size_lr=0.25)
     way = boxes.center(far) - boxes.center(start)
     assert jnp.abs(way).min() > 0.1
     np.testing.assert_allclose(boxes.center(half) - boxes.center(start), way / 2, atol=1e-4)
     log_change = jnp.log(far[2:] / start[2:])
     assert jnp.abs(log_change).min() > 0.05
     np.testing.assert_allclose(jnp.log(half[2:] / start[2:]), log_change / 4, atol=1e-5)
-    bound = estimate(center_rate=1.0, size_rate=1.0, largest_change=1.01)
+    bound = estimate(center_lr=1.0, size_lr=1.0, max_change=1.01)
     np.testing.assert_allclose(jnp.abs(jnp.log(bound[2:] / start[2:])), np.log(1.01), rtol=1e-3)
 
 
 def test_what_the_search_errs_by_on_the_first_frame_is_taken_off():
     """The first frame says that the target is not where the predictor finds it."""
-    config = dataclasses.replace(CONFIG, center_rate=1.0, size_rate=1.0, largest_change=2.0)
-    maximizer = OverlapMaximizer(config, Known())
+    config = dataclasses.replace(CONFIG, center_lr=1.0, size_lr=1.0, max_change=2.0)
+    refiner = IoURefiner(config, Known())
     target = TRUTH + jnp.array([3.0, -2.0, 4.0, 5.0])
     frames = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), NOTHING)
-    reference = maximizer.reference(frames, jnp.stack([target, target]), KEY)
-    found = maximize_overlap(quadratic, target, KEY, config).box
+    reference = refiner.reference(frames, jnp.stack([target, target]), KEY)
+    found = refine(quadratic, target, KEY, config).box
     np.testing.assert_allclose(reference.factor, found[2:] / target[2:], rtol=1e-4)
     assert jnp.abs(found - target).max() > 1.0
-    again = maximizer.estimate(reference, NOTHING, target, KEY).box
+    again = refiner.estimate(reference, NOTHING, target, KEY).box
     np.testing.assert_allclose(again, target, atol=1e-3)
 
 
@@ -175,7 +174,7 @@ def lack(slope, **changes):
         CONFIG, reframed=0.0, refined=3, refined_weight=2.0, **changes
     )
     losses = [
-        OverlapMaximizer(config, Steep(slope)).loss(frames, true_boxes, jnp.array([1.0, 0.0]), KEY)
+        IoURefiner(config, Steep(slope)).loss(frames, true_boxes, jnp.array([1.0, 0.0]), KEY)
         for config in (with_ascent, dataclasses.replace(with_ascent, refined=0))
     ]
     return losses[0] - losses[1]
@@ -209,7 +208,7 @@ def test_a_target_is_the_same_random_part_of_the_annotated_one_in_all_frames():
 def test_training_is_on_the_reframed_boxes():
     config = dataclasses.replace(CONFIG, reframed=0.3, refined=0)
     frames = jax.tree.map(lambda leaf: leaf[None], NOTHING)
-    loss = OverlapMaximizer(config, Steep(0.0)).loss(frames, TRUTH[None], jnp.ones(1), KEY)
+    loss = IoURefiner(config, Steep(0.0)).loss(frames, TRUTH[None], jnp.ones(1), KEY)
     framed = reframe(jax.random.fold_in(KEY, 3), TRUTH[None], 0.3)[0]
     boxes_key = jax.random.split(jax.random.split(KEY, 3)[2], 1)[0]
     truth = 2 * boxes.overlap(proposals(boxes_key, framed, config), framed) - 1
@@ -221,10 +220,10 @@ def test_a_box_that_has_become_too_long_is_dropped(largest, kept):
     """The ascent makes it five times as long as wide."""
     likes = lambda box: -((jnp.log(box[2] / box[3]) - jnp.log(5.0)) ** 2)
     config = dataclasses.replace(
-        CONFIG, starts=1, averaged=1, steps=100, step_length=0.2, largest_aspect=largest
+        CONFIG, starts=1, averaged=1, steps=100, step_length=0.2, max_aspect=largest
     )
     start = jnp.array([10.0, 10.0, 30.0, 10.0])
-    found = maximize_overlap(likes, start, KEY, config).box
+    found = refine(likes, start, KEY, config).box
     expected = 5.0 if kept else 3.0
     np.testing.assert_allclose(found[2] / found[3], expected, rtol=0.02)
 
@@ -232,8 +231,8 @@ def test_a_box_that_has_become_too_long_is_dropped(largest, kept):
 def test_training_leaves_the_same_channels_out_of_all_frames():
     frames = Features(jnp.ones((3, 2, 2, 4000)), jnp.ones((3, 1, 1, 4000)))
     for share in (0.0, 0.25):
-        maximizer = OverlapMaximizer(dataclasses.replace(CONFIG, dropout=share), Known())
-        fine, coarse = (np.asarray(level) for level in maximizer._drop_channels(frames, KEY))
+        refiner = IoURefiner(dataclasses.replace(CONFIG, dropout=share), Known())
+        fine, coarse = (np.asarray(level) for level in refiner._drop_channels(frames, KEY))
         for level in (fine, coarse):
             np.testing.assert_array_equal(level, np.broadcast_to(level[:1, :1, :1], level.shape))
             assert set(np.unique(level)) <= {0.0, np.float32(1 / (1 - share))}
@@ -246,14 +245,14 @@ def test_the_loss_is_on_features_with_channels_left_out():
         """Predicts the sum of the first frame's features."""
 
         def query(self, features, modulation):
-            return features.stride8, features.stride16
+            return features.fine, features.coarse
 
         def __call__(self, maps, box):
             return maps[0].sum()
 
     frames = Features(jnp.ones((1, 1, 1, 4000)) / 4000, jnp.zeros((1, 1, 1, 4000)))
     whole, part = (
-        OverlapMaximizer(dataclasses.replace(CONFIG, dropout=share), Sum()).loss(
+        IoURefiner(dataclasses.replace(CONFIG, dropout=share), Sum()).loss(
             frames, TRUTH[None], jnp.ones(1), KEY
         )
         for share in (0.0, 0.999)
