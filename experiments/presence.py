@@ -10,10 +10,14 @@ constant `present_score` of the tracker, chosen on the split `train`.
 Examples:
     python -m experiments.presence --videos_dir=VIDEOS --split=train --tracker=roam
     python -m experiments.presence --videos_dir=VIDEOS --split=val --rendered=20
+    python -m experiments.presence --elsewhere=20 --redetect
 
 --videos_dir holds videos in the layout of OTB and split.json, see experiments.validate. Frames in
 which the target is seen count only where the tracker has it (an overlap of at least 0.2); "lost"
 adds those where it has not, as frames without the target.
+
+--elsewhere renders videos inside a larger scene, in which the target goes away and comes back in
+another place, and prints in how many of them it is found again (an overlap above 0.5 in the end).
 """
 
 import json
@@ -28,7 +32,7 @@ from sklearn import metrics
 from basics.errors import InputError
 from experiments.command_line import cli, tracker_flags
 from tracking_tasks import evaluation
-from tracking_tasks.data.absences import with_absences
+from tracking_tasks.data.absences import LEAD, RETURN, coming_back_elsewhere, with_absences
 from tracking_tasks.data.formats import read_dataset
 from tracking_tasks.data.photos import load_bank
 from tracking_tasks.data.rendered import rendered_sequences
@@ -49,6 +53,13 @@ _TARGETS = flags.DEFINE_integer("targets", 24, "How many of them.", 1, flag_valu
 _RENDERED = flags.DEFINE_integer(
     "rendered", 0, "How many rendered videos are run, too.", 0, flag_values=FLAGS
 )
+_ELSEWHERE = flags.DEFINE_integer(
+    "elsewhere",
+    0,
+    "How many videos are run in which the target comes back in another place.",
+    0,
+    flag_values=FLAGS,
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the draws.", 0, flag_values=FLAGS)
 
 
@@ -57,12 +68,16 @@ def main(_: Sequence[str]) -> None:
     videos = {"real": _real()} if _VIDEOS_DIR.value else {}
     if _RENDERED.value:
         videos["rendered"] = _hidden_in_rendered(_RENDERED.value, _SEED.value)
-    if not videos:
-        raise InputError("nothing to run: give --videos_dir, --rendered or both")
+    if not videos and not _ELSEWHERE.value:
+        raise InputError("nothing to run: give --videos_dir, --rendered or --elsewhere")
     tracker = _TRACKER.load()
     for name, sequences in videos.items():
         results = evaluation.evaluate(tracker, sequences)
         print(f"{name}: {len(sequences)} videos\n{report(results, sequences)}")
+    if _ELSEWHERE.value:
+        sequences = _elsewhere(_ELSEWHERE.value, _SEED.value)
+        results = evaluation.evaluate(tracker, sequences)
+        print(f"found again elsewhere: {found_again(results)} of {len(results)}")
 
 
 def report(results: Sequence[evaluation.SequenceResult], sequences: Sequence[Video]) -> str:
@@ -86,6 +101,14 @@ def report(results: Sequence[evaluation.SequenceResult], sequences: Sequence[Vid
         lines.append(f"  at {share:.0%} false, {true[index]:.1%} true: {thresholds[index]:.3f}")
     lines.append(f"  best threshold {best_threshold(scores, has, away):.3f}")
     return "\n".join(lines)
+
+
+def found_again(results: Sequence[evaluation.SequenceResult]) -> int:
+    """In how many of them the target is held in the end."""
+    return sum(
+        float(evaluation.overlap(result.boxes[-1:], result.truth[-1:])[0]) > 0.5
+        for result in results
+    )
 
 
 def curve(
@@ -145,6 +168,21 @@ def _hidden_in_rendered(count: int, seed: int) -> list[Video]:
         jax.random.key(seed), load_bank(None, "test"), config, 3 * count, _FRAMES
     )
     return [video for video in videos if video.absent is not None and video.absent.any()][:count]
+
+
+def _elsewhere(count: int, seed: int) -> list[Video]:
+    """Targets that are seen all the time, each of which comes back in another place."""
+    frames = LEAD + RETURN
+    config = RendererConfig(duration=float(frames), occluder=0.0, leave=0.0)
+    videos = rendered_sequences(
+        jax.random.key(seed), load_bank(None, "test"), config, 2 * count, frames
+    )
+    seen = [video for video in videos if video.annotated.all()][:count]
+    others = [seen[(index + len(seen) // 2) % len(seen)] for index in range(len(seen))]
+    return [
+        coming_back_elsewhere(one, other, seed + index)
+        for index, (one, other) in enumerate(zip(seen, others, strict=True))
+    ]
 
 
 if __name__ == "__main__":

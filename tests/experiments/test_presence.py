@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from experiments import presence
+from tracking_tasks import evaluation
 
 HAS = np.array([True, True, True, False, False, False, False, False])
 SCORES = np.array([0.9, 0.8, 0.4, 0.5, 0.45, 0.1, np.nan, 0.95])
@@ -23,3 +24,13 @@ def test_the_curve_is_by_threshold():
 def test_the_best_threshold_lies_between_the_scores_on_its_sides():
     # At 0.8 two of three are taken and none of four: better than all of three and two of four.
     assert presence.best_threshold(SCORES, HAS, WITHOUT) == pytest.approx(0.65)
+
+
+def test_a_target_is_found_again_if_it_is_held_in_the_end():
+    def result(last):
+        boxes = np.float32([[0, 0, 10, 10], last])
+        truth = np.float32([[0, 0, 10, 10], [40, 40, 10, 10]])
+        return evaluation.SequenceResult("a", boxes, truth, np.ones(1), np.ones(2, np.float32))
+
+    held = [result(last) for last in ([41, 40, 10, 10], [0, 0, 10, 10], [40, 45, 10, 10])]
+    assert presence.found_again(held) == 1

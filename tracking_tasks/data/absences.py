@@ -17,6 +17,8 @@ from tracking_tasks.data.sequences import Sequence
 Image = UInt8[np.ndarray, "height width 3"]
 
 LEAD, AWAY, BACK = 12, 5, 6  # frames before the first absence, of each, and after each
+RETURN = 30  # frames after a target came back elsewhere
+_CANVAS = (2, 3)  # rows and columns of pictures that a scene has room for
 _COVER = 1.4  # sides of what hides the target, in the target's
 
 
@@ -89,3 +91,33 @@ def with_absences(sequence: Sequence, other: Sequence) -> Sequence:
         absent=np.array([kind != "" for kind in kinds]),
         frame_attributes={name: np.array([kind == name for kind in kinds]) for name in KINDS},
     )
+
+
+def coming_back_elsewhere(sequence: Sequence, other: Sequence, seed: int) -> Sequence:
+    """A sequence inside a larger scene; the target goes away, and comes back in another place.
+
+    Args:
+        sequence: a target that is seen in its first LEAD + RETURN frames.
+        other: a video without that target; its first frame is the scene.
+        seed: of the two places, which are in different sixths of the scene.
+
+    Returns:
+        LEAD frames, AWAY without the target (boxes of zeros), RETURN with it elsewhere.
+    """
+    height, width = sequence.frame(0).shape[:2]
+    rows, columns = _CANVAS
+    size = (columns * width, rows * height)
+    scene = np.asarray(Picture.fromarray(other.frame(0)).resize(size))
+    first, second = np.random.default_rng(seed).permutation(rows * columns)[:2]
+    frames, boxes = [], []
+    for index in range(LEAD + RETURN):
+        row, column = divmod(int(first if index < LEAD else second), columns)
+        top, left = row * height, column * width
+        image = scene.copy()
+        image[top : top + height, left : left + width] = sequence.frame(index)
+        frames.append(image)
+        boxes.append(sequence.boxes[index] + np.array([left, top, 0, 0], np.float32))
+        if index == LEAD - 1:
+            frames += [scene] * AWAY
+            boxes += [np.zeros(4, np.float32)] * AWAY
+    return Sequence(sequence.name, tuple(frames), np.stack(boxes).astype(np.float32))

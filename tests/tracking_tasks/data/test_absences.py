@@ -44,3 +44,17 @@ def test_what_hides_a_target_at_the_edge_stays_in_the_picture(box):
     hidden = found.frame(int(found.frame_attributes["hidden"].argmax()))
     x, y = np.clip(np.array(box[:2]) + np.array(box[2:]) // 2, 1, [78, 58])
     assert hidden[y, x, 0] == 10
+
+
+def test_a_target_comes_back_in_another_place():
+    found = absences.coming_back_elsewhere(sequence(100, 60), sequence(10), seed=3)
+    lead, away = absences.LEAD, absences.AWAY
+    assert len(found) == lead + away + absences.RETURN
+    np.testing.assert_array_equal(found.annotated[lead : lead + away], False)
+    before, after = found.boxes[lead - 1], found.boxes[lead + away]
+    assert np.abs(before[:2] - after[:2]).max() >= 60
+    np.testing.assert_array_equal(before[2:], [20, 30])
+    assert found.frame(0).shape == (120, 240, 3)
+    assert (found.frame(lead) == 10).all()
+    x, y, w, h = after.astype(int)
+    assert (found.frame(lead + away)[y : y + h, x : x + w] == 100 + lead).all()
