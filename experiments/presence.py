@@ -13,8 +13,8 @@ Examples:
     python -m experiments.presence --elsewhere=20 --redetect
 
 --videos_dir holds videos in the layout of OTB and split.json, see experiments.validate. Frames in
-which the target is seen count only where the tracker has it (an overlap of at least 0.2); "lost"
-adds those where it has not, as frames without the target.
+which at least half of the target is seen count where the tracker has it (an overlap of at least
+0.2); "lost" adds those where it has not, as frames without the target.
 
 --elsewhere renders videos inside a larger scene, in which the target goes away and comes back in
 another place, and prints in how many of them it is found again (an overlap above 0.5 in the end).
@@ -40,6 +40,7 @@ from tracking_tasks.data.renderer import RendererConfig
 from tracking_tasks.data.sequences import Sequence as Video
 
 _OVERLAP = 0.2  # from which on a tracker has its target
+_VISIBLE = 0.5  # share of the target from which on it counts as seen
 _SHARES = (0.01, 0.05, 0.1, 0.2)  # of frames without the target, at which the curve is printed
 _FRAMES = 60  # of a rendered video
 
@@ -86,7 +87,7 @@ def report(results: Sequence[evaluation.SequenceResult], sequences: Sequence[Vid
     away = np.concatenate([_away(sequence)[1:] for _, sequence in pairs])
     scores = np.concatenate([result.confidences[1:] for result, _ in pairs])
     overlap = np.concatenate([evaluation.overlap(r.boxes, r.truth)[1:] for r, _ in pairs])
-    seen = np.concatenate([sequence.annotated[1:] for _, sequence in pairs]) & ~away
+    seen = np.concatenate([_seen(sequence)[1:] for _, sequence in pairs]) & ~away
     has, lost = seen & (overlap >= _OVERLAP), seen & (overlap < _OVERLAP)
     lines = [
         f"  {has.sum()} frames with the target, {away.sum()} without, {lost.sum()} lost",
@@ -138,6 +139,13 @@ def best_threshold(scores: np.ndarray, has: np.ndarray, without: np.ndarray) -> 
 
 def _finite(scores: np.ndarray) -> np.ndarray:
     return np.nan_to_num(scores, nan=-1e9)
+
+
+def _seen(sequence: Video) -> np.ndarray:
+    """Where at least half of the target is seen, as far as that is known."""
+    if sequence.visible is None:
+        return sequence.annotated
+    return sequence.annotated & (sequence.visible >= _VISIBLE)
 
 
 def _away(sequence: Video) -> np.ndarray:

@@ -101,6 +101,7 @@ def bounded(
     center: Float[Array, "2"],
     size: Float[Array, "2"],
     min_size: Float[Array, "2"],
+    max_size: Float[Array, "2"],
     extent: Int[Array, "2"],
     share: float,
 ) -> tuple[Float[Array, "2"], Float[Array, "2"]]:
@@ -109,11 +110,13 @@ def bounded(
     Args:
         center: x, y in frame pixels.
         size: width and height in frame pixels.
-        min_size: lower bound of the size; the upper one is the picture.
+        min_size: lower bound of the size.
+        max_size: upper bound of the size, if that is more than the picture: a target which sticks
+            out on all sides in the first frame keeps its size.
         extent: width and height of the picture.
         share: of the box's sides that stays inside the picture, see `keep_inside`.
     """
-    size = jnp.clip(size, min_size, extent.astype(jnp.float32))
+    size = jnp.clip(size, min_size, jnp.maximum(extent.astype(jnp.float32), max_size))
     return keep_inside(center, size, extent, share), size
 
 

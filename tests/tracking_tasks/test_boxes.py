@@ -75,9 +75,9 @@ def test_scale_keeps_the_centre():
 
 
 def test_a_step_ends_between_the_smallest_size_and_the_picture():
-    min_size, extent = jnp.float32([3, 4]), jnp.array([80, 60])
+    min_size, max_size, extent = jnp.float32([3, 4]), jnp.float32([90, 9]), jnp.array([80, 60])
     bounded = lambda center, size: boxes.bounded(
-        jnp.float32(center), jnp.float32(size), min_size, extent, 0.2
+        jnp.float32(center), jnp.float32(size), min_size, max_size, extent, 0.2
     )
     center, size = bounded([30, 20], [1, 100])
     np.testing.assert_array_equal(size, [3, 60])
@@ -85,6 +85,8 @@ def test_a_step_ends_between_the_smallest_size_and_the_picture():
     center, size = bounded([90, 20], [20, 30])
     np.testing.assert_array_equal(size, [20, 30])
     np.testing.assert_allclose(center, [86, 20])  # a fifth of 20 pixels is left inside
+    # A target that was larger than the picture in the first frame may be as large again.
+    np.testing.assert_array_equal(bounded([30, 20], [100, 100])[1], [90, 60])
 
 
 def test_relative_boxes_are_those_of_r_cnn_and_come_back():

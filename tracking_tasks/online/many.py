@@ -96,21 +96,19 @@ class MultiTracker:
         """
         if not self._states:
             return {}
-        frame, tracker = padded(image), self._tracker
+        frame, tracker, names = padded(image), self._tracker, self.targets
         crops = [_search(tracker, state, frame) for state in self._states.values()]
         each = _see(tracker, crops)
 
-        def follow(name: Hashable, levels: Features) -> Prediction:
-            state, prediction = _follow(tracker, self._states[name], frame, levels)
+        def follow(name: Hashable, crop: Array, levels: Features) -> Prediction:
+            state, prediction = _follow(tracker, self._states[name], frame, crop, levels)
             found = prediction.on_host()
             if name in self._redetections:
                 state, found = self._redetections[name].look(state, frame, found)
             self._states[name] = state
             return found
 
-        return dict(
-            zip(self._states, self._pool.map(follow, list(self._states), each), strict=True)
-        )
+        return dict(zip(names, self._pool.map(follow, names, crops, each), strict=True))
 
 
 @jax.jit
@@ -129,5 +127,7 @@ def _see(tracker: Tracker, crops: list[Float[Array, "n s s 3"]]) -> list[Feature
 
 
 @jax.jit(donate_argnums=1)
-def _follow(tracker: Tracker, state: Any, frame: Frame, levels: Features) -> tuple[Any, Prediction]:
-    return tracker.follow(state, frame, levels)
+def _follow(
+    tracker: Tracker, state: Any, frame: Frame, crops: Float[Array, "n s s 3"], levels: Features
+) -> tuple[Any, Prediction]:
+    return tracker.judged(state, crops, *tracker.follow(state, frame, levels))

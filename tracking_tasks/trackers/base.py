@@ -12,12 +12,14 @@ from jaxtyping import Array, Float, PyTree
 import metaopt
 from models import Backbone, EfficientNetLite0, Features
 from models.backbone import STRIDE
-from tracking_tasks import crops
+from tracking_tasks import boxes, crops
 from tracking_tasks.episode import Episode, EpisodeConfig, Frame, Prediction
 
 # `typing.Self` is not for functions, in beartype.
 _Tracker = TypeVar("_Tracker", bound="Tracker")
 _Config = TypeVar("_Config", bound="TrackerConfig")
+
+_BLANK = 1.0  # grey levels: a search region that varies less shows nothing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +34,10 @@ class TrackerConfig:
         train_steps: inner steps of the fit in meta-training.
         initial_lr: step length from which rules start.
         min_inside: share of the box that is kept inside the frame.
+        present_score: a score below says that the target is lost, hidden or away
+            (experiments.presence on training videos: the least mean of both kinds of mistake).
+        found_again_score: a score from which a target is found elsewhere; a hundredth of the frames
+            without it has so much (likewise).
     """
 
     inner_steps: ClassVar[tuple[str, ...]] = ("train_steps",)
@@ -41,6 +47,8 @@ class TrackerConfig:
     train_steps: int = 5
     initial_lr: float = 0.1
     min_inside: float = 0.2
+    present_score: float = 0.5
+    found_again_score: float = 0.9
 
     @classmethod
     def small(cls: type[_Config]) -> _Config:
@@ -174,7 +182,8 @@ class Tracker(struct.PyTreeNode):
 
     def step(self, state: PyTree, frame: Frame) -> tuple[PyTree, Prediction]:
         """Finds the target in the next frame and learns from it."""
-        return self.follow(state, frame, self.backbone(self.search(state, frame)))
+        images = self.search(state, frame)
+        return self.judged(state, images, *self.follow(state, frame, self.backbone(images)))
 
     @abc.abstractmethod
     def search(self, state: PyTree, frame: Frame) -> Float[Array, "n s s 3"]:
@@ -186,3 +195,29 @@ class Tracker(struct.PyTreeNode):
     @abc.abstractmethod
     def follow(self, state: PyTree, frame: Frame, levels: Features) -> tuple[PyTree, Prediction]:
         """Finds the target in what the backbone sees in those crops, and learns from it."""
+
+    def judged(
+        self,
+        before: PyTree,
+        images: Float[Array, "n s s 3"],
+        state: PyTree,
+        prediction: Prediction,
+    ) -> tuple[PyTree, Prediction]:
+        """The end of a step: whether the target is there.
+
+        In a picture of one colour (a lens cap, a fade) nothing is seen, whatever a model makes of
+        it: the target stays where it was, with a score of 0.
+
+        Args:
+            before: the state before the step.
+            images: what `search` returned.
+            state: what `follow` returned, like the prediction.
+            prediction: likewise.
+        """
+        blank = jnp.std(images, axis=(1, 2)).max() < _BLANK
+        center = jnp.where(blank, before.center, state.center)
+        size = jnp.where(blank, before.size, state.size)
+        box = jnp.where(blank, boxes.from_center(before.center, before.size), prediction.box)
+        score = jnp.where(blank, 0.0, prediction.score)
+        present = score >= self.config.present_score
+        return state.replace(center=center, size=size), Prediction(box, score, present)

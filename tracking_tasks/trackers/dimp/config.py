@@ -47,6 +47,7 @@ class DiMPConfig(TrackerConfig):
         scale_penalty: factor on the score of a changed scale (here).
         scale_lr: share of a scale change that is followed (here).
         min_inside: share of the box that is kept inside the frame (code).
+        present_score, found_again_score: see the base (experiments.presence).
     """
 
     inner_steps: ClassVar[tuple[str, ...]] = (
@@ -80,6 +81,8 @@ class DiMPConfig(TrackerConfig):
     scale_penalty: float = 0.985
     scale_lr: float = 0.6
     min_inside: float = 0.2
+    present_score: float = 0.6
+    found_again_score: float = 0.89
 
     @classmethod
     def small(cls) -> "DiMPConfig":

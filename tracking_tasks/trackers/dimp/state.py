@@ -14,6 +14,7 @@ class DiMPState(struct.PyTreeNode):
         center: x, y of the target in frame pixels.
         size: its width and height in frame pixels.
         min_size: lower bound of the size, in frame pixels.
+        max_size: upper bound, if that is more than the picture.
         target_filter: the inner parameters.
         rule_state: the state of the inner optimizer.
         reference: what the overlap is predicted from; None in a search over scales.
@@ -24,6 +25,7 @@ class DiMPState(struct.PyTreeNode):
     center: Float[Array, "2"]
     size: Float[Array, "2"]
     min_size: Float[Array, "2"]
+    max_size: Float[Array, "2"]
     target_filter: Float[Array, "k k c"]
     rule_state: PyTree
     reference: Reference | None

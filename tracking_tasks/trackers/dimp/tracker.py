@@ -175,6 +175,7 @@ class DiMP(Tracker):
             center=center,
             size=size,
             min_size=size / 10,
+            max_size=size,
             target_filter=result.params,
             rule_state=result.state,
             reference=reference,
@@ -212,7 +213,9 @@ class DiMP(Tracker):
         found = location.trust != Trust.NOT_FOUND
         center = state.center + jnp.where(found, (boxes.center(box) - middle) / zoom, 0.0)
         size = jnp.where(found, box[2:] / zoom, state.size)
-        center, size = boxes.bounded(center, size, state.min_size, frame.extent, config.min_inside)
+        center, size = boxes.bounded(
+            center, size, state.min_size, state.max_size, frame.extent, config.min_inside
+        )
 
         sample = {
             "features": features[best],

@@ -52,6 +52,7 @@ class DSLTConfig(TrackerConfig):
         usual_lr: share of the latest response in the usual one, which starts at what the first
             fit aims at, 1 - `converged_error`, and follows so that what lasts is learned (here).
         min_inside: share of the box that is kept inside the frame (here).
+        present_score, found_again_score: see the base (experiments.presence).
     """
 
     inner_steps: ClassVar[tuple[str, ...]] = (
@@ -86,6 +87,8 @@ class DSLTConfig(TrackerConfig):
     update_threshold: float = 0.7
     usual_lr: float = 0.03
     min_inside: float = 0.2
+    present_score: float = 0.41
+    found_again_score: float = 0.77
 
     @classmethod
     def small(cls) -> "DSLTConfig":

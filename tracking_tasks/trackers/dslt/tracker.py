@@ -31,6 +31,7 @@ class DSLTState(struct.PyTreeNode):
         center: x, y of the target in frame pixels.
         size: its width and height in frame pixels.
         min_size: lower bound of the size, in frame pixels.
+        max_size: upper bound, if that is more than the picture.
         head: the inner parameters.
         rule_state: the state of the inner optimizer.
         memory: samples of the first frame, in slot 0, and of the latest ones: the maps that the
@@ -45,6 +46,7 @@ class DSLTState(struct.PyTreeNode):
     center: Float[Array, "2"]
     size: Float[Array, "2"]
     min_size: Float[Array, "2"]
+    max_size: Float[Array, "2"]
     head: RegressionHead
     rule_state: PyTree
     memory: RegressionSamples
@@ -159,6 +161,7 @@ class DSLT(Tracker):
             center=boxes.center(box),
             size=box[2:],
             min_size=box[2:] / 10,
+            max_size=box[2:],
             head=fitted.params,
             rule_state=fitted.state,
             memory=RegressionSamples(
@@ -202,7 +205,9 @@ class DSLT(Tracker):
         center = state.center + jnp.where(found, shift, 0.0)
         factor = 1 + config.scale_lr * (scales[best] - 1)
         size = jnp.where(score > config.scale_threshold, state.size * factor, state.size)
-        center, size = boxes.bounded(center, size, state.min_size, frame.extent, config.min_inside)
+        center, size = boxes.bounded(
+            center, size, state.min_size, state.max_size, frame.extent, config.min_inside
+        )
         trusted = found & (score >= config.update_threshold * state.usual)
         usual = state.usual + config.usual_lr * (score - state.usual)
         state = state.replace(center=center, size=size, usual=usual, trusted=trusted)

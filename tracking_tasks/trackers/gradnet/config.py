@@ -50,6 +50,7 @@ class GradNetConfig(TrackerConfig):
         scale_lr: share of a scale change that is followed (code).
         window_influence: share of the cosine window in the map that is searched (code).
         min_inside: share of the box that is kept inside the frame (here).
+        present_score, found_again_score: see the base (experiments.presence).
     """
 
     inner_steps: ClassVar[tuple[str, ...]] = ("train_steps", "update_steps")
@@ -81,6 +82,8 @@ class GradNetConfig(TrackerConfig):
     scale_lr: float = 0.59
     window_influence: float = 0.25
     min_inside: float = 0.2
+    present_score: float = 0.96
+    found_again_score: float = 0.9999
 
     @classmethod
     def small(cls) -> "GradNetConfig":

@@ -41,6 +41,7 @@ class GradNetState(struct.PyTreeNode):
         center: x, y of the target in frame pixels.
         size: its width and height in frame pixels.
         min_size: lower bound of the size, in frame pixels.
+        max_size: upper bound, if that is more than the picture.
         first: the inner params before the first fit.
         first_seen: the first frame's search region.
         exemplar: the inner params.
@@ -55,6 +56,7 @@ class GradNetState(struct.PyTreeNode):
     center: Float[Array, "2"]
     size: Float[Array, "2"]
     min_size: Float[Array, "2"]
+    max_size: Float[Array, "2"]
     first: Float[Array, "e e c8"]
     first_seen: SearchSamples
     exemplar: Float[Array, "e e c8"]

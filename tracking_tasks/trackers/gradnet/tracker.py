@@ -185,6 +185,7 @@ class GradNet(Tracker):
             center=center,
             size=size,
             min_size=size / 10,
+            max_size=size,
             first=exemplar,
             first_seen=samples,
             exemplar=result.params,
@@ -218,7 +219,12 @@ class GradNet(Tracker):
         shift = (position - self._middle) * STRIDE * sides[best] / config.crop_size
         size = state.size * (1 + config.scale_lr * (scales[best] - 1))
         center, size = boxes.bounded(
-            state.center + shift, size, state.min_size, frame.extent, config.min_inside
+            state.center + shift,
+            size,
+            state.min_size,
+            state.max_size,
+            frame.extent,
+            config.min_inside,
         )
         state = state.replace(center=center, size=size, frames=state.frames + 1)
         if config.online_update:

@@ -72,6 +72,7 @@ class MetaRTTConfig(TrackerConfig):
         restart: an update starts from the params of the first frame, as in an episode, and not from
             those of the update before (here).
         min_inside: share of the box that is kept inside the frame (here).
+        present_score, found_again_score: see the base (experiments.presence).
         seed: of all that is drawn online (here).
     """
 
@@ -131,6 +132,8 @@ class MetaRTTConfig(TrackerConfig):
     update_interval: int = 10
     restart: bool = True
     min_inside: float = 0.2
+    present_score: float = 0.95
+    found_again_score: float = 0.999
     seed: int = 0
 
     @classmethod

@@ -16,6 +16,7 @@ class MetaRTTState(struct.PyTreeNode):
         center: x, y of the target in frame pixels.
         size: its width and height in frame pixels.
         min_size: lower bound of the size, in frame pixels.
+        max_size: upper bound, if that is more than the picture.
         shared: the layer that all boxes of a frame share, as far as it is not pruned.
         first: the inner parameters as the first frame left them.
         classifier: the inner parameters.
@@ -29,6 +30,7 @@ class MetaRTTState(struct.PyTreeNode):
     center: Float[Array, "2"]
     size: Float[Array, "2"]
     min_size: Float[Array, "2"]
+    max_size: Float[Array, "2"]
     shared: PointwiseConv
     first: MLP
     classifier: MLP

@@ -190,6 +190,7 @@ class MetaRTT(Tracker):
             center=center,
             size=size,
             min_size=size / 10,
+            max_size=size,
             shared=shared,
             first=classifier,
             classifier=classifier,
@@ -230,7 +231,9 @@ class MetaRTT(Tracker):
         center = state.center + (boxes.center(found) - middle) / zoom
         change = jnp.sqrt(jnp.prod(found[2:] / local[2:]))  # the shape stays
         size = state.size * change**config.size_lr
-        center, size = boxes.bounded(center, size, state.min_size, frame.extent, config.min_inside)
+        center, size = boxes.bounded(
+            center, size, state.min_size, state.max_size, frame.extent, config.min_inside
+        )
         local = boxes.from_center(middle + (center - state.center) * zoom, size * zoom)
         positives, negatives = self._memorable(sample_key, features, local)
         rate = jnp.where(lost, 0.0, config.reference_lr)

@@ -53,6 +53,7 @@ class ROAMConfig(TrackerConfig):
         min_inside: share of the box that is kept inside the frame (here).
 
     Raises:
+        present_score, found_again_score: see the base (experiments.presence).
         InputError: if `future` is no number of frames of a block.
     """
 
@@ -85,6 +86,8 @@ class ROAMConfig(TrackerConfig):
     redetection_threshold: float = 0.6
     min_size: float = 10.0
     min_inside: float = 0.2
+    present_score: float = 0.41
+    found_again_score: float = 0.89
 
     def __post_init__(self) -> None:
         if not 1 <= self.future <= self.block:

@@ -13,6 +13,7 @@ class ROAMState(struct.PyTreeNode):
     Attributes:
         center: x, y of the target in frame pixels.
         size: its width and height in frame pixels.
+        max_size: upper bound of the size, if that is more than the picture.
         model: the inner parameters.
         first_model: the same after the first frame.
         rule_state: the state of the inner optimizer.
@@ -27,6 +28,7 @@ class ROAMState(struct.PyTreeNode):
 
     center: Float[Array, "2"]
     size: Float[Array, "2"]
+    max_size: Float[Array, "2"]
     model: ResizableModel
     first_model: ResizableModel
     rule_state: PyTree

@@ -180,6 +180,7 @@ class ROAM(Tracker):
         return ROAMState(
             center=center,
             size=size,
+            max_size=size,
             model=model,
             first_model=model,
             rule_state=result.state,
@@ -228,7 +229,9 @@ class ROAM(Tracker):
         center = state.center + jnp.where(present, found.shift, 0.0) * pixels_per_cell
         size = jnp.where(present, found.size * pixels_per_cell, state.size)
         min_size = jnp.minimum(config.min_size, state.size)
-        center, size = boxes.bounded(center, size, min_size, frame.extent, config.min_inside)
+        center, size = boxes.bounded(
+            center, size, min_size, state.max_size, frame.extent, config.min_inside
+        )
         lost = jnp.where(state.lost, strength < config.redetection_threshold, ~present)
 
         zoom = jnp.array(config.search.factors)[found.region] * pixels_per_cell

@@ -1,0 +1,92 @@
+"""What a user hands in and gets back, of one target and of several."""
+
+import functools
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from basics.errors import InputError
+from tests.tracking_tasks.striped import video
+from tests.tracking_tasks.trackers.small import make
+from tracking_tasks.online import MultiTracker, OnlineTracker
+
+
+@functools.cache
+def pure():
+    return make("gradnet", "none", stand_in=True)
+
+
+def loaded():
+    return OnlineTracker(pure(), "none")
+
+
+IMAGES, BOXES = video(4)
+
+
+def test_init_takes_what_update_takes():
+    expected, _ = loaded().track(IMAGES[:2], BOXES[0])
+    forms = (np.asarray, Image.fromarray, lambda image: image.tolist())
+    for form in forms:
+        tracker = loaded()
+        tracker.init(form(IMAGES[0]), BOXES[0].tolist())
+        np.testing.assert_array_equal(tracker.update(form(IMAGES[1])).box, expected[1])
+
+
+@pytest.mark.parametrize("image", [[[[300, 0, 0]]], IMAGES[0].astype(float), IMAGES[0][..., 0]])
+def test_what_is_no_image_is_refused_by_both(image):
+    tracker = loaded()
+    with pytest.raises(InputError, match="an image must be uint8"):
+        tracker.init(image, BOXES[0])
+    tracker.init(IMAGES[0], BOXES[0])
+    with pytest.raises(InputError, match="an image must be uint8"):
+        tracker.update(image)
+
+
+def test_arrays_that_are_handed_out_can_be_written_to():
+    tracker = loaded()
+    tracker.init(IMAGES[0], BOXES[0])
+    first = tracker.update(IMAGES[1])
+    before = first.box.copy()
+    first.box[:2] += 1000
+    np.testing.assert_array_equal(first.box[:2], before[:2] + 1000)
+    assert tracker.update(IMAGES[2]).box[0] < 200  # its own state is not that array
+    boxes, _ = tracker.track(IMAGES, BOXES[0])
+    boxes[:] = 0
+
+
+def test_a_refused_init_leaves_no_old_target():
+    tracker = loaded()
+    tracker.init(IMAGES[0], BOXES[0])
+    with pytest.raises(InputError, match="too small"):
+        tracker.init(IMAGES[0], [0, 0, 0, 0])
+    with pytest.raises(InputError, match="no target yet"):
+        tracker.update(IMAGES[1])
+
+
+PAIR = np.float32([[30, 40, 24, 24], [70, 80, 20, 30]])
+
+
+def test_several_targets_have_the_boxes_of_one_by_one():
+    boxes, scores = loaded().track(IMAGES, PAIR)
+    assert (boxes.shape, scores.shape) == ((4, 2, 4), (4, 2))
+    for number, box in enumerate(PAIR):
+        alone, alone_scores = loaded().track(IMAGES, box)
+        np.testing.assert_allclose(boxes[:, number], alone, atol=1e-3)
+        np.testing.assert_allclose(scores[:, number], alone_scores, atol=1e-4)
+    assert np.abs(boxes[-1, 0] - PAIR[0]).max() > 3  # it moves
+
+
+def test_targets_have_names_come_and_go():
+    many = MultiTracker(loaded())
+    assert many.update(IMAGES[0]) == {}
+    many.init(IMAGES[0], {"dog": PAIR[0]})
+    many.add("cat", IMAGES[0], PAIR[1])
+    found = many.update(IMAGES[1])
+    assert many.targets == list(found) == ["dog", "cat"]
+    found["dog"].box[0] += 1  # the caller's own
+    many.remove("cat")
+    assert list(many.update(IMAGES[2])) == ["dog"]
+    with pytest.raises(InputError, match="too small"):
+        many.init(IMAGES[0], [PAIR[0], [0, 0, 1, 1]])
+    assert many.targets == []
