@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree, Scalar
 
+from metaopt._leaves import floating
 from metaopt._pytree import Pytree
 
 
@@ -27,7 +28,8 @@ def evolution_gradient(
     with e_i ~ N(0, sigma^2). Unbiased for the gradient of E loss(params + e), which is that of the
     loss itself where the loss is a polynomial of degree two (Salimans et al., "Evolution Strategies
     as a Scalable Alternative to Reinforcement Learning", 2017, section 2). The pairs run
-    under `vmap`.
+    under `vmap`. A pair of which a value is not finite (a fit that diverged) is left out of both
+    means; where all are, both are NaN.
 
     Args:
         loss: `loss(params) -> scalar`; whatever is random in it must be the same at each call.
@@ -39,9 +41,10 @@ def evolution_gradient(
     Returns:
         The mean loss over all perturbations, and the gradient, like `params`.
     """
+    params = floating(params, "params of evolution_gradient: ")
     perturbations = _normal(key, params, sigma, pairs)
     values = jax.vmap(lambda e: jnp.stack([loss(p) for p in _both(params, e)]))(perturbations)
-    return values.mean(), _estimate(perturbations, values, sigma)
+    return _estimate(perturbations, values, sigma)
 
 
 class PersistentState(Pytree):
@@ -88,7 +91,7 @@ def persistent_evolution_gradient(
     so the sum of g over the unrolls of a problem is unbiased for the gradient of the smoothed sum
     of their losses (Vicol et al., "Unbiased Gradient Estimation in Unrolled Computation Graphs with
     Persistent Evolution Strategies", ICML 2021, Algorithm 2). At the end of the problem the state
-    is created anew.
+    is created anew. A pair that has diverged is left out, as in `evolution_gradient`, until then.
 
     With an inner loop of `fit`, the carry is (params, state):
 
@@ -116,8 +119,7 @@ def persistent_evolution_gradient(
 
     values, carries = jax.vmap(run)(perturbations, state.carries)
     accumulated = jax.tree.map(jnp.add, state.accumulated, perturbations)
-    gradient = _estimate(accumulated, values, sigma)
-    return values.mean(), gradient, PersistentState(carries, accumulated)
+    return *_estimate(accumulated, values, sigma), PersistentState(carries, accumulated)
 
 
 def _normal(key: Array, params: PyTree, sigma: float | Scalar, pairs: int) -> PyTree:
@@ -137,7 +139,16 @@ def _both(params: PyTree, perturbation: PyTree) -> tuple[PyTree, PyTree]:
     return plus, jax.tree.map(jnp.subtract, params, perturbation)
 
 
-def _estimate(weights: PyTree, values: Float[Array, "pairs 2"], sigma: float | Scalar) -> PyTree:
-    """1 / (2 sigma^2 N) sum_i weights_i (values_i+ - values_i-)."""
-    differences = (values[:, 0] - values[:, 1]) / (2 * sigma**2 * len(values))
-    return jax.tree.map(lambda w: jnp.tensordot(differences, w, 1).astype(w.dtype), weights)
+def _estimate(
+    weights: PyTree, values: Float[Array, "pairs 2"], sigma: float | Scalar
+) -> tuple[Scalar, PyTree]:
+    """The mean value, and 1 / (2 sigma^2 N) sum_i weights_i (values_i+ - values_i-).
+
+    Both over the N pairs whose values are finite, which are what a diverged one leaves of a sum.
+    """
+    finite = jnp.isfinite(values).all(1)
+    count = jnp.where(finite.any(), finite.sum(), jnp.nan)  # of none there is no mean
+    values = jnp.where(finite[:, None], values, 0)
+    differences = (values[:, 0] - values[:, 1]) / (2 * sigma**2 * count)
+    gradient = jax.tree.map(lambda w: jnp.tensordot(differences, w, 1).astype(w.dtype), weights)
+    return values.sum() / (2 * count), gradient

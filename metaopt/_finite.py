@@ -73,7 +73,7 @@ def _guarded(operation: Callable[..., Array]) -> Callable[..., Array]:
     """An elementwise operation whose partial derivatives are zero where they are not finite."""
     guarded = jax.custom_jvp(operation)
 
-    def derivative(operands: tuple, tangents: tuple) -> tuple[Array, Array]:
+    def derivative(operands: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
         value = operation(*operands)
         total = jnp.zeros_like(value)
         for index, (operand, tangent) in enumerate(zip(operands, tangents, strict=True)):

@@ -1,13 +1,18 @@
 """The inner loop that runs until it has converged."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree
 
+from metaopt import _door, _program
+from metaopt._adjoints import Implicit
+from metaopt._adjoints._closure import constant
+from metaopt._leaves import floating
 from metaopt._objectives import Objective
+from metaopt._stateful import Stateful
 from metaopt.optimizers._base import InnerOptimizer
 
 
@@ -34,27 +39,61 @@ def fit_until(
     converged: Callable[[PyTree], Bool[Array, ""]],
     max_steps: int | Int[Array, ""],
     state: PyTree = None,
+    adjoint: Implicit | None = None,
 ) -> ConvergedFit:
     """Minimizes `objective` until the params have converged, under `lax.while_loop`.
 
-    For use, not for meta-training: the number of steps depends on the values, so that there is no
-    derivative in reverse mode; `fit` has a fixed number.
+    The derivative is that of the minimizer, by the implicit function theorem: with respect to what
+    the objective holds or closes over, and the batch. With respect to the initial params, the rule
+    and its state it is zero. Outside of jit the program is kept from call to call, as that of
+    `fit`.
 
     Args:
         optimizer: the rule.
         objective: what is minimized.
-        params: the initial inner parameters.
+        params: the initial inner parameters, any pytree of floating arrays.
         batch: samples that every step uses.
         converged: whether params need no further step; asked before each step.
         max_steps: steps after which it ends in any case; may be traced.
         state: where the optimizer goes on from; `optimizer.init(params)` by default.
-    """
+        adjoint: how the linear system of the derivative is solved; `Implicit()` by default.
 
-    def unfinished(carry: tuple) -> Bool[Array, ""]:
+    Raises:
+        TypeError: if an argument is not what it should be, or a leaf of the params is not floating.
+        ValueError: if `state` or the optimizer is not for params of these shapes.
+    """
+    _door.require_optimizer(optimizer)
+    _door.require_objective(objective)
+    if isinstance(objective, Stateful):
+        raise TypeError("fit_until carries no model state: give a Stateful objective to fit.")
+    adjoint = Implicit() if adjoint is None else adjoint
+    if not isinstance(adjoint, Implicit):
+        raise TypeError(
+            f"fit_until has the derivative of metaopt.Implicit(...) only, not {adjoint!r:.60}: the "
+            "number of its steps depends on the values; fit has a fixed number."
+        )
+    arguments = optimizer, objective, adjoint, floating(params), batch, most_steps, state
+    return _program.run(_fit_until, arguments, {"converged": converged})
+
+
+def _fit_until(
+    optimizer: InnerOptimizer,
+    objective: Objective,
+    adjoint: Implicit,
+    params: PyTree,
+    batch: PyTree,
+    most_steps: int | Int[Array, ""],
+    state: PyTree,
+    *,
+    converged: Callable[[PyTree], Bool[Array, ""]],
+) -> ConvergedFit:
+    """The fit itself."""
+
+    def unfinished(carry: tuple[Any, ...]) -> Bool[Array, ""]:
         _, _, steps, done = carry
         return ~done & (steps < max_steps)
 
-    def step(carry: tuple) -> tuple:
+    def step(carry: tuple[Any, ...]) -> tuple[Any, ...]:
         params, state, steps, _ = carry
         # Asked in the same pass as the step is taken, so that the compiler computes once what
         # both need, at the price of one step that is thrown away.
@@ -64,7 +103,11 @@ def fit_until(
         params, state = jax.tree.map(keep, (params, state), moved)
         return params, state, steps + ~done, done
 
-    state = optimizer.init(params) if state is None else state
-    start = params, state, jnp.zeros((), jnp.int32), jnp.array(False)
-    params, state, steps, _ = jax.lax.while_loop(unfinished, step, start)
-    return ConvergedFit(params, steps, state)
+    if state is None:
+        state = optimizer.init(params)
+    else:
+        _door.require_state(optimizer, params, state)
+    begin = params, state, jnp.zeros((), jnp.int32), jnp.array(False)
+    loop = lambda begin: jax.lax.while_loop(unfinished, step, begin)
+    end, state, steps, _ = constant(loop, begin)
+    return ConvergedFit(adjoint.attach(objective, batch, params, end), steps, state)

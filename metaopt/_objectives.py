@@ -6,14 +6,17 @@ is ever built.
 """
 
 import abc
+import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, PyTree, Scalar
 
 from metaopt._pytree import Pytree
-from metaopt._tree import sum_of_squares, vdot
+from metaopt._tree import vdot
 
 Quadratic = tuple[PyTree, Callable[[PyTree], Scalar]]
 
@@ -49,44 +52,73 @@ class ScalarLoss(Objective):
     Args:
         function: `function(params, batch) -> scalar`. A plain function is static; a callable that
             is itself a pytree (an `nnx.Module`, a `jax.tree_util.Partial`) keeps its leaves, so
-            meta-parameters may live in it or be closed over.
+            meta-parameters may live in it or be closed over. It changes nothing: what it writes
+            into its params (a BatchNorm's statistics) is dropped with a warning; `Stateful` is for
+            that.
+
+    Raises:
+        TypeError: if the function does not take (params, batch).
     """
 
     function: Callable[[PyTree, PyTree], Scalar]
 
     def __init__(self, loss: Callable[[PyTree, PyTree], Scalar]) -> None:
-        self._set(function=_as_pytree(loss))
+        self._set(function=_as_pytree(loss, "ScalarLoss", "loss"))
 
     def loss(self, params: PyTree, batch: PyTree) -> Scalar:
-        return self.function(params, batch)
+        return _call(self.function, params, batch)
 
 
 class LeastSquares(CurvedObjective):
     """Half a sum of squared residuals, with the Gauss-Newton curvature Q = J'J.
 
+        loss = 1/2 sum w r^2,    g = J'(w r),    v'Qv = sum w (Jv)^2
+
     A regularizer is one more residual: with `r = (data_residuals, sqrt(reg) * params)` its
-    curvature is counted too.
+    curvature is counted too. `weights` (1 by default) have exact derivatives at zero as well, where
+    those of a residual sqrt(w) * r are NaN.
 
     Args:
         residuals: `residuals(params, batch) -> r`, any pytree of arrays. Static or pytree as in
             `ScalarLoss`.
+        weights: a pytree like the residuals, or a prefix of it, of non-negative arrays that
+            broadcast to them; meta-parameters like any leaf.
+
+    Raises:
+        TypeError: if the function does not take (params, batch).
     """
 
     residuals: Callable[[PyTree, PyTree], PyTree]
+    weights: PyTree
 
-    def __init__(self, residuals: Callable[[PyTree, PyTree], PyTree]) -> None:
-        self._set(residuals=_as_pytree(residuals))
+    def __init__(
+        self, residuals: Callable[[PyTree, PyTree], PyTree], weights: PyTree = None
+    ) -> None:
+        weights = jax.tree.map(lambda weight: jnp.asarray(weight, float), weights)
+        self._set(residuals=_as_pytree(residuals, "LeastSquares", "residuals"), weights=weights)
 
     def loss(self, params: PyTree, batch: PyTree) -> Scalar:
-        return 0.5 * sum_of_squares(self.residuals(params, batch))
+        residuals = _call(self.residuals, params, batch)
+        return 0.5 * vdot(residuals, self._weighted(residuals))
 
     def gradient(self, params: PyTree, batch: PyTree) -> PyTree:
         return self.quadratic(params, batch)[0]
 
     def quadratic(self, params: PyTree, batch: PyTree) -> Quadratic:
         residuals, pushforward = jax.linearize(lambda p: self.residuals(p, batch), params)
-        (gradient,) = jax.linear_transpose(pushforward, params)(residuals)
-        return gradient, lambda v: sum_of_squares(pushforward(v))
+        (gradient,) = jax.linear_transpose(pushforward, params)(self._weighted(residuals))
+
+        def curvature(v: PyTree) -> Scalar:
+            along = pushforward(v)
+            return vdot(along, self._weighted(along))
+
+        return gradient, curvature
+
+    def _weighted(self, residuals: PyTree) -> PyTree:
+        if self.weights is None:
+            return residuals
+        weights = jax.tree.broadcast(self.weights, residuals)
+        return jax.tree.map(lambda w, r: (w * r).astype(r.dtype), weights, residuals)
 
 
 class CompositeLoss(CurvedObjective):
@@ -98,6 +130,9 @@ class CompositeLoss(CurvedObjective):
     Args:
         outputs: `outputs(params, batch) -> z`, any pytree of arrays.
         criterion: `criterion(z, batch) -> scalar`, convex in z.
+
+    Raises:
+        TypeError: if a function does not take two arguments.
     """
 
     outputs: Callable[[PyTree, PyTree], PyTree]
@@ -108,10 +143,13 @@ class CompositeLoss(CurvedObjective):
         outputs: Callable[[PyTree, PyTree], PyTree],
         criterion: Callable[[PyTree, PyTree], Scalar],
     ) -> None:
-        self._set(outputs=_as_pytree(outputs), criterion=_as_pytree(criterion))
+        self._set(
+            outputs=_as_pytree(outputs, "CompositeLoss", "outputs"),
+            criterion=_as_pytree(criterion, "CompositeLoss", "criterion", "outputs, batch"),
+        )
 
     def loss(self, params: PyTree, batch: PyTree) -> Scalar:
-        return self.criterion(self.outputs(params, batch), batch)
+        return self.criterion(_call(self.outputs, params, batch), batch)
 
     def quadratic(self, params: PyTree, batch: PyTree) -> Quadratic:
         outputs, pushforward = jax.linearize(lambda p: self.outputs(p, batch), params)
@@ -125,10 +163,47 @@ class CompositeLoss(CurvedObjective):
         return gradient, curvature
 
 
-def _as_pytree(function: Callable[..., Any]) -> Callable[..., Any]:
+def _as_pytree(
+    function: Callable[..., Any], owner: str, role: str, arguments: str = "params, batch"
+) -> Callable[..., Any]:
     """A plain function becomes structure; a callable pytree stays one, its leaves visible."""
+    if not callable(function):
+        raise TypeError(f"{owner} takes a function {role}({arguments}), not {function!r:.80}.")
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # some functions that are not written in Python have none
+        signature = None
+    if signature is not None:
+        try:
+            signature.bind(None, None)
+        except TypeError:
+            raise TypeError(
+                f"{owner} calls {role}({arguments}) with two arguments, and the function that was "
+                f"given takes {signature}: let it take both, used or not."
+            ) from None
     is_leaf = jax.tree_util.all_leaves([function])
     return jax.tree_util.Partial(function) if is_leaf else function
+
+
+def _call(function: Callable[..., Any], params: PyTree, batch: PyTree) -> Any:
+    """The function of a copy of the params; a change that it makes to them is dropped, and said."""
+    leaves, structure = jax.tree.flatten(params)
+    copy = jax.tree.unflatten(structure, leaves)
+    value = function(copy, batch)
+    after, _ = jax.tree_util.tree_flatten_with_path(copy)
+    changed = [
+        jax.tree_util.keystr(path)
+        for (path, new), old in zip(after, leaves, strict=False)
+        if new is not old
+    ]
+    if changed:
+        warnings.warn(
+            f"the objective changes {', '.join(changed)} of its params while it is computed; the "
+            "change is dropped. Split such state off the params (flax: graphdef, params, rest = "
+            "nnx.split(module, nnx.Param, ...)) and carry it by metaopt.Stateful.",
+            stacklevel=2,
+        )
+    return value
 
 
 def require_curvature(objective: Objective, user: str) -> CurvedObjective:

@@ -1,16 +1,15 @@
 """The outer loop's step: the mean loss over a batch of episodes, its gradient, and optax."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Int, PyTree, Scalar
+from jaxtyping import Array, Bool, Int, PyTree, Scalar
 
+from metaopt._estimators import Estimate, Estimator, Exact, OuterLoss, mean_loss
+from metaopt._leaves import floating
 from metaopt._pytree import Pytree
-
-OuterLoss = Callable[[PyTree, PyTree], tuple[Scalar, dict[str, Array]]]
 
 
 class OuterState(Pytree):
@@ -22,6 +21,7 @@ class OuterState(Pytree):
         step: the number of outer steps taken, skipped ones included.
         skipped: how many of them were skipped.
         skipped_in_a_row: how many of the latest.
+        estimator_state: of the gradient estimator, if it has one.
     """
 
     params: PyTree
@@ -29,13 +29,17 @@ class OuterState(Pytree):
     step: Int[Array, ""]
     skipped: Int[Array, ""]
     skipped_in_a_row: Int[Array, ""]
+    estimator_state: PyTree = None
 
     @classmethod
     def create(cls, params: PyTree, transformation: optax.GradientTransformation) -> "OuterState":
-        """The state before the first step."""
-        # Strong types, as every later step has them: a weak one would compile the step twice.
-        params = jax.tree.map(lambda leaf: jnp.array(leaf, jnp.result_type(leaf)), params)
-        # An array for each count: a step may give them all up.
+        """The state before the first step.
+
+        Raises:
+            TypeError: if a leaf of the params is not floating.
+        """
+        # An array of its own for each leaf and count: a step may give them all up.
+        params = jax.tree.map(lambda leaf: jnp.array(leaf, leaf.dtype), floating(params))
         counts = [jnp.zeros((), jnp.int32) for _ in range(3)]
         return cls(params, transformation.init(params), *counts)
 
@@ -46,43 +50,54 @@ def outer_step(
     state: OuterState,
     episodes: PyTree,
     at_once: int | None = None,
+    estimator: Estimator | None = None,
 ) -> tuple[OuterState, dict[str, Array]]:
     """One step on a batch of episodes; pure, to be jitted by the caller.
 
-    A step whose loss or gradient is not finite leaves the params and the optimizer as they were and
-    is counted.
+    A step whose loss or gradient is not finite, or whose update would make a meta-parameter or the
+    optimizer's state so, leaves all of them as they were and is counted. Inside of `jax.shard_map`
+    with replicated params the mean is over the episodes of all devices.
 
     Args:
         loss: `loss(params, episode) -> (scalar, metrics)` for one episode.
-        transformation: the outer optimizer.
+        transformation: the outer optimizer. One that wants the value of the loss, or the loss as a
+            function (`optax.lbfgs`, `optax.contrib.reduce_on_plateau`), is given it.
         state: from `OuterState.create` or the step before.
         episodes: every leaf has a leading axis of episodes.
         at_once: so many go through the loss together, by `vmap`, and their gradients are added up:
             a divisor of the number of episodes. Fewer take less memory, and on one CPU core no more
             time. By default all, as they must where devices share them.
+        estimator: how the gradient is found; `Exact()` by default.
 
     Returns:
         The new state and the mean metrics, with `outer_loss` and `gradient_norm` among them.
+
+    Raises:
+        TypeError: if the loss does not return (scalar, metrics).
+        ValueError: if the episodes differ in number from leaf to leaf, or `at_once` does not divide
+            it.
     """
+    count = _count(episodes)
+    if at_once is not None and (at_once < 1 or count % at_once):
+        raise ValueError(f"at_once = {at_once} does not divide the {count} episodes.")
+    estimator = Exact() if estimator is None else estimator
+    found = _estimate(estimator, loss, state, episodes, at_once or count)
 
-    def mean_loss(params: PyTree, episodes: PyTree) -> tuple[Scalar, dict[str, Array]]:
-        losses, metrics = jax.vmap(loss, (None, 0))(params, episodes)
-        return losses.mean(), _mean(metrics)
+    def value_fn(params: PyTree) -> Scalar:
+        groups = _grouped(episodes, at_once or count)
+        return jax.lax.map(lambda group: mean_loss(loss, params, group)[0], groups).mean()
 
-    outer_gradient = jax.value_and_grad(mean_loss, has_aux=True)
-    if at_once is None:
-        (value, metrics), gradient = outer_gradient(state.params, episodes)
-    else:
-        in_groups = lambda leaf: leaf.reshape(-1, at_once, *leaf.shape[1:])
-        groups = jax.tree.map(in_groups, episodes)
-        parts = jax.lax.map(lambda group: outer_gradient(state.params, group), groups)
-        (value, metrics), gradient = _mean(parts)
-    norm = optax.tree.norm(gradient)
-    usable = jnp.isfinite(value) & jnp.isfinite(norm)
-    updates, optimizer_state = transformation.update(gradient, state.optimizer_state, state.params)
+    norm = optax.tree.norm(found.gradient)
+    usable = jnp.isfinite(found.value) & jnp.isfinite(norm)
+    updates, optimizer_state = optax.with_extra_args_support(transformation).update(
+        found.gradient, state.optimizer_state, state.params,
+        value=found.value, grad=found.gradient, value_fn=value_fn,
+    )  # fmt: skip
+    before = state.params, state.optimizer_state
     moved = optax.apply_updates(state.params, updates), optimizer_state
+    usable &= _stays_finite(before, moved)
     keep = lambda new, old: jnp.where(usable, new, old)
-    params, optimizer_state = jax.tree.map(keep, moved, (state.params, state.optimizer_state))
+    params, optimizer_state = jax.tree.map(keep, moved, before)
     skip = (~usable).astype(jnp.int32)
     state = OuterState(
         params=params,
@@ -90,9 +105,51 @@ def outer_step(
         step=state.step + 1,
         skipped=state.skipped + skip,
         skipped_in_a_row=(state.skipped_in_a_row + 1) * skip,
+        estimator_state=found.state,
     )
-    return state, {**metrics, "outer_loss": value, "gradient_norm": norm}
+    return state, {**found.metrics, "outer_loss": found.value, "gradient_norm": norm}
 
 
-def _mean(stack: PyTree) -> PyTree:
-    return jax.tree.map(lambda leaf: leaf.mean(0), stack)
+def _estimate(
+    estimator: Estimator, loss: OuterLoss, state: OuterState, episodes: PyTree, at_once: int
+) -> Estimate:
+    """The estimate over all episodes, taken in groups."""
+
+    def one(group: tuple[PyTree, PyTree]) -> Estimate:
+        episodes, own_state = group
+        return estimator.estimate(loss, state.params, episodes, own_state, state.step)
+
+    if at_once == _count(episodes):
+        return one((episodes, state.estimator_state))
+    groups = _grouped((episodes, state.estimator_state), at_once)
+    parts: Estimate = jax.lax.map(one, groups)
+    mean = lambda stack: jax.tree.map(lambda leaf: leaf.mean(0), stack)
+    joined = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), parts.state)
+    return Estimate(mean(parts.value), mean(parts.metrics), mean(parts.gradient), joined)
+
+
+def _count(episodes: PyTree) -> int:
+    """The number of episodes."""
+    counts = {jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(episodes)}
+    if len(counts) != 1 or counts == {()}:
+        raise ValueError(
+            "every leaf of the episodes needs the same leading axis, one entry an episode; theirs "
+            f"are {sorted(counts)}. Stack a list of episodes, padded to one shape."
+        )
+    return int(counts.pop()[0])
+
+
+def _grouped(tree: PyTree, at_once: int) -> PyTree:
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, at_once, *leaf.shape[1:]), tree)
+
+
+def _stays_finite(before: PyTree, after: PyTree) -> Bool[Array, ""]:
+    """Whether nothing that was finite (a best value so far may not be) has ceased to be."""
+    lost = jax.tree.map(lambda old, new: (jnp.isfinite(old) & ~jnp.isfinite(new)).any(),
+                        *(_inexact(tree) for tree in (before, after)))  # fmt: skip
+    return ~jnp.stack([jnp.array(False), *lost]).any()
+
+
+def _inexact(tree: PyTree) -> list[Array]:
+    leaves = jax.tree.leaves(tree)
+    return [leaf for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.inexact)]

@@ -1,10 +1,12 @@
 """Data parallelism: episodes are the sharded axis, on one device, many, or many processes."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
-from jaxtyping import PyTree
+from jaxtyping import Array, PyTree
+
+from metaopt._adjoints import Carry, Loop
 
 AXIS = "episodes"
 
@@ -41,3 +43,40 @@ def distribute(
     everywhere = NamedSharding(mesh, PartitionSpec())
     dealt_out = NamedSharding(mesh, PartitionSpec(AXIS))
     return jax.device_put(state, everywhere), jax.device_put(episodes, dealt_out)
+
+
+def of_every_device(loop: Loop, carry: Carry) -> Carry:
+    """Inside of `jax.shard_map`: what a fit starts from, to be moved by each device on its own.
+
+    Params that are the same on all devices, fitted to samples that are not, would have an inner
+    gradient summed over the devices, since the derivative by something replicated is. Marked as
+    varying they have the gradient of the device's own samples; the outer gradient by them is summed
+    as ever.
+    """
+    if not jax.sharding.get_abstract_mesh().manual_axes:
+        return carry
+    loss = jax.eval_shape(lambda carry: loop.record(carry, loop.last_samples)[0], carry)
+    axes = _varying(loss).union(*(_varying(jax.typeof(leaf)) for leaf in jax.tree.leaves(carry)))
+
+    def mark(leaf: Array) -> Array:
+        missing = tuple(axes - _varying(jax.typeof(leaf)))
+        return jax.lax.pcast(leaf, missing, to="varying") if missing else leaf
+
+    return jax.tree.map(mark, carry)
+
+
+def mean_over_devices(local: PyTree, params: PyTree) -> PyTree:
+    """Inside of `jax.shard_map`: means of the devices' values over what `params` are shared by."""
+    shared = frozenset[str]().union(*(_varying(jax.typeof(p)) for p in jax.tree.leaves(params)))
+
+    def mean(leaf: Array) -> Array:
+        axes = tuple(_varying(jax.typeof(leaf)) - shared)
+        return jax.lax.pmean(leaf, axes) if axes else leaf
+
+    return jax.tree.map(mean, local)
+
+
+def _varying(aval: Any) -> frozenset[str]:
+    """The mesh axes along which a value of shard_map differs from device to device."""
+    kind = getattr(aval, "manual_axis_type", None)
+    return frozenset(getattr(aval, "vma", ())) if kind is None else frozenset(kind.varying)

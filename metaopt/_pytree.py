@@ -29,11 +29,11 @@ class Pytree(abc.ABC):  # noqa: B024 - its subclasses bring the abstract methods
         leaves = [field.name for field in fields if not field.metadata.get("static")]
         meta = [field.name for field in fields if field.metadata.get("static")]
 
-        def flatten_with_keys(tree: Any) -> tuple[list, tuple]:
+        def flatten_with_keys(tree: Any) -> tuple[list[Any], tuple[Any, ...]]:
             children = [(jax.tree_util.GetAttrKey(name), getattr(tree, name)) for name in leaves]
             return children, tuple(getattr(tree, name) for name in meta)
 
-        def unflatten(structure: tuple, children: Any) -> Any:
+        def unflatten(structure: tuple[Any, ...], children: Any) -> Any:
             tree = object.__new__(cls)
             tree._set(**dict(zip(leaves, children, strict=True)))
             tree._set(**dict(zip(meta, structure, strict=True)))

@@ -39,3 +39,12 @@ def constant(function: Callable[..., PyTree], *arguments: PyTree) -> PyTree:
     """
     hoisted, closed_over = hoist(function, *arguments)
     return hoisted(*jax.lax.stop_gradient((closed_over, *arguments)))
+
+
+def constant_but_first(
+    function: Callable[..., PyTree], first: PyTree, *arguments: PyTree
+) -> PyTree:
+    """As `constant`, but for the derivative by the first argument."""
+    hoisted, closed_over = hoist(function, first, *arguments)
+    closed_over, arguments = jax.lax.stop_gradient((closed_over, arguments))
+    return hoisted(closed_over, first, *arguments)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -48,17 +49,17 @@ def _gradient(loss: Callable[..., Scalar], closed_over: list[Array], params: PyT
     def gradient(closed_over: list[Array], params: PyTree) -> PyTree:
         return jax.grad(loss, argnums=1)(closed_over, params)
 
-    def forward(closed_over: list[Array], params: PyTree) -> tuple[PyTree, tuple]:
+    def forward(closed_over: list[Array], params: PyTree) -> tuple[PyTree, tuple[Any, ...]]:
         return gradient(closed_over, params), (closed_over, params)
 
-    def backward(inputs: tuple, along: PyTree) -> tuple:
+    def backward(inputs: tuple[Any, ...], along: PyTree) -> tuple[Any, ...]:
         closed_over, params = inputs
         floating = [jnp.issubdtype(array.dtype, jnp.inexact) for array in closed_over]
         pairs = list(zip(closed_over, floating, strict=True))
         meta = [array if is_float else None for array, is_float in pairs]
         fixed = [None if is_float else array for array, is_float in pairs]
 
-        def slopes(params: PyTree) -> tuple:
+        def slopes(params: PyTree) -> tuple[Any, ...]:
             merge = lambda meta: [f if m is None else m for m, f in zip(meta, fixed, strict=True)]
             return jax.grad(lambda m, p: loss(merge(m), p), argnums=(0, 1))(meta, params)
 

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import PyTree, Scalar
 
 from metaopt._adjoints._base import Adjoint, Carry, Loop, Records
-from metaopt._adjoints._closure import constant
-from metaopt._adjoints._recast import Derivatives, recast
+from metaopt._adjoints._closure import constant, constant_but_first
+from metaopt._adjoints._recast import Derivatives
 from metaopt._adjoints._scan import rematerialized_scan, save_in_backward
 from metaopt._objectives import CurvedObjective, Objective
 from metaopt._tree import vdot
@@ -31,8 +31,7 @@ class FirstOrder(Adjoint):
     """
 
     def run(self, loop: Loop, carry: Carry) -> tuple[Carry, Records]:
-        objective = recast(loop.objective, _ConstantGradient())
-        return rematerialized_scan(loop.body(objective), carry, loop.xs)
+        return rematerialized_scan(loop.body(_ConstantGradient()), carry, loop.xs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,4 +48,6 @@ class _ConstantGradient(Derivatives):
     def curvature(
         self, objective: CurvedObjective, params: PyTree, batch: PyTree
     ) -> Callable[[PyTree], Scalar]:
-        return lambda v: constant(lambda p, v: objective.quadratic(p, batch)[1](v), params, v)
+        # Constant, but for a rule that asks for Qv, the slope of v'Qv / 2 by v.
+        curvature = lambda v, p: objective.quadratic(p, batch)[1](v)
+        return lambda v: constant_but_first(curvature, v, params)

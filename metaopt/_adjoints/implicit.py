@@ -6,7 +6,11 @@ from jaxtyping import PyTree, Scalar
 
 from metaopt._adjoints._base import Adjoint, Carry, Loop, Records
 from metaopt._adjoints._closure import constant
+from metaopt._adjoints._minimizer import minimizer
+from metaopt._objectives import Objective
 from metaopt._pytree import static
+from metaopt._solvers import SOLVERS, Settings, SolveReport, solve
+from metaopt._stateful import bind
 
 
 class Implicit(Adjoint):
@@ -19,42 +23,79 @@ class Implicit(Adjoint):
     by the implicit function theorem (Bengio, "Gradient-Based Optimization of Hyperparameters",
     2000; by conjugate gradients in meta-learning: Rajeswaran et al., "Meta-Learning with Implicit
     Gradients", NeurIPS 2019, Lemma 1). m is the batch (the last, of `batches`) and what the
-    objective holds or closes over. Memory does not grow with the number of steps.
+    objective holds or closes over. Memory does not grow with the number of steps. Right in forward
+    and reverse mode, and in second derivatives.
 
     It is right as far as the fit has converged and H is positive definite; `damping` stands in for
     the missing definiteness. By the initial params, the rule and its state the derivative is zero,
     since the minimizer does not depend on them. `losses` and `observed` are constants before the
     last entry; the last is differentiated through the final params.
 
+    Whenever the derivative is computed, inside of jit too, it is looked at whether the linear solve
+    has converged and whether the fit was at a minimum; if not, a `ConvergenceWarning` says what was
+    left. As values, `report` gives it.
+
     Args:
-        tolerance: conjugate gradients stop at this norm of the residual relative to the right-hand
+        tolerance: the linear solver stops at this norm of the residual relative to the right-hand
             side.
         damping: added to the diagonal of H, 0 or more.
-        max_iterations: of conjugate gradients.
+        rate: of "neumann", positive.
+        max_iterations: of the linear solver.
+        solver: "cg", conjugate gradients; "bicgstab" or "gmres" for an objective whose `gradient`
+            is not that of a scalar, so that H is not symmetric; "neumann", a series in the rate;
+            "dense", a direct solve for a few hundred params.
+        unconverged: "warn", "raise" (a RuntimeError, under jit one of JAX around it) or "ignore",
+            which spares the callback to the host.
+
+    Raises:
+        ValueError: if the solver or the word for `unconverged` is unknown.
     """
 
     tolerance: float | Scalar = 1e-6
     damping: float | Scalar = 0.0
+    rate: float | Scalar = 0.1
     max_iterations: int = static(default=100)
+    solver: str = static(default="cg")
+    unconverged: str = static(default="warn")
+
+    def __post_init__(self) -> None:
+        if self.solver not in SOLVERS:
+            raise ValueError(f"unknown solver {self.solver!r}; known are {', '.join(SOLVERS)}.")
+        if self.unconverged not in ("warn", "raise", "ignore"):
+            raise ValueError(
+                f"unconverged is {self.unconverged!r}, and has to be warn, raise or ignore."
+            )
 
     def run(self, loop: Loop, carry: Carry) -> tuple[Carry, Records]:
         scan = lambda carry: jax.lax.scan(loop.body(), carry, loop.xs)
-        (params, state), records = constant(scan, carry)
-        return (self._attach(loop, params), state), records
+        after, records = constant(scan, carry)
+        objective = bind(loop.objective, after.model_state)
+        params = self.attach(objective, loop.last_samples, carry.params, after.params)
+        return after._replace(params=params), records
 
-    def _attach(self, loop: Loop, params: PyTree) -> PyTree:
-        """The params, with the derivative of the minimizer.
+    def attach(self, objective: Objective, batch: PyTree, start: PyTree, params: PyTree) -> PyTree:
+        """The params at the end of a fit, with the derivative of the minimizer."""
+        return minimizer(
+            objective, batch, start, params, solver=self.solver, settings=self._settings,
+            damping=self.damping, unconverged=self.unconverged,
+        )  # fmt: skip
 
-        They take a Newton step -H^-1 (g - stop_gradient(g)): of length zero, and with the
-        derivative wanted. Its right-hand side is exactly zero: the forward pass does not iterate.
+    def report(
+        self, objective: Objective, params: PyTree, batch: PyTree, cotangent: PyTree
+    ) -> SolveReport:
+        """What the linear solve of a backward pass leaves: residual, iterations, converged.
+
+        Args:
+            objective: what was minimized.
+            params: the minimum.
+            batch: the samples of the last step.
+            cotangent: the derivative of the outer loss by the params, like these.
         """
-        gradient, hessian = jax.linearize(
-            lambda p: loop.objective.gradient(p, loop.last_samples), params
-        )
-        hessian = jax.lax.stop_gradient(hessian)
+        _, hessian = jax.linearize(lambda p: objective.gradient(p, batch), params)
         damped = lambda v: jax.tree.map(lambda hv, v: hv + self.damping * v, hessian(v), v)
-        change = jax.tree.map(jnp.subtract, gradient, jax.lax.stop_gradient(gradient))
-        newton, _ = jax.scipy.sparse.linalg.cg(
-            damped, change, tol=self.tolerance, maxiter=self.max_iterations
-        )
-        return jax.tree.map(jnp.subtract, params, newton)
+        cotangent = jax.tree.map(lambda c, p: jnp.asarray(c, p.dtype), cotangent, params)
+        return solve(self.solver, damped, cotangent, self._settings)[1]
+
+    @property
+    def _settings(self) -> Settings:
+        return Settings(self.tolerance, self.max_iterations, self.rate)

@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PyTree
+from jaxtyping import Array
 
 from metaopt._adjoints._base import Adjoint, Carry, Loop, Records
 from metaopt._adjoints._scan import rematerialized_scan
@@ -52,7 +52,7 @@ class Truncated(Adjoint):
         # The last cut stands outside of the scans: where nothing but the final params is used, JAX
         # sees that the steps before it have no derivative at all.
         _, first = jax.tree.map(lambda leaf: leaf[0], after)
-        seam = loop.record(carry[0], loop.samples(first))
+        seam = loop.record(carry, loop.samples(first))
         carry, tail = rematerialized_scan(loop.body(), cut(carry, start), after)
         stack = lambda head, seam, tail: jnp.concatenate([head, seam[None], tail[1:]])
         return carry, jax.tree.map(stack, head, seam, tail)
@@ -63,6 +63,5 @@ class Truncated(Adjoint):
                 return jax.lax.stop_gradient(leaf)
             return jnp.where(here, jax.lax.stop_gradient(leaf), leaf)
 
-        params, state = carry
-        detached: PyTree = jax.tree.map(detach, carry if self.detach_state else params)
-        return detached if self.detach_state else (detached, state)
+        detached: Carry = jax.tree.map(detach, carry)
+        return detached if self.detach_state else detached._replace(state=carry.state)

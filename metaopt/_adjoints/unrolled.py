@@ -4,7 +4,6 @@ import jax
 
 from metaopt._adjoints._base import Adjoint, Carry, Loop, Records
 from metaopt._adjoints._mixed_mode import MixedMode
-from metaopt._adjoints._recast import recast
 from metaopt._adjoints._scan import rematerialized_scan
 from metaopt._pytree import static
 
@@ -25,6 +24,6 @@ class Unrolled(Adjoint):
     mixed_mode: bool = static(default=False)
 
     def run(self, loop: Loop, carry: Carry) -> tuple[Carry, Records]:
-        objective = recast(loop.objective, MixedMode()) if self.mixed_mode else loop.objective
+        body = loop.body(MixedMode() if self.mixed_mode else None)
         scan = rematerialized_scan if self.remat else jax.lax.scan
-        return scan(loop.body(objective), carry, loop.xs)
+        return scan(body, carry, loop.xs)

@@ -4,12 +4,14 @@ import abc
 import functools
 import importlib.metadata
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import jax
 from jaxtyping import Array, Float, PyTree, Scalar
 
 from metaopt._objectives import Objective
 from metaopt._pytree import Pytree
+from metaopt._tree import same_structure
 
 # Packages that bring rules of their own name the modules that register them under this group.
 ENTRY_POINTS = "metaopt.optimizers"
@@ -28,11 +30,13 @@ class InnerOptimizer(Pytree):
         reads_magnitudes: its steps depend on the magnitudes of the params, so that it can adapt to
             them, or overfit (`RandomScaling` in meta-training is for such a rule).
         reads_loss: its steps depend on the value of the loss, not on the gradient alone.
+        needs_curvature: it asks for an objective with curvature, `LeastSquares` or `CompositeLoss`.
     """
 
     learned: ClassVar[bool] = True
     reads_magnitudes: ClassVar[bool] = False
     reads_loss: ClassVar[bool] = False
+    needs_curvature: ClassVar[bool] = False
 
     @abc.abstractmethod
     def init(self, params: PyTree) -> PyTree:
@@ -67,6 +71,25 @@ class InnerOptimizer(Pytree):
     def learned_rates(self) -> Float[Array, " rates"] | None:
         """All rates that meta-training gave it, to be shown; None for a rule without such."""
         return None
+
+
+def require_same_structure(
+    rule: InnerOptimizer,
+    made_for: PyTree,
+    params: PyTree,
+    is_leaf: Callable[[Any], bool] | None = None,
+) -> None:
+    """Refuses params of another tree than that which the rule was made for.
+
+    Raises:
+        ValueError: naming both.
+    """
+    places = jax.tree.map(lambda _: 0, made_for, is_leaf=is_leaf)
+    if not same_structure(places, params):
+        raise ValueError(
+            f"{type(rule).__name__} was made for other params: for "
+            f"{jax.tree.structure(places)}, and these are {jax.tree.structure(params)}."
+        )
 
 
 # Builds a rule with untrained meta-parameters; its arguments are those of `make` after the name.

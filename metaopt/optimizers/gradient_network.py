@@ -6,7 +6,7 @@ from jaxtyping import Array, Float, PyTree
 
 from metaopt._objectives import Objective
 from metaopt._pytree import Pytree, static
-from metaopt.optimizers._base import InnerOptimizer, register
+from metaopt.optimizers._base import InnerOptimizer, register, require_same_structure
 
 _KERNEL_SIZE = 3
 
@@ -19,23 +19,25 @@ class Layer(Pytree):
             for "coordinate".
         bias: (c,), or a scalar for "coordinate".
         kind: how it is applied.
+        rank: of the leaf.
     """
 
     kernel: Array
     bias: Array
     kind: str = static()
+    rank: int = static()
 
     @classmethod
     def negative(cls, kind: str, leaf: PyTree) -> "Layer":
         """The layer that returns minus its input."""
         if kind == "coordinate":
-            return cls(-jnp.ones(()), jnp.zeros(()), kind)
+            return cls(-jnp.ones(()), jnp.zeros(()), kind, leaf.ndim)
         channels = leaf.shape[-1]
         kernel = -jnp.eye(channels)
         if kind == "conv":
             taps = _KERNEL_SIZE**2
             kernel = jnp.zeros((taps, channels, channels)).at[taps // 2].set(kernel)
-        return cls(kernel.reshape(-1, channels), jnp.zeros(channels), kind)
+        return cls(kernel.reshape(-1, channels), jnp.zeros(channels), kind, leaf.ndim)
 
     def __call__(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         if self.kind == "coordinate":
@@ -90,6 +92,7 @@ class GradientNetwork(InnerOptimizer):
         bound: float = 1.0,
         kinds: PyTree = None,
     ) -> None:
+        params = jax.eval_shape(lambda params: params, params)
         if kinds is None:
             kinds = jax.tree.map(_default_kind, params)
         kinds = jax.tree.broadcast(kinds, params)
@@ -107,6 +110,16 @@ class GradientNetwork(InnerOptimizer):
 
     def init(self, params: PyTree) -> tuple[()]:
         """Nothing: the rule has no memory."""
+        is_layer = lambda node: isinstance(node, Layer)
+        require_same_structure(self, self.layers, params, is_leaf=is_layer)
+        layers = jax.tree.leaves(self.layers, is_leaf=is_layer)
+        for layer, leaf in zip(layers, jax.tree.leaves(params), strict=True):
+            channels = layer.bias.shape or leaf.shape[-1:]
+            if (layer.rank, channels) != (leaf.ndim, leaf.shape[-1:]):
+                raise ValueError(
+                    f"GradientNetwork has a layer for a leaf of rank {layer.rank} with channels "
+                    f"{channels}, and the leaf has shape {leaf.shape}: make it for these params."
+                )
         return ()
 
     def step(

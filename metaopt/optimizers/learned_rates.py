@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from metaopt._objectives import Objective
 from metaopt._pytree import static
-from metaopt.optimizers._base import InnerOptimizer, register
+from metaopt.optimizers._base import InnerOptimizer, register, require_same_structure
 
 
 class LearnedRates(InnerOptimizer):
@@ -55,6 +55,7 @@ class LearnedRates(InnerOptimizer):
         granularity: str = "parameter",
         initial_rate: float = 1e-2,
     ) -> None:
+        params = jax.eval_shape(lambda params: params, params)
         if steps < 1:
             raise ValueError(f"LearnedRates needs rates for 1 step or more, not {steps}.")
         shapes = {
@@ -105,6 +106,15 @@ class LearnedRates(InnerOptimizer):
 
     def init(self, params: PyTree) -> Int[Array, ""]:
         """The number of steps taken."""
+        if self.granularity != "scalar":
+            require_same_structure(self, self.rates, params)
+            for rate, leaf in zip(*map(jax.tree.leaves, (self.rates, params)), strict=True):
+                expected = leaf.shape if self.granularity == "parameter" else (1,) * leaf.ndim
+                if rate.shape[1:] != expected:
+                    raise ValueError(
+                        f"LearnedRates has rates of shape {rate.shape[1:]} for a leaf of shape "
+                        f"{leaf.shape}: make it for these params, or with granularity='scalar'."
+                    )
         return jnp.zeros((), jnp.int32)
 
     def step(

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree, Scalar
 
 from metaopt._objectives import CurvedObjective, Objective, Quadratic
-from metaopt.optimizers._base import InnerOptimizer
+from metaopt.optimizers._base import InnerOptimizer, require_same_structure
 
 
 class _Scaled(Objective):
@@ -83,6 +83,7 @@ class RandomScaling(InnerOptimizer):
         return False
 
     def init(self, params: PyTree) -> PyTree:
+        require_same_structure(self, self.factors, params)
         return self.optimizer.init(_divide(params, self.factors))
 
     def step(

@@ -27,7 +27,7 @@ ADJOINTS = [
     metaopt.Truncated(2),
     metaopt.Truncated(1, detach_state=False),
     metaopt.FirstOrder(),
-    metaopt.Implicit(),
+    metaopt.Implicit(unconverged="ignore"),
 ]
 
 
@@ -91,11 +91,14 @@ def outer_loss(arguments, adjoint, kind, steps):
     return fitted.losses.sum() + jnp.sum(fitted.params["b"] ** 2)
 
 
+NEED_CURVATURE = ("steepest_descent", "gauss_newton", "levenberg_marquardt")
+
+
 CASES = [
     (rule, kind)
     for rule in metaopt.optimizers.names()
     for kind in ("scalar", "least_squares", "composite")
-    if (rule, kind) != ("steepest_descent", "scalar")
+    if kind != "scalar" or rule not in NEED_CURVATURE
 ]
 
 
@@ -335,7 +338,13 @@ def test_implicit_does_not_depend_on_the_path():
     def outer(rule, start, weight):
         objective = ridge(weight, 0.3)
         fitted = metaopt.fit(
-            rule, objective, start, batch, steps=3, adjoint=metaopt.Implicit(), observe=lambda p: p
+            rule,
+            objective,
+            start,
+            batch,
+            steps=3,
+            observe=lambda p: p,
+            adjoint=metaopt.Implicit(unconverged="ignore"),
         )
         return fitted.params.sum() + fitted.losses[:-1].sum() + fitted.observed[:-1].sum()
 
@@ -353,7 +362,7 @@ def test_implicit_damping_is_added_to_the_diagonal():
         objective = metaopt.ScalarLoss(
             lambda p, batch: 0.5 * jnp.sum(CURVATURE * p**2) - jnp.sum(target * p)
         )
-        adjoint = metaopt.Implicit(damping=damping)
+        adjoint = metaopt.Implicit(damping=damping, unconverged="ignore")
         return metaopt.fit(sgd(RATE), objective, START, (), steps=1, adjoint=adjoint).params.sum()
 
     gradient = jax.jit(jax.grad(final))
@@ -427,7 +436,9 @@ def test_with_rematerialization_memory_hardly_grows_with_steps(mixed_mode, sampl
     assert temporary_memory(metaopt.Unrolled(remat=False), 64, samples, width) > 3 * at_64
 
 
-@pytest.mark.parametrize("adjoint", [metaopt.Truncated(4), metaopt.Implicit()], ids=str)
+@pytest.mark.parametrize(
+    "adjoint", [metaopt.Truncated(4), metaopt.Implicit(unconverged="ignore")], ids=str
+)
 def test_truncated_and_implicit_need_no_memory_for_earlier_steps(adjoint):
     at_4, at_64 = (temporary_memory(adjoint, steps, 4, 4096) for steps in (4, 64))
     assert at_64 <= 1.2 * at_4

@@ -127,3 +127,32 @@ def test_persistent_evolution_of_a_rate_through_fit():
     assert_persistent_is_unbiased_and_truncated_is_not(
         unroll, jnp.array(0.05), (start, rule.init(start)), sigma=1e-3
     )
+
+
+def test_a_pair_that_diverged_is_left_out_of_both_means():
+    loss = lambda p: jnp.where(p > 1.2, jnp.nan, jnp.where(p < -1.0, jnp.inf, p**2))
+    key, pairs, sigma = jax.random.key(3), 64, 0.3
+    value, gradient = metaopt.evolution_gradient(
+        loss, jnp.array(0.8), key, sigma=sigma, pairs=pairs
+    )
+    e = sigma * np.asarray(jax.random.normal(jax.random.split(key, 1)[0], (pairs,)), float)
+    plus, minus = 0.8 + e, 0.8 - e
+    kept = (plus <= 1.2) & (minus <= 1.2)
+    assert 0 < kept.sum() < pairs
+    expected = np.mean((e * (plus**2 - minus**2))[kept]) / (2 * sigma**2)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-4)
+    np.testing.assert_allclose(value, np.mean(((plus**2 + minus**2) / 2)[kept]), rtol=1e-4)
+
+
+def test_where_every_pair_diverged_the_gradient_is_nan():
+    value, gradient = metaopt.evolution_gradient(
+        lambda p: p * jnp.inf, jnp.array(1.0), jax.random.key(0), sigma=0.1, pairs=4
+    )
+    assert jnp.isnan(value) and jnp.isnan(gradient)
+
+
+def test_a_python_float_is_a_parameter():
+    _, gradient = metaopt.evolution_gradient(
+        lambda p: 3 * p["w"], {"w": 0.5}, jax.random.key(0), sigma=0.1, pairs=4
+    )
+    assert gradient["w"].dtype == jnp.float32

@@ -15,17 +15,20 @@ import metaopt
 from tests.metaopt import parallel_program
 
 ROOT = pathlib.Path(__file__).parents[2]
-PROGRAM = [sys.executable, str(ROOT / "tests/metaopt/parallel_program.py")]
+FOLDER = ROOT / "tests/metaopt"
 
 
-def start(devices, *arguments):
+def start(devices, *arguments, program="parallel_program.py"):
     environment = os.environ | {
         "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}",
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": str(ROOT),
     }
     return subprocess.Popen(
-        [*PROGRAM, *arguments], env=environment, stdout=subprocess.PIPE, text=True
+        [sys.executable, str(FOLDER / program), *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -49,6 +52,12 @@ def test_meta_gradients_are_equal_on_one_device_eight_and_two_processes():
         # Sums in another order: equal to float32's precision of the largest entry.
         scale = np.abs(reference[1:]).max()
         np.testing.assert_allclose(actual[1:], reference[1:], rtol=0, atol=1e-6 * scale)
+
+
+def test_inside_of_shard_map_each_device_fits_its_own_samples_and_the_outer_step_means_all():
+    process = start(2, program="shard_map_program.py")
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0 and output.splitlines()[-1] == "equal"
 
 
 def test_episodes_that_do_not_divide_are_refused():

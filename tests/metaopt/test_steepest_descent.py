@@ -49,7 +49,7 @@ def test_the_learned_factor_scales_the_step_and_gets_its_derivative():
     [
         pytest.param(lambda w, s: s * (w - START), id="at the minimum"),
         pytest.param(lambda w, s: s * 0 * w + Y[:3], id="nothing depends on the params"),
-        pytest.param(lambda w, s: s * 1e-12 * (w - 1.0), id="a curvature that underflows"),
+        pytest.param(lambda w, s: s * 1e-25 * (w - 1.0), id="a curvature that underflows"),
     ],
 )
 def test_without_curvature_along_the_gradient_nothing_moves_and_derivatives_are_finite(residuals):
@@ -60,3 +60,53 @@ def test_without_curvature_along_the_gradient_nothing_moves_and_derivatives_are_
     by_start, by_scale = jax.jit(jax.jacrev(fit, (0, 1)))(START, 1.0)
     np.testing.assert_allclose(by_start, np.eye(3), atol=1e-6)
     np.testing.assert_allclose(by_scale, 0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-6, 1e-3, 1.0, 1e3, 1e6, 1e12])
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32])
+def test_the_scale_of_the_residuals_does_not_matter(scale, dtype):
+    """Iterates and derivatives of a fit, beside those in float64 by NumPy."""
+    wide = np.asarray(START, float)
+    rule, start = metaopt.SteepestDescent(), START.astype(dtype)
+    objective = metaopt.LeastSquares(lambda w, y: scale * (X.astype(dtype) @ w - y.astype(dtype)))
+    fit = lambda start, y: metaopt.fit(rule, objective, start, y, steps=3).params
+    expected, slope = (
+        by_numpy(START, Y, 3),
+        (by_numpy(wide + 1e-6 * V, Y, 3) - by_numpy(wide - 1e-6 * V, Y, 3)) / 2e-6,
+    )
+    tolerance = 1e-3 if dtype == jnp.float32 else 0.1
+    moved, along = jax.jvp(lambda p: fit(p, Y), (start,), (jnp.asarray(V, dtype),))
+    np.testing.assert_allclose(moved.astype(float), expected, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(along.astype(float), slope, rtol=4 * tolerance, atol=4 * tolerance)
+
+
+V = np.array([0.3, -0.5, 0.7])
+
+
+def by_numpy(start, y, steps):
+    x, w, y = (np.asarray(a, float) for a in (X, start, y))
+    for _ in range(steps):
+        g = x.T @ (x @ w - y)
+        w = w - g @ g / np.sum((x @ g) ** 2) * g
+    return w
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 10.0])
+def test_params_of_float16_are_fitted_in_the_range_of_float32(scale):
+    objective = metaopt.LeastSquares(lambda w, _: jnp.float32(scale) * (X @ w - Y))
+    start = START.astype(jnp.float16)
+    moved = metaopt.fit(metaopt.SteepestDescent(), objective, start, (), steps=4).params
+    assert moved.dtype == jnp.float16
+    np.testing.assert_allclose(moved, by_numpy(START, Y, 4), rtol=5e-3, atol=5e-3)
+
+
+def test_where_the_curvature_is_not_positive_it_says_so():
+    """A criterion that is linear in the outputs has none; at a minimum there is nothing to say."""
+    linear = metaopt.CompositeLoss(lambda w, _: X @ w, lambda z, _: jnp.sum(z))
+    fitted = metaopt.fit(metaopt.SteepestDescent(), linear, START, (), steps=3)
+    assert fitted.state.stalled == 3 and fitted.state.step_length == 0
+    np.testing.assert_array_equal(fitted.params, START)
+    concave = metaopt.CompositeLoss(lambda w, _: w, lambda z, _: -jnp.sum(z**2))
+    assert metaopt.fit(metaopt.SteepestDescent(), concave, START, (), steps=2).state.stalled == 2
+    there = metaopt.LeastSquares(lambda w, _: w - START)
+    assert metaopt.fit(metaopt.SteepestDescent(), there, START, (), steps=3).state.stalled == 0

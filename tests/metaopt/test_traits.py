@@ -12,17 +12,19 @@ import metaopt
 
 PARAMS = {"w": jnp.ones((2, 3)), "b": jnp.ones(3)}
 LARGER = {"w": jnp.ones((4, 3)), "b": jnp.ones(3), "c": jnp.ones(())}
-# learned, reads_magnitudes, reads_loss, fits_any_shapes
+# learned, reads_magnitudes, reads_loss, needs_curvature, fits_any_shapes
 TRAITS = {
-    "adam": (False, False, False, True),
-    "gradient_descent": (False, False, False, True),
-    "gradient_network": (True, False, False, False),
-    "gru": (True, True, True, True),
-    "learned_rates": (True, False, False, False),
-    "lstm": (True, True, True, True),
-    "mlp": (True, True, True, True),
-    "none": (False, False, False, True),
-    "steepest_descent": (False, False, False, True),
+    "adam": (False, False, False, False, True),
+    "gauss_newton": (False, False, False, True, True),
+    "gradient_descent": (False, False, False, False, True),
+    "gradient_network": (True, False, False, False, False),
+    "gru": (True, True, True, False, True),
+    "learned_rates": (True, False, False, False, False),
+    "levenberg_marquardt": (False, False, True, True, True),
+    "lstm": (True, True, True, False, True),
+    "mlp": (True, True, True, False, True),
+    "none": (False, False, False, False, True),
+    "steepest_descent": (False, False, False, True, True),
 }
 
 
@@ -33,8 +35,8 @@ def make(name):
 @pytest.mark.parametrize("name", TRAITS)
 def test_the_traits_of_every_registered_rule(name):
     rule = make(name)
-    traits = rule.learned, rule.reads_magnitudes, rule.reads_loss, rule.fits_any_shapes
-    assert traits == TRAITS[name]
+    reads = rule.reads_magnitudes, rule.reads_loss
+    assert (rule.learned, *reads, rule.needs_curvature, rule.fits_any_shapes) == TRAITS[name]
 
 
 def test_no_registered_rule_is_without_traits():
