@@ -34,13 +34,18 @@ def main() -> int:
 
 
 def install() -> None:
-    """Makes `.venv` and installs this project, editable, with its tested dependencies."""
+    """Makes `.venv`, with the tested dependencies and this folder's packages from anywhere."""
     print(f"Setting up {ENVIRONMENT} (once, a few minutes) ...", file=sys.stderr, flush=True)
     shutil.rmtree(ENVIRONMENT, ignore_errors=True)
     venv.create(ENVIRONMENT, with_pip=True)
     pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     try:
         subprocess.check_call([*pip, "-c", "constraints.txt", "-e", ".[dev]"], cwd=ROOT)
+        # What is installed is metaopt alone, as in its wheel; a line in a file of this kind puts
+        # the packages beside it on the path.
+        where = [PYTHON, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+        packages = subprocess.check_output(where, text=True).strip()
+        pathlib.Path(packages, "metaopt-clone.pth").write_text(f"{ROOT}\n")
     except subprocess.CalledProcessError:
         shutil.rmtree(ENVIRONMENT, ignore_errors=True)
         sys.exit("error: the installation failed; see pip's message above, then run this again.")

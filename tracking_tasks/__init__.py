@@ -6,9 +6,21 @@ prediction = tracker.update(next_image)     # .box, .score, .present
 """
 
 import importlib
+import importlib.util
+import pathlib
 from typing import TYPE_CHECKING, Any
 
-from basics.errors import InputError as InputError
+_HOME = pathlib.Path(__file__).parents[1]
+for _name in ("basics", "models"):
+    _spec = importlib.util.find_spec(_name)
+    _origin = pathlib.Path((_spec and _spec.origin) or _name)
+    if _HOME not in _origin.parents:
+        raise ImportError(
+            f"{_origin} stands in the way of the package {_name!r} in {_HOME}: rename it, "
+            "or run Python from another folder."
+        )
+
+from basics.errors import InputError as InputError  # noqa: E402 - after the look at whose it is
 
 if TYPE_CHECKING:
     from tracking_tasks import evaluation as evaluation
