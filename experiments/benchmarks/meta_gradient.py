@@ -25,7 +25,7 @@ ADJOINTS = {
     "unrolled, no remat": metaopt.Unrolled(remat=False),
     "truncated to 4": metaopt.Truncated(4),
     "first order": metaopt.FirstOrder(),
-    "implicit": metaopt.Implicit(damping=1.0, max_iterations=10),
+    "implicit": metaopt.Implicit(damping=1.0, max_iterations=10, unconverged="ignore"),
 }
 
 

@@ -22,8 +22,9 @@ Inner optimizers:
                     gradient is exact, first-order, or that of the minimum
     meta_sgd, per_step_rates, learned_rates
                     a learned rate for each weight; each layer and step; each weight and step
-    steepest_descent, ridge
-                    fit a linear head by least squares, in steps of exact length or at once
+    steepest_descent, gauss_newton, levenberg_marquardt, ridge
+                    fit a linear head by least squares, in steps of exact length, in damped steps
+                    on its whole curvature, or at once
     gradient_descent, adam, lstm, gru, mlp, gradient_network, none
                     metaopt's other rules, all of their numbers learned
 

@@ -84,7 +84,7 @@ METHODS: dict[str, Method] = {name: Method(_named(name)) for name in metaopt.opt
     "implicit_maml": Method(
         _GRADIENT_DESCENT,
         learns_rule=False,
-        adjoint=metaopt.Implicit(damping=1.0, max_iterations=5),
+        adjoint=metaopt.Implicit(damping=1.0, max_iterations=5, unconverged="ignore"),
         proximity=_PROXIMITY,
         steps=16,
     ),
@@ -94,6 +94,9 @@ METHODS: dict[str, Method] = {name: Method(_named(name)) for name in metaopt.opt
     "per_step_rates": Method(_rates("tensor", per_step=True)),
     # Bhat et al., "Learning Discriminative Model Prediction for Tracking", ICCV 2019, Algorithm 1.
     "steepest_descent": Method(_named("steepest_descent"), fits_head=True, steps=5),
+    # Those of metaopt that ask for the curvature of least squares, which the head has.
+    "gauss_newton": Method(_named("gauss_newton"), fits_head=True, steps=5),
+    "levenberg_marquardt": Method(_named("levenberg_marquardt"), fits_head=True, steps=5),
     # Bertinetto et al., "Meta-Learning with Differentiable Closed-Form Solvers", ICLR 2019.
     "ridge": Method(lambda params, steps, rate: ClosedForm(), fits_head=True, steps=1),
     "adam": Method(_named("adam"), rate=_ADAM_RATE),
