@@ -37,9 +37,10 @@ def fit_until(
     batch: PyTree,
     *,
     converged: Callable[[PyTree], Bool[Array, ""]],
-    max_steps: int | Int[Array, ""],
+    max_steps: int | Int[Array, ""] | None = None,
     state: PyTree = None,
     adjoint: Implicit | None = None,
+    most_steps: int | Int[Array, ""] | None = None,
 ) -> ConvergedFit:
     """Minimizes `objective` until the params have converged, under `lax.while_loop`.
 
@@ -57,6 +58,7 @@ def fit_until(
         max_steps: steps after which it ends in any case; may be traced.
         state: where the optimizer goes on from; `optimizer.init(params)` by default.
         adjoint: how the linear system of the derivative is solved; `Implicit()` by default.
+        most_steps: the former name of `max_steps`; one of the two is given.
 
     Raises:
         TypeError: if an argument is not what it should be, or a leaf of the params is not floating.
@@ -72,7 +74,10 @@ def fit_until(
             f"fit_until has the derivative of metaopt.Implicit(...) only, not {adjoint!r:.60}: the "
             "number of its steps depends on the values; fit has a fixed number."
         )
-    arguments = optimizer, objective, adjoint, floating(params), batch, most_steps, state
+    if (max_steps is None) == (most_steps is None):
+        raise TypeError("fit_until takes max_steps, after which it ends in any case.")
+    limit = most_steps if max_steps is None else max_steps
+    arguments = optimizer, objective, adjoint, floating(params), batch, limit, state
     return _program.run(_fit_until, arguments, {"converged": converged})
 
 
@@ -82,7 +87,7 @@ def _fit_until(
     adjoint: Implicit,
     params: PyTree,
     batch: PyTree,
-    most_steps: int | Int[Array, ""],
+    max_steps: int | Int[Array, ""],
     state: PyTree,
     *,
     converged: Callable[[PyTree], Bool[Array, ""]],

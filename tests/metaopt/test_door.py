@@ -193,11 +193,18 @@ WRONG = {
     ),
     "fit_until of another adjoint": (
         lambda: metaopt.fit_until(
-            SGD, OBJECTIVE, PARAMS, BATCH, converged=lambda p: jnp.array(True), most_steps=1,
+            SGD, OBJECTIVE, PARAMS, BATCH, converged=lambda p: jnp.array(True), max_steps=1,
             adjoint=metaopt.FirstOrder(),
         ),
         TypeError,
         "derivative of metaopt.Implicit",
+    ),
+    "fit_until without an end": (
+        lambda: metaopt.fit_until(
+            SGD, OBJECTIVE, PARAMS, BATCH, converged=lambda p: jnp.array(True)
+        ),
+        TypeError,
+        "takes max_steps",
     ),
     "unknown solver": (lambda: metaopt.Implicit(solver="lu"), ValueError, "known are cg, bicg"),
     "bare optax in as_optax": (lambda: metaopt.as_optax(optax.sgd(0.1)), TypeError, "bare optax"),

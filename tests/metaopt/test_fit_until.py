@@ -43,3 +43,9 @@ def test_what_has_converged_is_left_alone_also_within_a_batch():
     assert together.steps[0] == 0 and together.params[0] == starts[0]
     np.testing.assert_array_equal(together.steps, [run(start).steps for start in starts])
     assert (jnp.abs(together.params) < 0.1).all() and together.steps[2] > together.steps[1]
+
+
+def test_the_former_name_of_max_steps_still_counts():
+    never = lambda params: jnp.array(False)
+    fitted = metaopt.fit_until(RULE, OBJECTIVE, 8.0, 1.0, converged=never, most_steps=3)
+    assert fitted.steps == 3

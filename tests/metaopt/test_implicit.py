@@ -136,7 +136,7 @@ def test_fit_until_has_the_derivative_of_the_minimizer():
     done = lambda theta: lambda p: jnp.linalg.norm(MATRIX @ p - theta) < 1e-5
     final = lambda theta: (
         metaopt.fit_until(
-            SGD, quadratic(theta), jnp.zeros(2), (), converged=done(theta), most_steps=200
+            SGD, quadratic(theta), jnp.zeros(2), (), converged=done(theta), max_steps=200
         ).params
     )
     np.testing.assert_allclose(jax.jit(jax.jacrev(final))(1.0), WANTED, rtol=1e-3)
@@ -145,7 +145,7 @@ def test_fit_until_has_the_derivative_of_the_minimizer():
     batch = lambda theta: (
         metaopt.fit_until(
             SGD, metaopt.ScalarLoss(lambda p, b: 0.5 * jnp.sum((p - b) ** 2)), jnp.zeros(2),
-            jnp.array([theta, 1.0]), converged=lambda p: jnp.array(False), most_steps=60,
+            jnp.array([theta, 1.0]), converged=lambda p: jnp.array(False), max_steps=60,
             adjoint=solver,
         ).params
     )  # fmt: skip
