@@ -29,9 +29,10 @@ class IoUConfig:
         deviations: a proposal's standard deviation in centre and size, in square roots of the
             area, is one of these (code).
         reframed: an episode's target is any part or surroundings of the annotated one: random
-            displacement in sides, and natural logarithm of the factors on them, at most (here).
+            displacement in sides, and natural logarithm of the factors on them, at most (here; 0
+            in the papers and until it is shown to help).
         refined: so many proposals climb in training, too: the box that the ascent finds is judged,
-            not the prediction alone (here).
+            not the prediction alone (here; 0 in the papers and until it is shown to help).
         refined_steps: of their ascent.
         refined_weight: of what their overlap lacks, beside the prediction's squared error.
         starts: boxes the ascent starts from, the current one among them (here; code 10).
@@ -54,8 +55,8 @@ class IoUConfig:
     min_overlap: float = 0.1
     dropout: float = 0.2
     deviations: tuple[float, ...] = (0.01, 0.05, 0.1, 0.2, 0.3)
-    reframed: float = 0.3
-    refined: int = 4
+    reframed: float = 0.0
+    refined: int = 0
     refined_steps: int = 4
     refined_weight: float = 0.3
     starts: int = 5
