@@ -101,6 +101,8 @@ def load(
         kept = {key for key in expected if not is_part(key, cls.optimizers)}
         leaves = {key: leaves[key] for key in kept & leaves.keys()}
         leaves |= {key: expected[key] for key in expected.keys() - kept}
+    if change:  # constants may do without a part that the file holds
+        leaves = {key: leaf for key, leaf in leaves.items() if key in expected}
     tensors.require_same_shapes(path, leaves, expected, name)
     return with_leaves(tracker, leaves), rule
 

@@ -41,11 +41,13 @@ class DiMPConfig(TrackerConfig):
         hard_negative_lr: the same for a frame with a look-alike (code).
         initial_share: least weight of all first-frame samples together (code).
         localization: thresholds of the peaks.
-        box_estimation: the box of the largest predicted overlap (paper), or a search over scales.
+        box_estimation: the box of the largest predicted overlap (paper), the size of a search over
+            scales, or "both" (here): that search, and then a step towards the former.
         overlap: prediction of the overlap, and its maximization.
         scales: factors of the search region that the search over scales tries (here).
         scale_penalty: factor on the score of a changed scale (here).
         scale_lr: share of a scale change that is followed (here).
+        scale_interval: frames from one search over scales to the next (here).
         min_inside: share of the box that is kept inside the frame (code).
         present_score, found_again_score: see the base (experiments.presence).
     """
@@ -75,11 +77,12 @@ class DiMPConfig(TrackerConfig):
     hard_negative_lr: float = 0.02
     initial_share: float = 0.25
     localization: LocalizationConfig = LocalizationConfig()
-    box_estimation: Literal["overlap", "scale_search"] = "overlap"
+    box_estimation: Literal["overlap", "scale_search", "both"] = "overlap"
     iou: IoUConfig = IoUConfig()
     scales: tuple[float, ...] = (1 / 1.04, 1.0, 1.04)
     scale_penalty: float = 0.985
     scale_lr: float = 0.6
+    scale_interval: int = 1
     min_inside: float = 0.2
     present_score: float = 0.6
     found_again_score: float = 0.89

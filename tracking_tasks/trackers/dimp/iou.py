@@ -17,7 +17,9 @@ from tracking_tasks import boxes
 from tracking_tasks.trackers.dimp.refinement import (
     Estimate,
     IoUConfig,
+    Predictor,
     ascend,
+    best_on_lines,
     proposals,
     refine,
     reframe,
@@ -118,7 +120,7 @@ class IoURefiner(struct.PyTreeNode):
 
         def error(features: Features, box: Float[Array, "4"]) -> tuple[Array, Array]:
             maps = self.maps(modulation, features)
-            found = refine(lambda x: self.predictor(maps, x), box, key, self.config).box
+            found = self._search(lambda x: self.predictor(maps, x), box, key).box
             offset = (boxes.center(found) - boxes.center(box)) / box[2:]
             return offset, jnp.log(found[2:] / box[2:])
 
@@ -132,21 +134,26 @@ class IoURefiner(struct.PyTreeNode):
         box: Float[Array, "4"],
         key: Key[Array, ""],
     ) -> Estimate:
-        """The box to which ascent from `box` leads, in one image, approached as far as is wise.
+        """The box to which the search from `box` leads, in one image, approached as far as is wise.
 
         What the search errs by on the first frame, where the truth is known, is taken off. Then an
         estimate from one frame is still noisy and the box to start from not wrong, so the result
         lies between the two.
         """
         config, maps = self.config, self.maps(reference.modulation, features)
-        found = refine(lambda x: self.predictor(maps, x), box, key, config)
+        found = self._search(lambda x: self.predictor(maps, x), box, key)
         size = found.box[2:] / reference.factor
         way = boxes.center(found.box) - reference.offset * size - boxes.center(box)
         change = jnp.clip(size / box[2:], 1 / config.max_change, config.max_change)
-        moved = boxes.from_center(
-            boxes.center(box) + config.center_lr * way, box[2:] * change**config.size_lr
-        )
+        both = jnp.sqrt(change[0] * change[1])
+        followed = both**config.size_lr * (change / both) ** config.aspect_lr
+        moved = boxes.from_center(boxes.center(box) + config.center_lr * way, box[2:] * followed)
         return found._replace(box=moved)
+
+    def _search(self, predict: Predictor, box: Float[Array, "4"], key: Key[Array, ""]) -> Estimate:
+        if self.config.search == "lines":
+            return best_on_lines(predict, box, self.config)
+        return refine(predict, box, key, self.config)
 
 
 class Reference(NamedTuple):

@@ -1,10 +1,29 @@
 """What DiMP carries from frame to frame."""
 
+from typing import NamedTuple
+
 from flax import struct
 from jaxtyping import Array, Float, Int, PyTree
 
+from models import Features
 from tracking_tasks.memory import SampleMemory
 from tracking_tasks.trackers.dimp.iou import Reference
+
+
+class Seen(NamedTuple):
+    """What is seen of a frame at one scale.
+
+    Attributes:
+        scale: factor of the search region.
+        levels: of the backbone.
+        features: of the head.
+        scores: the filter's response.
+    """
+
+    scale: Float[Array, ""]
+    levels: Features
+    features: Float[Array, "h w c"]
+    scores: Float[Array, "h w"]
 
 
 class DiMPState(struct.PyTreeNode):

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 import metaopt
 from models import Backbone, Features, FilterHead, correlate
@@ -24,6 +24,7 @@ from tracking_tasks.trackers.dimp.iou import IoURefiner
 from tracking_tasks.trackers.dimp.localization import Trust, locate
 from tracking_tasks.trackers.dimp.loss import DiscriminativeLoss, FilterSamples, hinge_error
 from tracking_tasks.trackers.dimp.state import DiMPState as DiMPState
+from tracking_tasks.trackers.dimp.state import Seen
 from tracking_tasks.trackers.registry import register
 
 
@@ -50,7 +51,7 @@ class DiMP(Tracker):
         size, channels = config.filter_size, sum(backbone.channels)
         target_filter = jax.ShapeDtypeStruct((size, size, channels), jnp.float32)
         refiner = None
-        if config.box_estimation == "overlap":
+        if config.box_estimation != "scale_search":
             refiner = IoURefiner.create(backbone, config.iou)
         return cls(
             config=config,
@@ -184,31 +185,53 @@ class DiMP(Tracker):
         )
 
     def search(self, state: DiMPState, frame: Frame) -> Float[Array, "n s s 3"]:
-        return self.search_regions(frame, state.center, self._sides(state))
+        sides = self.search_side(state.size) * self._scales
+        return self.search_regions(frame, state.center, sides)
 
     def follow(
         self, state: DiMPState, frame: Frame, levels: Features
     ) -> tuple[DiMPState, Prediction]:
-        config, scales, sides = self.config, self._scales, self._sides(state)
+        return self._take(state, frame, self._best(state, levels, self._scales))
+
+    def step(self, state: DiMPState, frame: Frame) -> tuple[DiMPState, Prediction]:
+        """As `follow` of all that `search` shows, without the scales that would not count."""
+        if len(self._scales) == 1 or self.config.scale_interval == 1:
+            return super().step(state, frame)
+        every = lambda: self._best(state, self.backbone(self.search(state, frame)), self._scales)
+        crop = lambda: self.search_regions(frame, state.center, self.search_side(state.size)[None])
+        one = lambda: self._best(state, self.backbone(crop()), jnp.ones(1))
+        return self._take(state, frame, jax.lax.cond(self._due(state), every, one))
+
+    def _best(self, state: DiMPState, levels: Features, scales: Float[Array, " n"]) -> Seen:
+        """What is seen at the scale of the highest score."""
         features = self.head(levels)
         scores = correlate(features, state.target_filter)
-        best = best_scale(scores, scales, config.scale_penalty)
+        scores = jnp.where((self._due(state) | (scales == 1.0))[:, None, None], scores, -jnp.inf)
+        best = best_scale(scores, scales, self.config.scale_penalty)
+        chosen = Features(*(level[best] for level in levels))
+        return Seen(scales[best], chosen, features[best], scores[best])
 
-        zoom = config.crop_size / sides[best]  # crop pixels per frame pixel
+    def _due(self, state: DiMPState) -> Bool[Array, ""]:
+        """Whether this is a frame of a search over scales."""
+        return (state.frames + 1) % self.config.scale_interval == 0
+
+    def _take(self, state: DiMPState, frame: Frame, seen: Seen) -> tuple[DiMPState, Prediction]:
+        """Finds the target at that scale, and learns from it."""
+        config = self.config
+        zoom = config.crop_size / (self.search_side(state.size) * seen.scale)  # crop per frame px
         middle = jnp.full(2, config.crop_size / 2)
         location = locate(
-            scores[best],
+            seen.scores,
             self.backbone.grid.to_cells(middle),
             state.size * zoom / STRIDE,
             config.localization,
         )
         box = boxes.from_center(self.backbone.grid.to_pixels(location.position), state.size * zoom)
-        if self.refiner is None or state.reference is None:
-            box = boxes.scale(box, 1 + config.scale_lr * (scales[best] - 1))
-        else:
+        if config.box_estimation != "overlap":
+            box = boxes.scale(box, 1 + config.scale_lr * (seen.scale - 1))
+        if self.refiner is not None and state.reference is not None:
             key = jax.random.fold_in(jax.random.key(config.iou.seed), state.frames)
-            only = Features(*(level[0] for level in levels))
-            box = self.refiner.estimate(state.reference, only, box, key).box
+            box = self.refiner.estimate(state.reference, seen.levels, box, key).box
 
         found = location.trust != Trust.NOT_FOUND
         center = state.center + jnp.where(found, (boxes.center(box) - middle) / zoom, 0.0)
@@ -218,7 +241,7 @@ class DiMP(Tracker):
         )
 
         sample = {
-            "features": features[best],
+            "features": seen.features,
             "centers": self.backbone.grid.to_cells(boxes.center(box)),
         }
         state = state.replace(center=center, size=size, frames=state.frames + 1)
@@ -227,10 +250,9 @@ class DiMP(Tracker):
 
     @property
     def _scales(self) -> Float[Array, " n"]:
-        return jnp.asarray(self.config.scales if self.refiner is None else (1.0,))
-
-    def _sides(self, state: DiMPState) -> Float[Array, " n"]:
-        return self.search_side(state.size) * self._scales
+        return jnp.asarray(
+            (1.0,) if self.config.box_estimation == "overlap" else self.config.scales
+        )
 
     def _learn(self, state: DiMPState, sample: PyTree, trust: Int[Array, ""]) -> DiMPState:
         """Stores the sample and updates the filter, as far as the localization can be trusted."""

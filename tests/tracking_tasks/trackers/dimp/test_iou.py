@@ -13,6 +13,7 @@ from tracking_tasks import boxes, evaluation
 from tracking_tasks.trackers.dimp.iou import IoURefiner, Reference
 from tracking_tasks.trackers.dimp.refinement import (
     IoUConfig,
+    best_on_lines,
     proposals,
     refine,
     reframe,
@@ -117,6 +118,42 @@ class Known(IoUPredictor):
         return quadratic(box)
 
 
+def apart(box, start):
+    """By how much a box differs from one: x and y in its sides, logarithms of area and aspect."""
+    way = (boxes.center(box) - boxes.center(start)) / start[2:]
+    change = jnp.log(box[2:] / start[2:])
+    return jnp.array([*way, change.mean(), (change[0] - change[1]) / 2])
+
+
+LINES = IoUConfig(search="lines", line=7, line_shift=0.3, line_size=0.4)
+
+
+def test_lines_find_the_top_of_a_parabola():
+    top = jnp.array([0.12, -0.23, 0.31, -0.17])
+    found = best_on_lines(
+        lambda box: 0.9 - 2 * jnp.sum((apart(box, TRUTH) - top) ** 2), TRUTH, LINES
+    )
+    np.testing.assert_allclose(apart(found.box, TRUTH), top, atol=1e-4)
+
+
+def test_lines_go_no_further_than_they_look():
+    found = best_on_lines(
+        lambda box: apart(box, TRUTH) @ jnp.array([1.0, -1.0, 1.0, -0.5]), TRUTH, LINES
+    )
+    np.testing.assert_allclose(apart(found.box, TRUTH), [0.3, -0.3, 0.4, -0.4], atol=1e-5)
+
+
+def test_what_lines_err_by_on_the_first_frame_is_taken_off():
+    whole = {"center_lr": 1.0, "size_lr": 1.0, "aspect_lr": 1.0, "max_change": 2.0}
+    refiner = IoURefiner(dataclasses.replace(LINES, **whole), Known())
+    target = TRUTH + jnp.array([3.0, -2.0, 4.0, 5.0])
+    frames = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), NOTHING)
+    reference = refiner.reference(frames, jnp.stack([target, target]), KEY)
+    assert jnp.abs(jnp.log(reference.factor)).max() > 0.05
+    again = refiner.estimate(reference, NOTHING, target, KEY).box
+    np.testing.assert_allclose(again, target, atol=1e-3)
+
+
 NOTHING = Features(jnp.zeros((2, 2, 1)), jnp.zeros((1, 1, 1)))
 NOWHERE = Modulation(jnp.zeros(1), jnp.zeros(1))
 
@@ -130,21 +167,24 @@ def test_the_box_follows_the_search_at_its_rates_and_changes_but_so_much():
         refiner = IoURefiner(config, Known())
         return refiner.estimate(unbiased, NOTHING, start, KEY).box
 
-    far = estimate(center_lr=1.0, size_lr=1.0)
-    half = estimate(center_lr=0.5, size_lr=0.25)
+    far = estimate(center_lr=1.0, size_lr=1.0, aspect_lr=1.0)
+    half = estimate(center_lr=0.5, size_lr=0.25, aspect_lr=0.25)
     way = boxes.center(far) - boxes.center(start)
     assert jnp.abs(way).min() > 0.1
     np.testing.assert_allclose(boxes.center(half) - boxes.center(start), way / 2, atol=1e-4)
     log_change = jnp.log(far[2:] / start[2:])
     assert jnp.abs(log_change).min() > 0.05
     np.testing.assert_allclose(jnp.log(half[2:] / start[2:]), log_change / 4, atol=1e-5)
-    bound = estimate(center_lr=1.0, size_lr=1.0, max_change=1.01)
+    area = estimate(size_lr=1.0, aspect_lr=0.0)
+    np.testing.assert_allclose(jnp.log(area[2:] / start[2:]), log_change.mean(), atol=1e-5)
+    bound = estimate(center_lr=1.0, size_lr=1.0, aspect_lr=1.0, max_change=1.01)
     np.testing.assert_allclose(jnp.abs(jnp.log(bound[2:] / start[2:])), np.log(1.01), rtol=1e-3)
 
 
 def test_what_the_search_errs_by_on_the_first_frame_is_taken_off():
     """The first frame says that the target is not where the predictor finds it."""
-    config = dataclasses.replace(CONFIG, center_lr=1.0, size_lr=1.0, max_change=2.0)
+    whole = {"center_lr": 1.0, "size_lr": 1.0, "aspect_lr": 1.0}
+    config = dataclasses.replace(CONFIG, **whole, max_change=2.0)
     refiner = IoURefiner(config, Known())
     target = TRUTH + jnp.array([3.0, -2.0, 4.0, 5.0])
     frames = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), NOTHING)

@@ -1,5 +1,7 @@
 """What DiMP's own analysis varies (Tables 2 and 3): online update, initializer, fine-tuning."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -102,7 +104,7 @@ class Twice(IoUPredictor):
 
 
 def test_the_box_takes_the_shape_of_largest_predicted_overlap_little_by_little():
-    tracker = make(box_estimation="overlap", iou=IoUConfig(size_lr=1.0))
+    tracker = make(box_estimation="overlap", iou=IoUConfig(size_lr=1.0, aspect_lr=1.0))
     tracker = tracker.replace(refiner=tracker.refiner.replace(predictor=Twice()))
     images, boxes = video(1)
     state = init(tracker, frame(images[0]), jnp.asarray(boxes[0]))
@@ -116,6 +118,46 @@ def test_the_box_takes_the_shape_of_largest_predicted_overlap_little_by_little()
     sizes = np.stack(sizes)
     assert np.abs(np.log(sizes[1:] / sizes[:-1])).max() < np.log(1.2501)
     assert sizes[-1, 0] / sizes[-1, 1] == pytest.approx(2.0, rel=0.1)
+
+
+# Changed scales are favoured, so that every search over them changes the size.
+SEARCH = {"scales": (0.8, 1.0, 1.25), "scale_penalty": 5.0, "scale_lr": 0.5, "scale_interval": 3}
+
+
+def test_the_scales_are_searched_at_their_interval():
+    sizes = [state.size for state in states(make(box_estimation="scale_search", **SEARCH), 6)]
+    factors = np.stack(sizes[1:])[:, 0] / np.stack(sizes[:-1])[:, 0]
+    np.testing.assert_allclose(factors[[0, 1, 3, 4]], 1, rtol=1e-5)
+    changes = np.abs(factors[[2, 5], None] - [0.9, 1.125])
+    assert changes.min(1).max() < 1e-5
+
+
+def test_a_step_sees_what_following_the_searched_crops_does():
+    tracker = make(box_estimation="scale_search", **SEARCH)
+    look = lambda tracker, state, frame: tracker.follow(
+        state, frame, tracker.backbone(tracker.search(state, frame))
+    )
+    images, _ = video(2)
+    for state in states(tracker, 2)[1:]:  # the second is followed by a search over scales
+        crops = jax.jit(look)(tracker, state, frame(images[1]))[0]
+        alone = step(tracker, state, frame(images[1]))
+        np.testing.assert_allclose(crops.size, alone.size, rtol=1e-5)
+        np.testing.assert_allclose(crops.center, alone.center, rtol=1e-5)
+
+
+def test_both_take_the_size_from_the_scales_and_the_shape_from_the_predicted_overlap():
+    iou = IoUConfig(search="lines", center_lr=0.0, size_lr=0.0, aspect_lr=1.0, calibrations=1)
+    tracker = make(box_estimation="both", iou=iou, **SEARCH | {"scale_interval": 1})
+    tracker = tracker.replace(refiner=tracker.refiner.replace(predictor=Twice()))
+    images, boxes = video(1)
+    state = init(tracker, frame(images[0]), jnp.asarray(boxes[0]))
+    state = state.replace(reference=state.reference._replace(factor=jnp.ones(2)))
+    after = step(tracker, state, frame(images[0]))
+    alone = make(box_estimation="scale_search", **SEARCH | {"scale_interval": 1})
+    size = states(alone, 1)[1].size
+    np.testing.assert_allclose(jnp.prod(after.size), jnp.prod(size), rtol=1e-4)
+    assert not np.allclose(size, state.size, rtol=0.05)
+    assert after.size[0] / after.size[1] == pytest.approx(1.25**2, rel=1e-3)  # as far as is wise
 
 
 def test_the_loss_of_the_overlap_joins_that_of_the_classification():
@@ -169,3 +211,17 @@ def test_another_backbone_follows_the_target():
     tracker = tracking_tasks.OnlineTracker(make(crop_size=96), "steepest_descent")
     predicted, _ = tracker.track(images, boxes[0])
     assert tracking_tasks.evaluation.overlap(predicted, boxes).min() > 0.5
+
+
+def test_a_checkpoint_with_a_predictor_serves_a_search_over_scales_too(tmp_path):
+    path = tmp_path / "both.safetensors"
+    tracker = make(box_estimation="both")
+    checkpoints.save(path, tracker, "steepest_descent")
+    alone, _ = checkpoints.load(
+        path,
+        "dimp",
+        backbone=Tiny(),
+        change=lambda config: dataclasses.replace(config, box_estimation="scale_search"),
+    )
+    assert alone.refiner is None
+    np.testing.assert_array_equal(alone.head.projection, tracker.head.projection)
