@@ -59,7 +59,7 @@ def newton_step(
     product = lambda v: jax.tree.map(lambda qv, v: qv + (damping * v).astype(v.dtype),
                                      half_slope(v), v)  # fmt: skip
     tolerance = _TOLERANCE_IN_EPS * float(jnp.finfo(jnp.result_type(scale)).eps)
-    settings = Settings(tolerance, max_iterations, 0.0)
+    settings = Settings(tolerance, max_iterations, 0.0, definite=True)
     solution = lambda matvec, right_side: _solve(matvec, right_side, settings)
     solved = jax.lax.custom_linear_solve(product, unit, solution, solution, symmetric=True)
     # scale^2 (u's - s'Qs / 2) with (Q + damping I) s = u, in which Q does not appear again,

@@ -21,11 +21,12 @@ _RESTART = 20
 
 
 class Settings(NamedTuple):
-    """Attributes: tolerance, max_iterations, and the rate of the Neumann series."""
+    """Attributes: as of `Implicit`; definite, whether to end where curvature is not positive."""
 
     tolerance: float | Scalar
     max_iterations: int
     rate: float | Scalar
+    definite: bool = False
 
 
 class SolveReport(NamedTuple):
@@ -60,9 +61,10 @@ def solve(
 def conjugate_gradients(
     matvec: Matvec, right_side: PyTree, settings: Settings
 ) -> tuple[PyTree, Count]:
-    """For a symmetric positive definite matrix (Hestenes and Stiefel 1952).
+    """For a symmetric matrix, best a positive definite one (Hestenes and Stiefel 1952).
 
-    It ends where the curvature along a direction is not positive, as far as it has come.
+    It ends, as far as it has come, where the curvature along a direction is zero, or not positive
+    if the matrix has to be definite.
     """
     enough = settings.tolerance**2 * sum_of_squares(right_side)
 
@@ -74,7 +76,7 @@ def conjugate_gradients(
         x, residual, direction, left, iterations, _ = carry
         image = matvec(direction)
         along = vdot(direction, image)
-        positive = along > 0
+        positive = (along > 0) if settings.definite else (along != 0)
         length = jnp.where(positive, left / jnp.where(positive, along, 1), 0)
         x = _axpy(length, direction, x)
         residual = _axpy(-length, image, residual)

@@ -62,7 +62,7 @@ def minimizer(
         # Of the minimizer again, so that a second derivative knows that it moves.
         params = attached(held, params, rest)
         start, damping, settings = rest
-        settings = settings._replace(max_iterations=max_iterations)
+        settings = settings._replace(max_iterations=max_iterations, definite=False)
         _, change = jax.jvp(lambda held: gradient(held, params), (held,), tangents[:1])
         slope, hessian = jax.linearize(lambda p: gradient(held, p), params)
         damped = lambda v: jax.tree.map(lambda hv, v: hv + damping * v, hessian(v), v)

@@ -126,9 +126,12 @@ def test_the_report_is_to_be_had_as_values_inside_of_jit():
     assert enough.converged and enough.residual < 1e-5 and 8 <= enough.iterations < 40
 
 
-def test_curvature_that_is_not_positive_ends_conjugate_gradients():
+def test_conjugate_gradients_pass_negative_curvature_and_end_where_there_is_none():
+    """At a saddle there is a solution; where the curvature along the way is zero there is none."""
     saddle = metaopt.ScalarLoss(lambda p, _: 0.5 * (p[0] ** 2 - p[1] ** 2))
-    report = metaopt.Implicit().report(saddle, jnp.zeros(2), (), jnp.array([0.0, 1.0]))
+    report = metaopt.Implicit().report(saddle, jnp.zeros(2), (), jnp.array([1.0, 2.0]))
+    assert report.converged and report.iterations == 2
+    report = metaopt.Implicit().report(saddle, jnp.zeros(2), (), jnp.array([1.0, 1.0]))
     assert not report.converged and report.iterations == 1 and jnp.isfinite(report.residual)
 
 
