@@ -22,8 +22,16 @@ def write(
         path: the file, by convention `*.safetensors`.
         tensors: the arrays by name.
         metadata: strings by name, `format` among them: what kind of file this is.
+
+    Raises:
+        InputError: if an array holds what is not finite; nothing is written then.
     """
     arrays = {name: np.asarray(tensor) for name, tensor in tensors.items()}
+    if spoilt := _not_finite(arrays):
+        raise InputError(
+            f"{path} is not written: {spoilt} would not be finite; lower the learning rate, or go "
+            "on from an earlier state."
+        )
     write_atomic(path, safetensors.numpy.save(arrays, metadata))
 
 
@@ -55,8 +63,23 @@ def read_metadata(
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """The arrays of a file whose metadata could be read."""
-    return safetensors.numpy.load_file(path)
+    """The arrays of a file whose metadata could be read.
+
+    Raises:
+        InputError: if an array holds what is not finite, or numbers that NumPy does not have.
+    """
+    try:
+        arrays = safetensors.numpy.load_file(path)
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"checkpoint {path}: its tensors cannot be read ({error}).") from error
+    if spoilt := _not_finite(arrays):
+        raise InputError(f"checkpoint {path}: {spoilt} is not finite; use another checkpoint.")
+    return arrays
+
+
+def _not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
+    """The name of an array with an infinite number or NaN in it; None if all are finite."""
+    return next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
 
 
 def require_same_shapes(

@@ -100,9 +100,13 @@ def run(
     if folder_of_run and resume:
         state = folder_of_run.restore(state)
     first, total = int(state.step), config.outer_steps
+    in_a_row = state.skipped_in_a_row + 0
     with tqdm(total=total, desc=label, initial=first) as bar:
         for index in range(first, total, stride):
             state, metrics = advance(state, index)
+            # That of the step before: to wait for this one's would leave the device without work.
+            _require_progress(in_a_row, index, config.patience)
+            in_a_row = state.skipped_in_a_row + 0  # the next step gives the state's own up
             done = index + stride
             bar.update(stride)
             if done % config.log_every == 0 or done >= total:
@@ -110,7 +114,7 @@ def run(
                 bar.set_postfix(loss=f"{values['outer_loss']:.5f}", refresh=False)
                 if folder_of_run:
                     folder_of_run.log(done, values | {"skipped": int(state.skipped)})
-                _require_progress(state, done, config.patience)
+                _require_progress(in_a_row, done, config.patience)
             if folder_of_run and (done % config.save_every == 0 or done >= total):
                 folder_of_run.save(state)
     if folder_of_run:
@@ -118,8 +122,8 @@ def run(
     return state
 
 
-def _require_progress(state: metaopt.OuterState, done: int, patience: int) -> None:
-    if int(state.skipped_in_a_row) >= patience:
+def _require_progress(in_a_row: jax.Array, done: int, patience: int) -> None:
+    if int(in_a_row) >= patience:
         raise InputError(
             f"the outer loss was not finite for {patience} steps up to step {done}: lower "
             "--learning_rate or start from another checkpoint"

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from basics import tensors
 from basics.errors import InputError
@@ -44,3 +45,23 @@ def test_missing_damaged_and_foreign_files_are_refused(path):
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(InputError, match="truncated"):
         tensors.read_metadata(path, ["test 1"], "test")
+
+
+@pytest.mark.parametrize("spoilt", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_neither_written_nor_read(path, tmp_path, spoilt):
+    arrays = ARRAYS | {"b.c": np.array([1.0, spoilt])}
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=r"not written: b\.c would not be finite"):
+        tensors.write(path, arrays, {"format": "test 1"})
+    assert path.read_bytes() == before
+    safetensors.numpy.save_file(arrays, tmp_path / "spoilt", {"format": "test 1"})
+    with pytest.raises(InputError, match=r"b\.c is not finite"):
+        tensors.read(tmp_path / "spoilt")
+
+
+def test_numbers_of_an_unknown_type_are_refused(tmp_path):
+    header = b'{"__metadata__":{"format":"test 1"},"a":{"dtype":"F8_E5M2","shape":[1],'
+    header += b'"data_offsets":[0,1]}}'
+    (tmp_path / "odd").write_bytes(len(header).to_bytes(8, "little") + header + b"\0")
+    with pytest.raises(InputError, match="tensors cannot be read"):
+        tensors.read(tmp_path / "odd")
