@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from experiments.command_line import cli, dataset_flags
+from experiments.command_line.output_folder import claim_beside
 from tracking_tasks.data import packed
 
 FLAGS = flags.FlagValues()
@@ -45,6 +46,7 @@ def main(_: Sequence[str]) -> None:
     folder = pathlib.Path(_OUTPUT_DIR.value)
     cli.require_folder(folder.parent)
     packed.require_new(folder)
+    claim_beside(folder)
     sequences = _DATASET.read()
     packed.pack(sequences, folder, name=_DATASET.name, longest_side=_LONGEST_SIDE.value)
     dataset = packed.PackedDataset(folder)

@@ -40,6 +40,7 @@ from tqdm import tqdm
 
 from basics.errors import InputError
 from experiments.command_line import cli, tracker_flags
+from experiments.command_line.output_folder import claim_beside
 from experiments.demo.selection import select_box
 from experiments.pictures.drawing import ABSENT, COLORS, draw_box
 from experiments.tracks import results, starts
@@ -116,6 +117,7 @@ def _track() -> None:
         raise InputError(f"--forms={sorted(unknown)[0]} is unknown: known forms are {known}")
     outputs = Outputs.at(pathlib.Path(_OUTPUT.value), _FORMS.value)
     video = read_video(_VIDEO.value)
+    claim_beside(outputs.video)
     outputs.require_free(video.path, _OVERWRITE.value)
     with contextlib.closing(_frames(video)) as frames:
         first = next(frames, None)

@@ -1,14 +1,18 @@
 """What every program shares: flags of its own, help, and errors that fit on one line."""
 
+import contextlib
+import math
 import pathlib
+import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import NoReturn
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn
 
 from absl import app, flags, logging
 
 from basics.compilation import keep_compiled_programs
 from basics.errors import InputError
+from experiments.runs import claims
 
 Main = Callable[[Sequence[str]], None]
 
@@ -25,8 +29,9 @@ def run(
     """Parses the flags, calls `main([program])`, and exits.
 
     What a user can put right (an InputError, a file the system refuses) ends as one line on
-    standard error and exit status 1; a wrong flag as one line and status 2. Anything else
-    is a defect of ours and keeps its traceback.
+    standard error and exit status 1; a wrong flag as one line and status 2; Ctrl-C and SIGTERM as
+    one line and status 130. Anything else is a defect of ours and keeps its traceback. In every
+    case the folders that the program claimed are released.
 
     Args:
         main: the program.
@@ -42,9 +47,15 @@ def run(
 
     def guarded(remaining: Sequence[str]) -> None:
         try:
-            main(remaining)
+            with _sigterm_as_interrupt():
+                main(remaining)
         except (InputError, OSError) as error:
             _fail(error, status=1)
+        except KeyboardInterrupt:
+            goes_on = "; --resume goes on with it" if "resume" in flag_values else ""
+            _fail(f"stopped: what was written before is kept{goes_on}", status=130)
+        finally:
+            claims.release()
 
     logging.set_verbosity(logging.WARNING)  # the libraries' notes would bury ours
     keep_compiled_programs()
@@ -56,6 +67,16 @@ def require_folder(path: pathlib.Path) -> None:
     for part in (path, *path.parents):
         if part.exists() and not part.is_dir():
             raise InputError(f"{part} is a file: give a folder to write to")
+
+
+@contextlib.contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """What ends a job on a cluster ends it as Ctrl-C does, not in the middle of a write."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _parse(
@@ -73,6 +94,9 @@ def _parse(
         remaining = flag_values(arguments)
     except flags.Error as error:
         _fail(error, status=2)
+    for name in flag_values:
+        if flag_values[name].present and not _finite(flag_values[name].value):
+            _fail(f"--{name}={flag_values[name].value} must be finite", status=2)
     flags.FLAGS.mark_as_parsed()  # absl reads its own flags from there
     if positional and len(remaining) < 2:
         _fail(f"{positional} is missing; --help shows examples", status=2)
@@ -80,6 +104,13 @@ def _parse(
     if unexpected:
         _fail(f"unexpected argument {unexpected[0]!r}: write values as --flag=value", status=2)
     return remaining
+
+
+def _finite(value: Any) -> bool:
+    """Whether a flag's value, and all in it, is no infinite number and no NaN."""
+    if isinstance(value, list | tuple):
+        return all(map(_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _describe(flag_values: flags.FlagValues, arguments: Sequence[str]) -> str:

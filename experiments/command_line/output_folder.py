@@ -7,7 +7,16 @@ from typing import Any
 from absl import flags
 
 from experiments.command_line import cli
-from experiments.runs import run_lock
+from experiments.runs import claims, run_lock
+
+
+def claim_beside(path: pathlib.Path) -> None:
+    """Lets no other process write to a file, or a folder that is yet to be, until this one ends.
+
+    Raises:
+        InputError: another process writes to it.
+    """
+    claims.claim(path.with_name(f".{path.name}.claimed"), take_over=True)
 
 
 class OutputFolder:
@@ -40,13 +49,15 @@ class OutputFolder:
 
     @property
     def path(self) -> pathlib.Path:
-        """The folder.
+        """The folder, which no other process writes to from the first time that it is asked for.
 
         Raises:
-            InputError: a file is in its way.
+            InputError: a file is in its way, another process writes to it, or one died there and
+                the run could go on but `resumed` is off.
         """
         path = pathlib.Path(str(self._folder.value))  # there is one: a default, or required
         cli.require_folder(path)
+        claims.claim(path, take_over=self.resumed or self._resume is None)
         return path
 
     @property
@@ -69,13 +80,14 @@ class OptionalOutputFolder:
 
     @property
     def path(self) -> pathlib.Path | None:
-        """The folder, or None.
+        """The folder, or None; no other process writes to it from now on.
 
         Raises:
-            InputError: a file is in its way.
+            InputError: a file is in its way, or another process writes to it.
         """
         if not self._folder.value:
             return None
         path = pathlib.Path(self._folder.value)
         cli.require_folder(path)
+        claims.claim(path, take_over=True)
         return path

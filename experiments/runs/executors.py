@@ -3,6 +3,7 @@
 import concurrent.futures
 import multiprocessing
 import os
+import threading
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -76,7 +77,7 @@ def _in_a_pool(
     # Forked processes would share JAX's threads, which do not survive it.
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(
-        workers, context, initializer=_start, initargs=(make,)
+        workers, context, initializer=_start_worker, initargs=(make,)
     )
     waiting: dict[concurrent.futures.Future[Outcome[Job]], int] = {}
     interrupted = []
@@ -122,6 +123,19 @@ def _on_ray(make: Callable[[], Run[Job]], jobs: Sequence[Job]) -> Iterator[Outco
             yield ray.get(ready)
         except ray.exceptions.RayError as error:
             yield job, None, str(error)
+
+
+def _start_worker(make: Callable[[], Run[Any]]) -> None:
+    # A killed process releases its folder: its workers must not write there any longer.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _start(make)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _start(make: Callable[[], Run[Any]]) -> None:

@@ -1,6 +1,18 @@
-import pytest
+"""Help, numbers that cannot be meant, and the ways in which a program ends."""
 
+import dataclasses
+import os
+import signal
+import time
+
+import pytest
+from absl import flags
+
+from basics.errors import InputError
 from experiments import track
+from experiments.command_line import cli
+from experiments.command_line.config_flags import ConfigFlags
+from experiments.command_line.output_folder import OutputFolder
 from tests.experiments.programs import run
 
 
@@ -26,3 +38,71 @@ def test_helpfull_shows_the_constants_of_the_chosen_tracker_only(capsys, tracker
     assert "--video" in listed
     prefixes = {name.partition(".")[0] for name in listed if "." in name}
     assert prefixes == {f"--{tracker or 'dimp'}"}
+
+
+def program(tmp_path, capsys, main, *arguments):
+    """Exit status and message of a program with an output folder, a rate and numbers."""
+    registry = flags.FlagValues()
+    output = OutputFolder(registry, resumable=True)
+    flags.DEFINE_float("rate", float("inf"), "", flag_values=registry)
+    ConfigFlags(registry, "constants", Constants())
+    with pytest.raises(SystemExit) as exit:
+        cli.run(
+            lambda _: main(output.path), registry, ["it", f"--output_dir={tmp_path}", *arguments]
+        )
+    return exit.value.code or 0, capsys.readouterr().err
+
+
+@dataclasses.dataclass(frozen=True)
+class Constants:
+    """Of nothing.
+
+    Attributes:
+        scales: some.
+        most: one.
+    """
+
+    scales: tuple[float, ...] = (1.0,)
+    most: float = 1.0
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["--rate=inf", "--rate=nan", "--rate=-1e999", "--constants.scales=(1.0,1e999)",
+     "--constants.most=1e999"],
+)  # fmt: skip
+def test_numbers_that_are_not_finite_are_refused_whatever_the_flag(tmp_path, capsys, given):
+    status, said = program(tmp_path, capsys, lambda _: None, given)
+    assert status == 2
+    assert said.startswith(f"error: {given.partition('=')[0]}=") and "must be finite" in said
+
+
+def test_a_default_may_be_infinite(tmp_path, capsys):
+    assert program(tmp_path, capsys, lambda _: None, "--rate=1e38") == (0, "")
+    assert program(tmp_path, capsys, lambda _: None) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_as_a_sentence_and_releases_the_folder(tmp_path, capsys, number):
+    def main(folder):
+        (folder / "done").write_text("")
+        assert (folder / ".claim").exists()
+        os.kill(os.getpid(), number)
+        time.sleep(10)
+
+    before = signal.getsignal(signal.SIGTERM)
+    status, said = program(tmp_path, capsys, main)
+    assert status == 130
+    assert said == "error: stopped: what was written before is kept; --resume goes on with it\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["done"]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("error", [InputError("it is wrong"), OSError(28, "No space left")])
+def test_what_can_be_put_right_is_a_sentence_and_releases_the_folder(tmp_path, capsys, error):
+    def main(_):
+        raise error
+
+    status, said = program(tmp_path, capsys, main)
+    assert status == 1 and said == f"error: {error}\n"
+    assert not list(tmp_path.iterdir())

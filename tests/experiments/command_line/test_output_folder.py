@@ -6,6 +6,7 @@ from absl import flags
 from basics.errors import InputError
 from experiments.command_line.choices import choose
 from experiments.command_line.output_folder import OptionalOutputFolder, OutputFolder
+from experiments.runs import claims
 
 
 def parsed(make, *arguments):
@@ -15,7 +16,14 @@ def parsed(make, *arguments):
     return output
 
 
-def test_a_folder_has_a_default_or_is_required(tmp_path):
+@pytest.fixture(autouse=True)
+def released():
+    yield
+    claims.release()
+
+
+def test_a_folder_has_a_default_or_is_required(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with_default = parsed(lambda registry: OutputFolder(registry, "runs/it"))
     assert str(with_default.path) == "runs/it" and not with_default.resumed
     assert parsed(OutputFolder, f"--output_dir={tmp_path}").path == tmp_path

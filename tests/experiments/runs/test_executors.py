@@ -1,5 +1,9 @@
 import functools
 import os
+import pathlib
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -41,6 +45,53 @@ def test_a_killed_process_takes_no_job_with_it_that_was_not_begun():
     failed = {job for job, (_, failure) in found.items() if failure}
     assert 0 in failed and len(failed) <= 2  # that beside it may have been at work
     assert all("was killed, perhaps for want of memory" in found[job][1] for job in failed)
+
+
+def make_lingering(folder):
+    return functools.partial(linger, folder)
+
+
+def linger(folder, number):
+    (folder / str(os.getpid())).touch()
+    time.sleep(120)
+
+
+LINGERING = """
+import functools, pathlib, sys
+from experiments.runs import executors
+from tests.experiments.runs.test_executors import make_lingering
+make = functools.partial(make_lingering, pathlib.Path(sys.argv[1]))
+list(executors.run(make, [1, 2], workers=2))
+"""
+
+
+def alive(process):
+    """Whether a process runs; one that has ended may wait to be looked at."""
+    try:
+        return (
+            pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        )
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(condition, seconds):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert condition()
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/stat").exists(), reason="asks Linux who is alive")
+def test_workers_end_with_the_process_that_started_them(tmp_path):
+    root = pathlib.Path(__file__).parents[3]
+    program = subprocess.Popen([sys.executable, "-c", LINGERING, str(tmp_path)], cwd=root)
+    workers = lambda: [path.name for path in tmp_path.iterdir()]
+    wait_until(lambda: len(workers()) == 2, 100)
+    assert all(map(alive, workers()))
+    program.kill()
+    program.wait()
+    wait_until(lambda: not any(map(alive, workers())), 20)
 
 
 def test_jobs_run_on_ray():
