@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+import metaopt
 from basics import tensors
 from basics.errors import InputError
 from basics.leaves import is_part, named_leaves, with_leaves
@@ -51,9 +52,20 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     """The strings beside the tensors: tracker, inner_optimizer, backbone, config, provenance.
 
     Raises:
-        InputError: if the file is missing, damaged, or not a checkpoint of this project.
+        InputError: if the file is missing, damaged, or not a checkpoint of this project, or if its
+            tracker or its rule is unknown.
     """
-    return tensors.read_metadata(path, (_FORMAT, _OLD_FORMAT), "experiments.train")
+    metadata = tensors.read_metadata(path, (_FORMAT, _OLD_FORMAT), "experiments.train")
+    rules = metaopt.optimizers.names()
+    for key, known in (("tracker", TRACKERS), ("inner_optimizer", rules), ("config", None)):
+        value = metadata.get(key)
+        if value is None or (known is not None and value not in known):
+            raise InputError(
+                f"checkpoint {path}: "
+                + (f"has no {key}" if value is None else f"is of the unknown {key} {value[:40]!r}")
+                + "; use one that this version of experiments.train wrote."
+            )
+    return metadata
 
 
 def load(
@@ -94,7 +106,11 @@ def load(
             f"checkpoint {path}: was trained on the backbone {trained_on!r}, not {given!r}; pass "
             f"--backbone={trained_on} or another checkpoint."
         )
-    leaves: dict[str, Any] = _leaves(path, metadata)
+    # A part that the constants leave out is None: what the file holds of it is not used.
+    left_out = tuple(part for part, value in vars(tracker).items() if value is None)
+    leaves: dict[str, Any] = {
+        key: leaf for key, leaf in _leaves(path, metadata).items() if not is_part(key, left_out)
+    }
     fine_tuned = any(is_part(key, _BACKBONE) for key in leaves)
     expected = _expected(tracker, fine_tuned)
     if rule != saved_rule:
@@ -137,9 +153,12 @@ def _constants(path: str | os.PathLike[str], metadata: Mapping[str, str]) -> Any
         constants = json.loads(metadata["config"])
         if metadata["format"] == _OLD_FORMAT:
             constants = history.current_constants(name, constants)
+        if not isinstance(constants, dict):
+            raise TypeError("it is no object of constants")
         return _restore(TRACKERS[name].config_type, constants)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"checkpoint {path}: its config is unreadable ({error}).") from error
+    except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
+        what = " ".join(str(error).split())[:200]
+        raise InputError(f"checkpoint {path}: its config is unreadable ({what}).") from error
 
 
 def _leaves(path: str | os.PathLike[str], metadata: Mapping[str, str]) -> dict[str, np.ndarray]:

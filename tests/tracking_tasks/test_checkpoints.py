@@ -15,7 +15,7 @@ from basics.leaves import named_leaves
 from experiments.command_line.tracker_flags import Constants
 from tests.tracking_tasks.tiny import Tiny
 from tracking_tasks import checkpoints
-from tracking_tasks.trackers import TRACKERS, history
+from tracking_tasks.trackers import TRACKERS, history, ranges
 
 OLD = pathlib.Path(__file__).parent / "old_checkpoints"
 DIMP = OLD / "format_1_dimp.safetensors"  # of a tiny DiMP, written by format 1's own code
@@ -96,3 +96,101 @@ def _names(constants, prefix=""):
     for key, value in constants.items():
         found |= _names(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key}
     return found
+
+
+def test_parts_that_a_setting_does_not_use_are_no_reason_to_refuse():
+    searching = lambda config: dataclasses.replace(config, box_estimation="scale_search")
+    whole, _ = checkpoints.load(DIMP, "dimp", backbone=Tiny())
+    tracker, _ = checkpoints.load(DIMP, "dimp", backbone=Tiny(), change=searching)
+    assert whole.refiner is not None and tracker.refiner is None
+    leaves = named_leaves(whole)
+    for name, leaf in named_leaves(tracker).items():
+        np.testing.assert_array_equal(leaf, leaves[name])
+
+
+def tampered(tmp_path, **changes):
+    """A checkpoint with other metadata; None takes an entry out."""
+    metadata = {**checkpoints.read_metadata(DIMP), **changes}
+    path = tmp_path / "tampered.safetensors"
+    tensors.write(path, tensors.read(DIMP), {k: v for k, v in metadata.items() if v is not None})
+    return path
+
+
+def constants_with(**changes):
+    return json.dumps(json.loads(checkpoints.read_metadata(DIMP)["config"]) | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tracker": None}, "has no tracker"),
+        ({"inner_optimizer": None}, "has no inner_optimizer"),
+        ({"config": None}, "has no config"),
+        ({"tracker": "x" * 1000}, "is of the unknown tracker 'x"),
+        ({"inner_optimizer": "y"}, "is of the unknown inner_optimizer 'y'"),
+        ({"config": "null"}, "config is unreadable"),
+        ({"config": "[1]"}, "config is unreadable"),
+        ({"config": "["}, "config is unreadable"),
+        ({"config": "[" * 100_000}, "config is unreadable"),
+        ({"config": constants_with(loss=3)}, "config is unreadable"),
+        ({"config": constants_with(unheard_of=3)}, "config is unreadable"),
+        ({"config": constants_with(crop_size=-5)}, "crop_size must lie from 16 to 2048"),
+        ({"config": constants_with(memory_size=10**9)}, "memory_size must lie from 1 to 10000"),
+        ({"config": constants_with(search_factor=float("nan"))}, "search_factor must lie from"),
+    ],
+)
+def test_metadata_that_cannot_be_used_is_said_in_a_short_sentence(tmp_path, changes, message):
+    path = tampered(tmp_path, **changes)
+    with pytest.raises(InputError, match=message) as refused:
+        checkpoints.load(path, "dimp", backbone=Tiny())
+    assert len(str(refused.value).removeprefix(f"checkpoint {path}")) < 300
+
+
+@pytest.mark.parametrize("name", sorted(TRACKERS))
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"crop_size": 10**6}, "constant crop_size must lie from 16 to 2048, not 1000000"),
+        ({"train_steps": -1}, "constant train_steps must lie from 0 to 100000, not -1"),
+        ({"initial_lr": float("inf")}, "constant initial_lr must lie from -1e"),
+    ],
+)
+def test_constants_that_cannot_be_meant_are_refused_by_every_config(name, changes, message):
+    config = TRACKERS[name].config_type.small()
+    with pytest.raises(InputError, match=message):
+        dataclasses.replace(config, **changes)
+
+
+@dataclasses.dataclass(frozen=True)
+class Inner:
+    size: int = 3
+    way: str = "a"
+    flags: tuple[bool, ...] = (True,)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outer:
+    rate: float = 1
+    on: bool = True
+    scales: tuple[float, ...] = (1.0,)
+    inner: Inner = Inner()
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (Outer(rate=True), "constant rate must be of type float, not 'True'"),
+        (Outer(on=1), "constant on must be of type bool, not '1'"),
+        (
+            Outer(inner=Inner(size="large")),
+            r"constant inner\.size must be of type int, not 'large'",
+        ),
+        (Outer(inner=Inner(way=3)), r"constant inner\.way must be of type str, not '3'"),
+        (Outer(inner=Inner(size=-1)), r"constant inner\.size must lie from 0 to 100000, not -1"),
+        (Outer(scales=(1.0, float("nan"))), "constant scales must lie from -1e"),
+    ],
+)
+def test_each_constant_has_its_type_and_its_range(config, message):
+    ranges.require_in_range(Outer())
+    with pytest.raises(InputError, match=message):
+        ranges.require_in_range(config)

@@ -14,6 +14,7 @@ from models import Backbone, EfficientNetLite0, Features
 from models.backbone import STRIDE
 from tracking_tasks import boxes, crops
 from tracking_tasks.episode import Episode, EpisodeConfig, Frame, Prediction
+from tracking_tasks.trackers.ranges import require_in_range
 
 # `typing.Self` is not for functions, in beartype.
 _Tracker = TypeVar("_Tracker", bound="Tracker")
@@ -49,6 +50,10 @@ class TrackerConfig:
     min_inside: float = 0.2
     present_score: float = 0.5
     found_again_score: float = 0.9
+
+    def __post_init__(self) -> None:
+        """Raises InputError if a constant has a value that cannot be meant."""
+        require_in_range(self)
 
     @classmethod
     def small(cls: type[_Config]) -> _Config:

@@ -90,6 +90,7 @@ class ROAMConfig(TrackerConfig):
     found_again_score: float = 0.89
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 1 <= self.future <= self.block:
             raise InputError(
                 f"roam.future={self.future}: a block has {self.block} frames, so give 1 to "
