@@ -43,6 +43,7 @@ boxes are the same to the last bit; on other devices they agree to rounding.
 
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from absl import flags
 
@@ -113,6 +114,7 @@ def main(_: Sequence[str]) -> None:
     if not chosen:
         raise InputError("every sequence is broken: nothing was evaluated")
     results = [result for sequence in chosen if (result := folder.load(sequence))]
+    metadata |= _undone(results)
     for form in _FORMS.value:
         results_folder.write_text_form(path / "forms" / form, form, results)
     dataset_format = settings["dataset_format"]
@@ -130,6 +132,19 @@ def main(_: Sequence[str]) -> None:
     evaluation_results.save(path, metadata, results, found)
     print(evaluation_results.table(found))
     print(f"written to {path}")
+
+
+def _undone(results: Sequence[evaluation.SequenceResult]) -> dict[str, Any]:
+    """How many updates were not finite, by sequence; says so, for their scores mean little."""
+    counts = {result.name: result.undone for result in results if result.undone}
+    if not counts:
+        return {}
+    print(
+        f"note: {sum(counts.values())} updates of the tracker were not finite and were undone, in "
+        f"{', '.join(counts)}: its rule diverges there",
+        file=sys.stderr,
+    )
+    return {"updates_undone": counts}
 
 
 def _reporter(broken: dict[str, str]) -> Callable[[str, InputError], None]:

@@ -173,6 +173,8 @@ class Run:
         kept = self._outputs.csv
         for number in sorted(self._unused):
             print(f"note: frame {number} was not tracked in, so its boxes were not used")
+        if undone := sum(row.undone for row in self.rows):
+            print(f"note: {undone} updates were not finite and were undone: the rule diverges here")
         if self._interrupted:
             print(f"stopped: {kept} holds what was tracked; {self._go_on()}", file=sys.stderr)
             sys.exit(130)

@@ -27,15 +27,19 @@ class Prediction(NamedTuple):
         box: x, y, w, h in frame pixels.
         score: about 1 for a clearly seen target.
         present: False where the target is lost, hidden or away.
+        undone: True where the tracker would have learned what is not finite, and did not.
     """
 
     box: Float[Array | np.ndarray, "4"]
     score: Float[Array, ""] | float
     present: Bool[Array, ""] | bool = True
+    undone: Bool[Array, ""] | bool = False
 
     def on_host(self) -> "Prediction":
         """The same as plain numbers, and as an array that may be written to."""
-        return Prediction(np.array(self.box), float(self.score), bool(self.present))
+        return Prediction(
+            np.array(self.box), float(self.score), bool(self.present), bool(self.undone)
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,8 +19,9 @@ _SAME_BOX = 1e-3  # pixels, above the rounding of the files
 class EvaluationFolder:
     """`run.json` with what the run is, and a file a sequence in three folders.
 
-    `boxes/`, `scores/` and `times/` hold a line a frame, `times/` from the second frame on. The
-    boxes are written last: where they are, a sequence is done. All writes are atomic.
+    `boxes/`, `scores/` and `times/` hold a line a frame, `times/` from the second frame on;
+    `undone/` the number of updates that were not finite, where there were any. The boxes are
+    written last: where they are, a sequence is done. All writes are atomic.
 
     Args:
         path: the folder.
@@ -40,6 +41,8 @@ class EvaluationFolder:
         """Writes what was found on a sequence."""
         write_atomic(self._file("scores", result.name), format_rows(result.confidences[:, None]))
         write_atomic(self._file("times", result.name), format_rows(result.seconds[:, None], 6))
+        if result.undone:
+            write_atomic(self._file("undone", result.name), f"{result.undone}\n")
         write_atomic(self._file("boxes", result.name), format_rows(result.boxes))
 
     def load(self, sequence: Sequence) -> SequenceResult | None:
@@ -48,6 +51,8 @@ class EvaluationFolder:
             boxes = read_rows(self._file("boxes", sequence.name), columns=4)
             scores = read_rows(self._file("scores", sequence.name), columns=1)
             times = read_rows(self._file("times", sequence.name), columns=1)
+            counted = self._file("undone", sequence.name)
+            undone = int(read_rows(counted, columns=1).sum()) if counted.exists() else 0
         except (InputError, OSError):
             return None
         n = len(sequence)
@@ -55,7 +60,9 @@ class EvaluationFolder:
             return None
         if not np.abs(boxes[0] - sequence.boxes[0]).max() <= _SAME_BOX:  # nor if it is no number
             return None
-        return SequenceResult(sequence.name, boxes, sequence.boxes, times[:, 0], scores[:, 0])
+        return SequenceResult(
+            sequence.name, boxes, sequence.boxes, times[:, 0], scores[:, 0], undone
+        )
 
     def _file(self, kind: str, name: str) -> pathlib.Path:
         return self._path / kind / f"{name}.txt"

@@ -17,6 +17,7 @@ def on_videos(results: Sequence[evaluation.SequenceResult]) -> dict[str, Any]:
     scores = evaluation.summarize(results)
     curves = [evaluation.success_curve(each.boxes, each.truth) for each in results]
     return scores | {
+        "updates_undone": sum(each.undone for each in results),
         "update_ms": 1e3 / scores["fps"],
         "sequences": {each.name: each.scores() for each in results},
         "boxes": results[0].boxes.tolist(),

@@ -23,6 +23,7 @@ class Row(NamedTuple):
         score: the tracker's, 1 where the box was given.
         present: False where the target is lost, hidden or away.
         given: whether the box is the user's own.
+        undone: whether the tracker would have learned what is not finite, and did not.
     """
 
     frame: int
@@ -32,6 +33,7 @@ class Row(NamedTuple):
     score: float
     present: bool
     given: bool = False
+    undone: bool = False
 
 
 def follow(
@@ -57,6 +59,7 @@ def follow(
                 np.asarray(each.box, np.float32),
                 float(np.asarray(each.score)),
                 bool(getattr(each, "present", True)) and bool(np.isfinite(each.box).all()),
+                undone=bool(getattr(each, "undone", False)),
             )
             for name, each in found.items()
         }

@@ -97,7 +97,8 @@ def _track(
             # The conversions wait for the computation, which JAX runs asynchronously.
             box = np.asarray(prediction.box, np.float32)
             confidence = float(np.asarray(prediction.score))
-            recorder.add(box, confidence, (time.perf_counter() - start) / videos())
+            undone = bool(getattr(prediction, "undone", False))
+            recorder.add(box, confidence, (time.perf_counter() - start) / videos(), undone)
             tick()
     return recorder.track()
 
@@ -173,8 +174,8 @@ def vmapped(
             start = time.perf_counter()
             predictions = lanes.update(frames)
             share = (time.perf_counter() - start) / len(frames)
-            for lane, (box, score, _) in predictions.items():
-                running[lane].recorder.add(np.asarray(box), float(score), share)
+            for lane, (box, score, _, undone) in predictions.items():
+                running[lane].recorder.add(np.asarray(box), float(score), share, bool(undone))
                 tick()
             for lane in [lane for lane, v in running.items() if len(v.recorder) == v.length]:
                 video = running.pop(lane)

@@ -25,6 +25,7 @@ class SequenceResult:
         seconds: how long each call of `update` took, from the image in memory to the box in memory.
             Where n videos ran side by side it is the share of one of them, the n-th part.
         confidences: the tracker's own score of each box; that of row 0 is 1.
+        undone: how many updates of the tracker were not finite and were undone.
     """
 
     name: str
@@ -32,6 +33,7 @@ class SequenceResult:
     truth: Float[np.ndarray, "frames 4"]
     seconds: Float[np.ndarray, "updates"]
     confidences: Float[np.ndarray, "frames"]
+    undone: int = 0
 
     def scores(self) -> dict[str, float]:
         """Returns `auc`, `precision20`, `mean_overlap` and `fps`."""
@@ -79,7 +81,12 @@ def evaluate(
                 for index, track in engine.run(tracker, waiting, parallel_videos, bar.update):
                     sequence = waiting[index]
                     result = results[sequence.name] = SequenceResult(
-                        sequence.name, track.boxes, sequence.boxes, track.seconds, track.confidences
+                        sequence.name,
+                        track.boxes,
+                        sequence.boxes,
+                        track.seconds,
+                        track.confidences,
+                        track.undone,
                     )
                     keep(result)
                 break

@@ -39,11 +39,13 @@ class Track:
         confidences: the score of each; that of row 0 is 1.
         seconds: how long each call of `update` took, from the image in memory to the box in memory.
             Where n videos run side by side it is the share of one of them, the n-th part.
+        undone: how many updates were not finite and were undone.
     """
 
     boxes: Float[np.ndarray, "frames 4"]
     confidences: Float[np.ndarray, "frames"]
     seconds: Float[np.ndarray, "updates"]
+    undone: int = 0
 
 
 class Recorder:
@@ -56,13 +58,17 @@ class Recorder:
     def __init__(self, box: Float[np.ndarray, "4"]) -> None:
         self._boxes, self._confidences = [np.asarray(box, np.float32)], [1.0]
         self._seconds: list[float] = []
+        self._undone = 0
 
     def __len__(self) -> int:
         """Returns the number of frames so far."""
         return len(self._boxes)
 
-    def add(self, box: Float[np.ndarray, "4"], confidence: float, seconds: float) -> None:
+    def add(
+        self, box: Float[np.ndarray, "4"], confidence: float, seconds: float, undone: bool = False
+    ) -> None:
         """Notes the next frame."""
+        self._undone += undone
         self._boxes.append(box)
         self._confidences.append(confidence)
         self._seconds.append(seconds)
@@ -70,5 +76,8 @@ class Recorder:
     def track(self) -> Track:
         """Returns all that was noted."""
         return Track(
-            np.stack(self._boxes), np.array(self._confidences, np.float32), np.array(self._seconds)
+            np.stack(self._boxes),
+            np.array(self._confidences, np.float32),
+            np.array(self._seconds),
+            self._undone,
         )

@@ -65,11 +65,8 @@ class Lanes:
         self._leaves, predictions = _steps(
             self._tracker.tracker, self._structure, self._leaves, frames
         )
-        boxes, scores, present = map(np.array, predictions)
-        return {
-            lane: Prediction(boxes[lane], float(scores[lane]), bool(present[lane]))
-            for lane in images
-        }
+        fields = [np.array(field) for field in predictions]
+        return {lane: Prediction(*(field[lane] for field in fields)).on_host() for lane in images}
 
 
 @jax.jit(donate_argnums=0)

@@ -105,7 +105,7 @@ class OnlineTracker:
         self.init(first, box)
         given = Prediction(np.array(box, np.float32), 1.0)
         predictions = [given, *(self.update(image) for image in frames)]
-        boxes, scores, _ = zip(*predictions, strict=True)
+        boxes, scores, *_ = zip(*predictions, strict=True)
         return np.stack(boxes), np.asarray(scores, np.float32)
 
     def _track_all(

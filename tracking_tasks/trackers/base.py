@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 import metaopt
 from models import Backbone, EfficientNetLite0, Features
@@ -20,6 +20,7 @@ from tracking_tasks.trackers.ranges import require_in_range
 _Tracker = TypeVar("_Tracker", bound="Tracker")
 _Config = TypeVar("_Config", bound="TrackerConfig")
 
+_MOST = 1e15  # of a parameter: beyond, the squares of its responses leave the range of float32
 _BLANK = 1.0  # grey levels: a search region that varies less shows nothing
 
 
@@ -94,6 +95,8 @@ class Tracker(struct.PyTreeNode):
     default_rule: ClassVar[str]
     # The fields that hold inner optimizers; what `optimizer` is made by makes the others, too.
     optimizers: ClassVar[tuple[str, ...]] = ("optimizer",)
+    # The fields of the online state that an update of the inner loop changes, together.
+    adapted: ClassVar[tuple[str, ...]] = ()
 
     config: Any = struct.field(pytree_node=False)
     backbone: Any
@@ -208,10 +211,14 @@ class Tracker(struct.PyTreeNode):
         state: PyTree,
         prediction: Prediction,
     ) -> tuple[PyTree, Prediction]:
-        """The end of a step: whether the target is there.
+        """The end of a step: whether the target is there, and what was learned is of use.
+
+        An update that is not finite is undone: the fields `adapted` are those of before, and the
+        tracker follows its target with them.
 
         In a picture of one colour (a lens cap, a fade) nothing is seen, whatever a model makes of
-        it: the target stays where it was, with a score of 0.
+        it: the target stays where it was, with a score of 0. So it does where a response is not
+        finite.
 
         Args:
             before: the state before the step.
@@ -220,9 +227,25 @@ class Tracker(struct.PyTreeNode):
             prediction: likewise.
         """
         blank = jnp.std(images, axis=(1, 2)).max() < _BLANK
+        blank |= ~(jnp.isfinite(prediction.box).all() & jnp.isfinite(prediction.score))
         center = jnp.where(blank, before.center, state.center)
         size = jnp.where(blank, before.size, state.size)
         box = jnp.where(blank, boxes.from_center(before.center, before.size), prediction.box)
         score = jnp.where(blank, 0.0, prediction.score)
         present = score >= self.config.present_score
-        return state.replace(center=center, size=size), Prediction(box, score, present)
+        usable = _usable({name: getattr(state, name) for name in self.adapted})
+        keep = lambda new, old: jnp.where(usable, new, old)
+        learned = {
+            name: jax.tree.map(keep, getattr(state, name), getattr(before, name))
+            for name in self.adapted
+        }
+        state = state.replace(center=center, size=size, **learned)
+        return state, Prediction(box, score, present, ~usable)
+
+
+def _usable(params: PyTree) -> Bool[Array, ""]:
+    """Whether all numbers of a pytree are finite, with room for what is computed from them."""
+    floating = lambda leaf: jnp.issubdtype(leaf.dtype, jnp.floating)
+    leaves = [leaf for leaf in jax.tree.leaves(params) if floating(leaf)]
+    fine = [jnp.all(jnp.abs(leaf) < _MOST) for leaf in leaves]
+    return jnp.all(jnp.stack(fine)) if fine else jnp.array(True)

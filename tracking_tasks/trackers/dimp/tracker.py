@@ -41,6 +41,7 @@ class DiMP(Tracker):
     name: ClassVar[str] = "dimp"
     config_type: ClassVar[type] = DiMPConfig
     default_rule: ClassVar[str] = "steepest_descent"
+    adapted: ClassVar[tuple[str, ...]] = ("target_filter", "rule_state")
 
     head: FilterHead
     loss: DiscriminativeLoss

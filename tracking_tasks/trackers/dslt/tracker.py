@@ -68,6 +68,7 @@ class DSLT(Tracker):
     name: ClassVar[str] = "dslt"
     config_type: ClassVar[type] = DSLTConfig
     default_rule: ClassVar[str] = "adam"
+    adapted: ClassVar[tuple[str, ...]] = ("head", "rule_state")
 
     initial: RegressionHead
 

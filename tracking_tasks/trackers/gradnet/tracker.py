@@ -39,6 +39,7 @@ class GradNet(Tracker):
     name: ClassVar[str] = "gradnet"
     config_type: ClassVar[type] = GradNetConfig
     default_rule: ClassVar[str] = "gradient_network"
+    adapted: ClassVar[tuple[str, ...]] = ("exemplar", "rule_state", "template")
 
     embedding: TemplateNetwork
     after: TemplateNetwork | None

@@ -48,6 +48,7 @@ class MetaRTT(Tracker):
     config_type: ClassVar[type] = MetaRTTConfig
     default_rule: ClassVar[str] = "learned_rates"
     optimizers: ClassVar[tuple[str, ...]] = ("optimizer", "online_optimizer")
+    adapted: ClassVar[tuple[str, ...]] = ("classifier",)
 
     online_optimizer: metaopt.InnerOptimizer
     shared: PointwiseConv

@@ -26,8 +26,6 @@ from tracking_tasks.trackers.roam.model import ResizableModel, ResizableSamples
 from tracking_tasks.trackers.roam.search import Past, search
 from tracking_tasks.trackers.roam.state import ROAMState, Sample
 
-_LEARNED = "model", "rule_state", "target", "reference"  # what an update changes of the state
-
 
 @register
 class ROAM(Tracker):
@@ -36,6 +34,7 @@ class ROAM(Tracker):
     name: ClassVar[str] = "roam"
     config_type: ClassVar[type] = ROAMConfig
     default_rule: ClassVar[str] = "lstm"
+    adapted: ClassVar[tuple[str, ...]] = ("model", "rule_state", "target", "reference")
 
     initial: ResizableModel
 
@@ -247,11 +246,11 @@ class ROAM(Tracker):
         state = state.replace(memory=memory)
         due = (state.frames % config.update_interval == 0) & (memory.stored > 0)
         # Only what changes passes through the condition: the memory would be copied.
-        before = lambda state: {name: getattr(state, name) for name in _LEARNED}
+        before = lambda state: {name: getattr(state, name) for name in self.adapted}
         return state.replace(**jax.lax.cond(due, self.update, before, state))
 
     def update(self, state: ROAMState) -> dict[str, PyTree]:
-        """The fields `_LEARNED` after steps on the first frame and on the newest samples.
+        """The fields `adapted` after steps on the first frame and on the newest samples.
 
         The oldest of these come first, and around again if they are few.
         """

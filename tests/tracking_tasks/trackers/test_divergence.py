@@ -1,0 +1,114 @@
+"""Updates that are not finite are undone and counted, whatever the tracker; others stay."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from basics.leaves import named_leaves, with_leaves
+from tests.tracking_tasks.striped import frame, video
+from tests.tracking_tasks.trackers.small import make
+from tracking_tasks.episode import Prediction
+from tracking_tasks.online import OnlineTracker
+from tracking_tasks.trackers import TRACKERS
+
+IMAGES, BOXES = video(6)
+FOUND = Prediction(jnp.array([80.0, 90.0, 30.0, 20.0]), jnp.array(0.97))
+SEEN = jnp.asarray(np.random.default_rng(0).uniform(0, 255, (3, 64, 64, 3)), jnp.float32)
+
+
+@functools.cache
+def started():
+    """A tracker that learns from every frame, and its state after the first."""
+    tracker = make("gradnet", "gradient_descent", stand_in=True)
+    config = dataclasses.replace(tracker.config, update_interval=1, update_threshold=0.0)
+    tracker = tracker.replace(config=config)
+    return tracker, jax.jit(tracker.init)(frame(IMAGES[0]), jnp.asarray(BOXES[0]))
+
+
+def judged(spoil, prediction=FOUND):
+    tracker, before = started()
+    learned = {name: jax.tree.map(lambda x: x + 1, getattr(before, name)) for name in TRAINED}
+    after = before.replace(center=FOUND.box[:2], size=FOUND.box[2:], **learned)
+    after = after.replace(exemplar=after.exemplar.at[0, 0, 0].set(spoil))
+    return before, after, *tracker.judged(before, SEEN, after, prediction)
+
+
+def assert_equal(one, other):
+    for left, right in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+TRAINED = TRACKERS["gradnet"].adapted
+
+
+@pytest.mark.parametrize("spoil", [np.nan, np.inf, -np.inf, 1e16])
+def test_what_an_update_changed_goes_back_together_and_the_target_is_followed(spoil):
+    before, _, state, prediction = judged(spoil)
+    assert bool(prediction.undone)
+    for name in TRAINED:
+        jax.tree.map(np.testing.assert_array_equal, getattr(state, name), getattr(before, name))
+    np.testing.assert_array_equal(state.center, FOUND.box[:2])
+    np.testing.assert_array_equal(prediction.box, FOUND.box)
+
+
+def test_a_finite_update_stays():
+    _, after, state, prediction = judged(1e3)
+    assert not bool(prediction.undone)
+    assert_equal(state, after)
+
+
+@pytest.mark.parametrize("lost", [{"box": FOUND.box * jnp.nan}, {"score": jnp.array(jnp.inf)}])
+def test_a_response_that_is_not_finite_moves_no_target(lost):
+    before, _, state, prediction = judged(0.0, FOUND._replace(**lost))
+    np.testing.assert_array_equal(state.center, before.center)
+    np.testing.assert_array_equal(state.size, before.size)
+    np.testing.assert_allclose(prediction.box, BOXES[0])
+    assert (float(prediction.score), bool(prediction.present)) == (0.0, False)
+
+
+def test_a_finite_run_is_bit_for_bit_that_without_a_look_at_it(monkeypatch):
+    tracker, first = started()
+
+    def run():
+        step = jax.jit(lambda state, seen: tracker.step(state, seen))
+        state, predictions = first, []
+        for image in IMAGES[1:4]:
+            state, prediction = step(state, frame(image))
+            predictions.append(prediction)
+        return state, predictions
+
+    looked_at = run()
+    assert float(jnp.abs(looked_at[0].exemplar - first.exemplar).max()) > 0
+    monkeypatch.setattr(type(tracker), "adapted", ())
+    assert_equal(looked_at, run())
+
+
+def test_a_rule_that_diverges_is_counted_and_tracks_as_without_updates():
+    tracker, _ = started()
+    still = tracker.replace(config=dataclasses.replace(tracker.config, online_update=False))
+    unlearned, _ = OnlineTracker(still, "gradient_descent").track(IMAGES, BOXES[0])
+    online = OnlineTracker(tracker, "gradient_descent")
+    online.init(IMAGES[0], BOXES[0])
+    rates = {k: v * 1e30 for k, v in named_leaves(tracker).items() if k.startswith("optimizer")}
+    assert rates
+    online.tracker = with_leaves(tracker, rates)
+    predictions = [online.update(image) for image in IMAGES[1:]]
+    assert any(prediction.undone for prediction in predictions)
+    boxes = np.stack([prediction.box for prediction in predictions])
+    np.testing.assert_allclose(boxes, unlearned[1:], atol=1e-3)
+    assert np.isfinite([each.score for each in predictions]).all()
+
+
+@pytest.mark.parametrize("name", sorted(TRACKERS))
+def test_every_tracker_says_what_its_updates_change(name):
+    fields = {field.name for field in dataclasses.fields(state_type(name))}
+    assert TRACKERS[name].adapted and set(TRACKERS[name].adapted) <= fields
+    assert "rule_state" in TRACKERS[name].adapted or "rule_state" not in fields
+
+
+def state_type(name):
+    return TRACKERS[name].init.__annotations__["return"]
