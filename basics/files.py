@@ -36,6 +36,6 @@ def read_json(path: pathlib.Path) -> Any:
         InputError: it is damaged.
     """
     try:
-        return json.loads(path.read_text())
-    except ValueError as error:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged ({error}): delete it and resume") from None

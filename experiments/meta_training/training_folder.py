@@ -41,6 +41,10 @@ class TrainingFolder:
             InputError: if the newest state is damaged or of another run.
         """
         newest = self._manager.latest_step()
+        if newest is None and any(
+            path.name.isdigit() for path in self._manager.directory.iterdir()
+        ):
+            raise self._unusable()
         self._forget_metrics_after(newest or 0)
         if newest is None:
             return state
@@ -49,11 +53,14 @@ class TrainingFolder:
         try:
             saved = self._manager.restore(newest, args=ocp.args.StandardRestore(target))
         except (ValueError, OSError, KeyError) as error:
-            raise InputError(
-                f"{self._manager.directory}: its state is damaged or of another run; "
-                "train into an empty folder"
-            ) from error
+            raise self._unusable() from error
         return jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in saved])
+
+    def _unusable(self) -> InputError:
+        return InputError(
+            f"{self._manager.directory}: its state is damaged or of another run; "
+            "train into an empty folder"
+        )
 
     def log(self, step: int, values: dict[str, float]) -> None:
         """Appends the metrics of a step."""
@@ -75,10 +82,10 @@ class TrainingFolder:
         if not self._metrics.exists():
             return
         kept = []
-        for line in self._metrics.read_text().splitlines():
+        for line in self._metrics.read_bytes().splitlines():
             try:
                 if json.loads(line)["step"] <= step:
-                    kept.append(line + "\n")
-            except (ValueError, KeyError, TypeError):
+                    kept.append(line + b"\n")
+            except (ValueError, KeyError, TypeError, RecursionError):
                 continue
-        write_atomic(self._metrics, "".join(kept))
+        write_atomic(self._metrics, b"".join(kept))

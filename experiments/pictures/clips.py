@@ -8,6 +8,8 @@ from jaxtyping import Float, UInt8
 from matplotlib.colors import to_rgb
 from PIL import Image, ImageDraw
 
+from experiments.pictures.drawing import corners
+
 _SCALE = 2  # of the rendered frames, so that thin boxes are seen
 _MILLISECONDS = 120  # a frame
 
@@ -48,7 +50,8 @@ def draw(
 
     Args:
         frames: RGB.
-        boxes: x, y, width, height in pixels, by the rule; without a width where there is none.
+        boxes: x, y, width, height in pixels, by the rule; one that is not finite,
+            or empty, is not drawn.
         colors: of matplotlib, by the rule.
     """
     drawn = []
@@ -57,10 +60,12 @@ def draw(
         canvas = Image.fromarray(frame).resize((_SCALE * width, _SCALE * height))
         drawing = ImageDraw.Draw(canvas)
         for rule, track in boxes.items():
-            if not (track[index][2:] > 0).all():
+            if not (np.isfinite(track[index]).all() and (track[index][2:] > 0).all()):
                 continue
-            x, y, w, h = (_SCALE * float(value) for value in track[index])
+            left, top, right, bottom = (_SCALE * edge for edge in corners(track[index]))
             color = tuple(round(255 * part) for part in to_rgb(colors[rule]))
-            drawing.rectangle((x, y, x + max(w, 1), y + max(h, 1)), outline=color, width=2)
+            drawing.rectangle(
+                (left, top, max(right, left + 1), max(bottom, top + 1)), outline=color, width=2
+            )
         drawn.append(np.asarray(canvas))
     return encode(drawn)

@@ -1,13 +1,24 @@
 """Drawing a predicted box and its score on a frame."""
 
+import math
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 Color = tuple[int, int, int]
 
+_FARTHEST = 2**20  # pixels: what lies beyond is not seen
+
 COLOR: Color = (40, 220, 90)
 COLORS = (COLOR, (255, 140, 30), (60, 150, 255), (240, 70, 160), (250, 220, 50), (150, 90, 240))
 ABSENT: Color = (150, 150, 150)  # of a target that is lost, hidden or away
+
+
+def corners(box: np.ndarray) -> tuple[float, float, float, float]:
+    """The left, upper, right and lower edge of a finite box, as far as Pillow can count."""
+    x, y, width, height = map(float, box)
+    left, top, right, bottom = np.clip([x, y, x + width, y + height], -_FARTHEST, _FARTHEST)
+    return left, top, right, bottom
 
 
 def draw_box(
@@ -26,9 +37,9 @@ def draw_box(
     height, width = image.shape[:2]
     line = max(2, round(min(height, width) / 160))
     # The outline's inner edge lies on the box, so it hides nothing of the target.
-    box = np.clip(box, -(2**20), 2**20)
-    left, top = np.floor(box[:2]).astype(int) - line
-    right, bottom = np.ceil(box[:2] + box[2:]).astype(int) + line - 1
+    left, top, right, bottom = corners(box)
+    left, top = math.floor(left) - line, math.floor(top) - line
+    right, bottom = math.ceil(right) + line - 1, math.ceil(bottom) + line - 1
     canvas = Image.fromarray(image)
     drawing = ImageDraw.Draw(canvas)
     drawing.rectangle([left, top, right, bottom], outline=color, width=line)

@@ -11,6 +11,7 @@ import math
 import os
 import pathlib
 import pickle
+import pickletools
 import zipfile
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
@@ -26,6 +27,8 @@ Network = TypeVar("Network")
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
 _ZIP_MAGIC = b"PK\x03\x04"
+
+_PUTS = ("PUT", "BINPUT", "LONG_BINPUT")  # the opcodes that say where in the memo
 
 _STORAGE_DTYPES = {
     "DoubleStorage": np.dtype("<f8"),
@@ -70,7 +73,8 @@ class _Refused(pickle.UnpicklingError):
 
 
 class _StateDictUnpickler(pickle.Unpickler):
-    def __init__(self, file: io.BufferedIOBase):
+    def __init__(self, file: io.BytesIO | io.BufferedReader):
+        _require_modest_memo(file)
         super().__init__(file)
         self.storages: dict[str, _Storage] = {}
         # Made anew for each file: a pickle can set attributes of the functions it is given.
@@ -91,6 +95,24 @@ class _StateDictUnpickler(pickle.Unpickler):
         if self.storages.setdefault(key, storage) != storage:
             raise pickle.UnpicklingError(f"storage {key} is described in two ways")
         return storage
+
+
+def _require_modest_memo(file: io.BytesIO | io.BufferedReader) -> None:
+    """Looks through the next pickle of a file, and goes back to its start.
+
+    The unpickler's memo is an array as long as its largest index, whatever is in it: a few bytes
+    could claim any amount of memory. A pickler counts up, an index for at least a byte.
+
+    Raises:
+        UnpicklingError: an index is larger than that.
+    """
+    start = file.tell()
+    for opcode, argument, position in pickletools.genops(file):
+        index = argument if opcode.name in _PUTS else None
+        read = (position or 0) - start
+        if index is not None and index > read:
+            raise pickle.UnpicklingError(f"memo index {index} after {read} bytes")
+    file.seek(start)
 
 
 def _allowed_names() -> dict[tuple[str, str], Any]:

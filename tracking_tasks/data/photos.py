@@ -16,6 +16,7 @@ from tqdm import tqdm
 from basics.errors import InputError
 from tracking_tasks.data import coco, outlines
 from tracking_tasks.data.cutouts import SMALLEST_OBJECT, Crop, CutOut, cut_all
+from tracking_tasks.data.sequences import open_image
 
 SPLITS = {"train": (0.0, 0.8), "validation": (0.8, 0.9), "test": (0.9, 1.0)}
 _INVENTED = 12  # shapes per photograph
@@ -149,7 +150,7 @@ def _choose(source: list[_Photograph], split: str) -> list[_Photograph]:
 
 def _open(path: pathlib.Path, mode: str) -> Image.Image:
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             return ImageOps.exif_transpose(image).convert(mode)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(

@@ -3,11 +3,12 @@
 Frames are decoded only when they are asked for.
 """
 
+import contextlib
 import dataclasses
 import functools
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -17,6 +18,8 @@ from basics.errors import InputError
 
 # What Pillow registers beside pictures: files that it cannot decode, or that hold other things.
 _NO_PICTURES = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
+
+_MOST_PIXELS = 80_000_000  # more than two 8K frames; a few bytes can claim any number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,21 +76,44 @@ class Sequence:
         return read_image(frame) if isinstance(frame, pathlib.Path) else frame
 
 
+@contextlib.contextmanager
+def open_image(path: pathlib.Path) -> Iterator[Image.Image]:
+    """Opens an image file, nothing of which is decoded yet.
+
+    Raises:
+        InputError: it is no regular file, from which reading may never end, or has more pixels
+            than a frame or a photograph.
+        OSError: it is missing, or no image.
+    """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no regular file: give an image file")
+    with Image.open(path) as image:
+        if image.width * image.height > _MOST_PIXELS:
+            raise InputError(
+                f"{path} has {image.width}x{image.height} pixels, more than {_MOST_PIXELS:,}: "
+                "shrink it"
+            )
+        yield image
+
+
 def read_image(path: pathlib.Path) -> UInt8[np.ndarray, "height width 3"]:
     """Reads an image file as RGB, whatever its mode (grey, palette, with transparency).
 
     It is turned as its EXIF orientation says, as viewers show it.
 
     Raises:
-        InputError: the file is missing, no image, truncated, or deeper than 8 bits a channel.
+        InputError: the file is missing, no image, truncated, deeper than 8 bits a channel, or
+            refused by `open_image`.
     """
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             deep = image.mode.startswith(("I", "F"))
             ImageOps.exif_transpose(image, in_place=True)
             pixels = np.array(image.convert("RGB"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: give an image file") from None
+    except InputError:
+        raise
     except Exception as error:  # PIL reports damage by many types, depending on the format.
         raise InputError(f"{path} is not a readable image: replace or remove it") from error
     if deep:

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import struct
 import zipfile
 
 import numpy as np
@@ -173,3 +174,15 @@ def test_what_is_no_state_dict_is_refused(tmp_path, legacy, body):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(WeightsError, match=r"nowhere\.pth cannot be read"):
         load_state_dict(tmp_path / "nowhere.pth")
+
+
+@pytest.mark.parametrize("put", [b"r" + struct.pack("<I", 2**27), b"p134217728\n"])
+def test_a_few_bytes_cannot_claim_memory_through_the_memo(tmp_path, legacy, put):
+    claim = b"\x80\x02N" + put + b"."
+    data = claim
+    if not legacy:
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as members:
+            members.writestr("net/data.pkl", claim)
+        data = archive.getvalue()
+    assert "memo index 134217728" in refusal(tmp_path, data)

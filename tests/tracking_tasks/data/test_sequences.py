@@ -1,5 +1,9 @@
+import io
+import os
 import pathlib
+import struct
 import tempfile
+import zlib
 
 import hypothesis
 import numpy as np
@@ -8,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from basics.errors import InputError
-from tracking_tasks.data import formats, sequences, tables
+from tracking_tasks.data import formats, photos, sequences, tables
 
 
 def read_otb(folder):
@@ -293,3 +297,23 @@ def test_every_suffix_that_pillow_reads_is_an_image(tmp_path, suffix):
         (tmp_path / other).write_text("no image")
     (path,) = sequences.list_images(tmp_path)
     np.testing.assert_allclose(sequences.read_image(path).astype(int), 90, atol=2)
+
+
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"a\.png is no regular file"):
+        sequences.read_image(tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"a\.png is no regular file"):
+        photos.load_bank(tmp_path, "train")
+
+
+def test_more_pixels_than_an_image_has_are_refused_before_they_are_decoded(tmp_path):
+    """A header of a PNG that claims 10000 x 8500 pixels, with hardly any data."""
+    image = io.BytesIO()
+    Image.new("1", (8, 8)).save(image, "PNG")
+    data = bytearray(image.getvalue())
+    data[16:24] = struct.pack(">II", 10_000, 8_500)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(InputError, match="10000x8500 pixels, more than 80,000,000: shrink it"):
+        sequences.read_image(tmp_path / "a.png")
