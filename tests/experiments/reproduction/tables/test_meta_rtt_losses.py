@@ -23,7 +23,8 @@ def first():
 
 
 def test_domains_teach_all_layers_but_the_last():
-    run = jax.jit(jax.value_and_grad(lambda t: DomainLoss()(t, first()), has_aux=True))
+    episode = first()
+    run = jax.jit(jax.value_and_grad(lambda t: DomainLoss()(t, episode), has_aux=True))
     (loss, metrics), gradient = run(tracker())
     assert metrics["inner_loss_final"] < 0.3 and jnp.isfinite(loss)
     assert (gradient.initial.last.kernel[...] == 0).all()

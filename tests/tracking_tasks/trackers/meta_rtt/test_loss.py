@@ -37,9 +37,9 @@ def test_boxes_overlap_as_much_as_is_asked():
     spread = Spread(0.3, 1.4)
     overlap = boxes_lib.overlap(overlapping(KEY, BOX, 200, spread, 0.5, 0.7), BOX)
     assert overlap.min() >= 0.5 and overlap.max() <= 0.7
-    few = overlapping(KEY, BOX, 200, spread, least=0.8)  # repeats those that there are
+    few = overlapping(KEY, BOX, 200, spread, min_overlap=0.8)  # repeats those that there are
     assert boxes_lib.overlap(few, BOX).min() >= 0.8 and 1 < len(np.unique(few, axis=0)) < 100
-    assert np.isfinite(overlapping(KEY, BOX, 5, spread, least=0.9999)).all()
+    assert np.isfinite(overlapping(KEY, BOX, 5, spread, min_overlap=0.9999)).all()
 
 
 def test_cross_entropy_is_optax_s():
