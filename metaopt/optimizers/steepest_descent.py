@@ -47,7 +47,6 @@ class SteepestDescent(InnerOptimizer):
         log_step: scalar, the logarithm of a learned factor on the step length.
     """
 
-    learned: ClassVar[bool] = False
     needs_curvature: ClassVar[bool] = True
 
     log_step: Float[Array, ""]

@@ -24,7 +24,7 @@ TRAITS = {
     "lstm": (True, True, True, False, True),
     "mlp": (True, True, True, False, True),
     "none": (False, False, False, False, True),
-    "steepest_descent": (False, False, False, True, True),
+    "steepest_descent": (True, False, False, True, True),
 }
 
 
