@@ -58,8 +58,7 @@ def degraded_copy(
         path = folder / sequence.name / kind / f"{index + 1:04d}.jpg"
         shift = np.zeros(2, int)
         if kind == "shaken":
-            with Image.open(paths[index]) as image:
-                reach = round(SHAKE * max(image.size))
+            reach = round(SHAKE * max(sequence.frame(index).shape[:2]))
             shift = np.random.default_rng(seed).integers(-reach, reach, 2, endpoint=True)
         if not path.exists():
             copy = _degraded(sequence.frame(index), kind, seed, shift)

@@ -8,7 +8,7 @@ target turns and changes all the time among others like it, but is never hidden.
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, cast
 
 from experiments.meta_training.policies import comparison_config
 from experiments.meta_training.runner import Videos
@@ -97,17 +97,18 @@ def with_the_paper_s_box(tracker: DiMP) -> DiMP:
     """A tracker whose box is the paper's: that of the largest predicted overlap."""
     iou = IoUConfig(width=tracker.config.iou.width)
     config = dataclasses.replace(tracker.config, box_estimation="overlap", iou=iou)
-    return tracker.replace(config=config, refiner=tracker.refiner.replace(config=iou))
+    refiner = tracker.refiner and tracker.refiner.replace(config=iou)
+    return tracker.replace(config=config, refiner=refiner)
 
 
 def _measure_update(runner: TableRunner, row: Row, seed: int) -> Measurement:
     """Table 3: one tracker, whose online update is the row."""
     outer_loop = runner.outer_loop
     if runner.takes_shipped:
-        tracker = with_the_paper_s_box(runner.shipped("dimp"))
+        tracker = with_the_paper_s_box(cast(DiMP, runner.shipped("dimp")))
     else:
         recipe = Recipe("dimp", "steepest_descent", _config(outer_loop), outer_loop)
-        tracker = runner.make(recipe, seed)
+        tracker = cast(DiMP, runner.make(recipe, seed))
     tracker = tracker.replace(config=dataclasses.replace(tracker.config, update=row.setting))
     videos = runner.held_out(_LONG, **_CHANGING)
     scores = runner.judge(tracker, "steepest_descent", videos, seed, shipped=runner.takes_shipped)
