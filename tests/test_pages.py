@@ -1,4 +1,4 @@
-"""Every command and every link that the README and the pages print is one that works."""
+"""Every command and every link that the pages print is one that works."""
 
 import importlib
 import pathlib
@@ -8,7 +8,7 @@ import shlex
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 

@@ -56,7 +56,7 @@ def validate_box(box: ArrayLike, image_shape: tuple[int, ...]) -> Float[np.ndarr
         image_shape: (height, width, ...) of the frame the box is in.
 
     Raises:
-        InputError: The box has not four finite numbers, a side is under 2 pixels, or its centre
+        InputError: the box has not four finite numbers, a side is under 2 pixels, or its centre
             lies outside the frame.
     """
     try:

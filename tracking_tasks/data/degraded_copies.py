@@ -48,7 +48,7 @@ def degraded_copy(
         The sequence with the files of the copies and, if shaken, boxes that move along.
 
     Raises:
-        InputError: The kind is unknown, or a frame cannot be read.
+        InputError: the kind is unknown, or a frame cannot be read.
     """
     if kind not in KINDS:
         raise InputError(f"unknown degradation {kind!r}: known are {', '.join(KINDS)}")
