@@ -33,6 +33,8 @@ def test_scores_and_their_evaluation_import_no_tracker_but_the_base():
     names = imported("import tracking_tasks.evaluation")
     assert set(of_trackers(names)) <= {
         "tracking_tasks.trackers.base",
+        "tracking_tasks.trackers.history",
+        "tracking_tasks.trackers.ranges",
         "tracking_tasks.trackers.registry",
     }
     names = imported("import tracking_tasks; tracking_tasks.TRACKERS['dimp']")

@@ -1,4 +1,4 @@
-"""The tables that can be reproduced: every module here adds those in its `TABLES`."""
+"""The tables that can be reproduced: every module here that has `TABLES` adds them."""
 
 import importlib
 import pkgutil
@@ -14,7 +14,7 @@ def load_tables() -> dict[str, Table]:
     """
     tables: dict[str, Table] = {}
     for module in pkgutil.iter_modules(__path__):
-        for table in importlib.import_module(f"{__name__}.{module.name}").TABLES:
+        for table in getattr(importlib.import_module(f"{__name__}.{module.name}"), "TABLES", ()):
             if table.name in tables:
                 raise ValueError(f"there are two tables {table.name!r}")
             tables[table.name] = table

@@ -202,12 +202,12 @@ def test_damaged_checkpoints_end_in_a_sentence(tmp_path):
 
 def test_a_checkpoint_of_another_tracker_is_named(tmp_path, monkeypatch):
     class Other(TRACKERS["dimp"]):
-        name = "other"
+        name = "roam"
 
     path = tmp_path / "weights.safetensors"
     other = Other.create("none", SMALL["dimp"], backbone())
     checkpoints.save(path, other.replace(backbone=None), "none")
-    with pytest.raises(InputError, match="'other', not 'dimp'"):
+    with pytest.raises(InputError, match="'roam', not 'dimp'"):
         checkpoints.load(path, "dimp")
 
 

@@ -50,7 +50,7 @@ def test_adam_stops_once_it_has_converged(followed):
 def test_a_learned_rule_takes_its_steps_and_no_others():
     images, boxes = video(3)
     found = states(
-        make("learned_rates", learned_update_steps=2, lost_threshold=-1e9, update_threshold=-1e9),
+        make("learned_rates", learned_update_steps=2, lost_threshold=-1e6, update_threshold=-1e6),
         images,
         boxes[0],
     )
