@@ -3,31 +3,37 @@ r"""Redoes tables of the papers: trains and judges each row, and says which orde
 The papers trained for days on data that has to be downloaded. Here every row is meta-trained on
 rendered videos and judged on held-out ones, so the numbers differ from the papers'; what can be
 compared is which row is better than which. Our column stands beside the paper's with its 95 %
-interval over seeds, and each ordering of the paper holds, does not hold, or stays undecided by the
-differences paired by seed. With --dataset_dir rows are judged on real sequences as well; a shipped
-tracker, which is the same with all seeds, starts them at another frame with each.
+interval over seeds, and each ordering of the paper holds, fails, or stays undecided by the
+paired differences, with Holm's correction for the number of a table's orderings. With
+--dataset_dir rows are judged on real sequences as well, or with --judge=real on nothing else; a
+tracker that is the same with all seeds starts them at another frame with each, and shipped weights
+are not judged on what they were trained on, which `split.json` beside the sequences names.
 
 Examples:
     python -m experiments.reproduce --list
     python -m experiments.reproduce --table=dimp1
     python -m experiments.reproduce --table=dimp1,dimp3 --seeds=10 --output_dir=runs/more
+    python -m experiments.reproduce --table=gradnet_shipped --judge=real \
+        --dataset_dir=VIDEOS --dataset_dir=SEQUENCES
     python -m experiments.reproduce --table=all --scale=full --photos_dir=COCO --resume
 
 Writes to the output folder:
-    <table>/results.json      every trial (row and seed), means with intervals, and verdicts
+    <table>/summary.json      the record: every trial (row, seed, target), means with intervals,
+                              verdicts, the paper's numbers, command, versions, date, machine
     <table>/table.txt         the table that is printed at the end
-    <table>/scores.png        our bars beside the paper's; other plots where a table has them
+    <table>/differences.png, scores.png    the orderings; our bars beside the paper's; curves
+    <table>/run.json          seeds and targets, fixed before the first trial
     <table>/cells/, trained/  finished trials and trained trackers, not done again by --resume
-    summary.txt, summary.json every ordering of every table: holds, does not hold, undecided
+    summary.txt               every ordering of every table: holds, fails, undecided
     run.json                  what the folder was made with; --resume must be given the same
 """
 
+import dataclasses
 import pathlib
 import time
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 from absl import flags
 from tqdm import tqdm
 
@@ -36,10 +42,12 @@ from experiments.command_line import cli, dataset_flags, shared_flags, tracker_f
 from experiments.command_line.choices import choose
 from experiments.command_line.output_folder import OutputFolder
 from experiments.reproduction import table_results
+from experiments.reproduction.measurement import JUDGES
 from experiments.reproduction.paper_table import SCALES, Row, Table
+from experiments.reproduction.record import Record, run_metadata
 from experiments.reproduction.table_runner import TableRunner
 from experiments.reproduction.tables import load_tables
-from experiments.runs import run_lock, trials
+from experiments.runs import metadata, run_lock, trials
 
 FLAGS = flags.FlagValues()
 _TABLE = flags.DEFINE_list(
@@ -58,7 +66,15 @@ _SEEDS = flags.DEFINE_integer(
 )
 _BACKBONE = tracker_flags.BackboneFlags(FLAGS)
 _PHOTOS_DIR = shared_flags.photos_dir_flag(FLAGS)
-_DATASET = dataset_flags.Dataset(FLAGS)
+_DATASET = dataset_flags.Dataset(FLAGS, several=True)
+_JUDGE = flags.DEFINE_enum(
+    "judge",
+    None,
+    JUDGES,
+    "What trackers are judged on: real sequences, rendered ones or both; by default both where "
+    "there are real ones.",
+    flag_values=FLAGS,
+)
 _OUTPUT = OutputFolder(FLAGS, "runs/reproduce", resumable=True)
 
 
@@ -72,24 +88,20 @@ def main(_: Sequence[str]) -> None:
         return
     chosen = [tables[name] for name in choose(_TABLE.value or [], tables, "table")]
     folder = _OUTPUT.path
-    real = _DATASET.read() if _DATASET.given else []
-    runner = TableRunner(
-        _SCALE.value, folder, _PHOTOS_DIR.value, real, _BACKBONE.load(), _OUTPUT.resumed
-    )
-    runner.bank("train")  # a folder without photographs is found out now
+    runner = _runner(folder)
     _lock(folder, chosen)
     seeds = {table.name: _SEEDS.value or table.seeds[_SCALE.value] for table in chosen}
+    for table in chosen:
+        _fix(folder / table.name, seeds[table.name], runner)
     with tqdm(total=sum(seeds[t.name] * len(t.rows) for t in chosen), unit="trial") as bar:
-        documents = [run(t, runner, seeds[t.name], folder / t.name, bar) for t in chosen]
+        records = [run(t, runner, seeds[t.name], folder / t.name, bar) for t in chosen]
     for table in chosen:
         print((folder / table.name / "table.txt").read_text())
-    print(table_results.write_summary(folder, documents))
+    print(table_results.write_summary(folder, records))
     print(f"written to {folder}")
 
 
-def run(
-    table: Table, runner: TableRunner, seeds: int, folder: pathlib.Path, bar: tqdm
-) -> dict[str, Any]:
+def run(table: Table, runner: TableRunner, seeds: int, folder: pathlib.Path, bar: tqdm) -> Record:
     """Measures what of a table is not finished, and writes the results."""
     by_row: dict[str, list[dict[str, Any]]] = {row.name: [] for row in table.rows}
     for seed in range(seeds):
@@ -101,12 +113,33 @@ def run(
                 trials.save(folder, row.name, seed, result)
             by_row[row.name].append(result)
             bar.update()
-    metadata = {
+    facts = {
+        **run_metadata(_arguments(table)),
+        "versions": metadata.versions(),
         "scale": runner.scale,
-        "seeds": seeds,
-        "versions": {"jax": jax.__version__, "platform": jax.default_backend()},
+        "judged_on": runner.judged_on,
+        "seeds": list(range(seeds)),
     }
-    return table_results.write(folder, table, metadata, by_row)
+    return table_results.write(folder, table, facts, by_row)
+
+
+def _runner(folder: pathlib.Path) -> TableRunner:
+    """Where tables are run; folders that are not there are found out now."""
+    judge = _JUDGE.value or ("both" if _DATASET.given else "rendered")
+    real = [] if judge == "rendered" else _DATASET.read()
+    seen = _DATASET.for_training() if real else ()
+    runner = TableRunner(
+        _SCALE.value,
+        folder,
+        _PHOTOS_DIR.value,
+        real,
+        _BACKBONE.load(),
+        _OUTPUT.resumed,
+        seen,
+        judge,
+    )
+    runner.bank("train")
+    return runner
 
 
 def _measure(table: Table, runner: TableRunner, row: Row, seed: int) -> dict[str, Any]:
@@ -116,10 +149,29 @@ def _measure(table: Table, runner: TableRunner, row: Row, seed: int) -> dict[str
     return {
         "row": row.name,
         "seed": seed,
-        "scores": dict(measured.scores),
-        "curves": dict(measured.curves),
+        **dataclasses.asdict(measured),
         "seconds": round(time.monotonic() - start, 1),
     }
+
+
+def _arguments(table: Table) -> list[str]:
+    """What the command line says of a table, without what says only where and when."""
+    others = ("table", "output_dir", "resume")
+    present = [FLAGS[name] for name in FLAGS if FLAGS[name].present and name not in others]
+    return [
+        f"--table={table.name}",
+        *(f"--{flag.name}={v}" for flag in present for v in _all(flag)),
+    ]
+
+
+def _all(flag: flags.Flag) -> list[Any]:
+    return list(flag.value) if isinstance(flag.value, list) else [flag.value]
+
+
+def _fix(folder: pathlib.Path, seeds: int, runner: TableRunner) -> None:
+    """Fixes a table's seeds and targets before its first trial, or fails if they were others."""
+    fixed = {"seeds": seeds, "judge": runner.judged_on, "real": [one.name for one in runner.real]}
+    run_lock.lock(folder, fixed, taken=(folder / "run.json").exists(), resume=True)
 
 
 def _lock(folder: pathlib.Path, tables: Sequence[Table]) -> None:
@@ -128,7 +180,7 @@ def _lock(folder: pathlib.Path, tables: Sequence[Table]) -> None:
         "scale": _SCALE.value,
         **_BACKBONE.identity,
         "photos_dir": _PHOTOS_DIR.value,
-        "dataset_dir": str(_DATASET.folder()) if _DATASET.given else None,
+        "dataset_dir": list(map(str, _DATASET.folders())) if _DATASET.given else None,
     }
     begun = any((folder / table.name / "cells").exists() for table in tables)
     run_lock.lock(

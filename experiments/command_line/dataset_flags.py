@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from absl import flags
 
 from basics.errors import InputError
+from basics.files import read_json
 from tracking_tasks.data.formats import FORMATS, read_dataset
 from tracking_tasks.data.sequences import Sequence
 from tracking_tasks.evaluation import otb_starts
@@ -28,14 +29,21 @@ def start_flag(registry: flags.FlagValues) -> flags.FlagHolder[str]:
 
 
 class Dataset:
-    """--dataset_dir, --dataset_format and --dataset_split: annotated sequences on disk."""
+    """--dataset_dir, --dataset_format and --dataset_split: annotated sequences on disk.
 
-    def __init__(self, registry: flags.FlagValues) -> None:
-        self._folder = flags.DEFINE_string(
+    Args:
+        registry: where the flags are defined.
+        several: whether --dataset_dir may be given more than once.
+    """
+
+    def __init__(self, registry: flags.FlagValues, several: bool = False) -> None:
+        define = flags.DEFINE_multi_string if several else flags.DEFINE_string
+        again = "; may be given more than once" if several else ""
+        self._folder = define(
             "dataset_dir",
             None,
             "The folder with annotated sequences; by default the one named like their format in "
-            f"the folder that the environment variable {DATASETS_VARIABLE} names.",
+            f"the folder that the environment variable {DATASETS_VARIABLE} names{again}.",
             flag_values=registry,
         )
         layouts = "".join(f"\n{name}: {FORMATS[name].layout}" for name in FORMATS)
@@ -66,21 +74,27 @@ class Dataset:
         """What they are called in reports: their format and split."""
         return "-".join(filter(None, (self._format.value, self._split.value)))
 
-    def folder(self) -> pathlib.Path:
+    def folders(self) -> list[pathlib.Path]:
         """Where they lie.
 
         Raises:
             InputError: neither the flag nor the environment variable says.
         """
-        if self._folder.value:
-            return pathlib.Path(self._folder.value)
+        given = self._folder.value
+        if given:
+            return [pathlib.Path(each) for each in ([given] if isinstance(given, str) else given)]
         root = os.environ.get(DATASETS_VARIABLE)
         if not root:
             raise InputError(
                 f"no sequences to read: give --dataset_dir, or name in {DATASETS_VARIABLE} the "
                 "folder that holds one folder per format"
             )
-        return pathlib.Path(root) / self._format.value
+        return [pathlib.Path(root) / self._format.value]
+
+    def folder(self) -> pathlib.Path:
+        """Where they lie, if that is one folder; see `folders`."""
+        (folder,) = self.folders()
+        return folder
 
     def read(
         self,
@@ -94,7 +108,27 @@ class Dataset:
             broken: called with the name of each that cannot be read, and why, instead of raising.
 
         Raises:
-            InputError: they are not there, or damaged.
+            InputError: they are not there, or damaged, or two are of one name.
         """
-        folder, split = self.folder(), self._split.value
-        return read_dataset(folder, self._format.value, split=split, names=names, broken=broken)
+        kind, split = self._format.value, self._split.value
+        found: dict[str, Sequence] = {}
+        for folder in self.folders():
+            for each in read_dataset(folder, kind, split=split, names=names, broken=broken):
+                if each.name in found:
+                    raise InputError(f"two folders hold a sequence {each.name}: leave one out")
+                found[each.name] = each
+        return list(found.values())
+
+    def for_training(self) -> set[str]:
+        """Names of the sequences that a `split.json` beside them sets apart for training.
+
+        Raises:
+            InputError: such a file is damaged.
+        """
+        paths = [path for folder in self.folders() if (path := folder / "split.json").is_file()]
+        try:
+            return {name for path in paths for name in read_json(path)["train"]}
+        except (KeyError, TypeError):
+            raise InputError(
+                f"{paths[0]} must name the targets of its part for training as train"
+            ) from None

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from experiments.reproduction.measurement import REAL, Measurement
 from experiments.reproduction.table_runner import TableRunner
 
 SCALES = ("smoke", "small", "full")
@@ -81,20 +82,6 @@ class Curve:
 
 
 @dataclasses.dataclass(frozen=True)
-class Measurement:
-    """What was measured of one row with one seed.
-
-    Attributes:
-        scores: by the name of the score. With real sequences, `TableRunner.judge` adds each again
-            as `real_<name>`.
-        curves: by the name of the curve, x and y. The x are the same for all seeds.
-    """
-
-    scores: Mapping[str, float]
-    curves: Mapping[str, tuple[list[float], list[float]]] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True)
 class Table:
     """A table or figure of a paper.
 
@@ -130,3 +117,11 @@ class Table:
                 raise ValueError(f"{self.name}: {ordering} is not about its rows and scores")
         if set(self.seeds) != set(SCALES):
             raise ValueError(f"{self.name}: needs a number of seeds for each of {SCALES}")
+
+    def all_scores(self) -> tuple[Score, ...]:
+        """Its scores, and the same on real sequences."""
+        real = (
+            dataclasses.replace(each, name=f"{REAL}{each.name}", label=f"{each.label}, real video")
+            for each in self.scores
+        )
+        return (*self.scores, *real)

@@ -1,11 +1,12 @@
 """Where the rows of tables are meta-trained and judged, on equal terms."""
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 import pathlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Literal
 
 import tracking_tasks
 from basics.errors import InputError
@@ -13,12 +14,19 @@ from basics.leaves import named_leaves, with_leaves
 from experiments.meta_training.presets import TRAININGS
 from experiments.meta_training.runner import Runner, Videos
 from experiments.meta_training.training import OuterLoss, TrainingConfig
+from experiments.reproduction.measurement import REAL, Measurement, of_results
 from models import Backbone
 from tracking_tasks import checkpoints, evaluation
 from tracking_tasks.data import sequences as sequences_lib
 from tracking_tasks.evaluation import otb_starts
 from tracking_tasks.trackers import Tracker
 
+# Most frames of a real sequence that are tracked, by scale.
+REAL_FRAMES = {"smoke": 60, "small": 60, "full": 10**6}
+Weights = Literal["trained", "shipped", "untrained"]
+Evaluate = Callable[
+    [Tracker, str, Sequence[sequences_lib.Sequence]], list[evaluation.SequenceResult]
+]
 _START_STRIDE = 7  # no divisor of the number of starts: every seed has one of its own
 
 
@@ -62,9 +70,11 @@ class TableRunner(Runner):
         scale: name of the size, one of `paper_table.SCALES`.
         folder: for the trained trackers, `<folder>/trained/`.
         photos_dir: a folder of photographs to render from, or None for those of scikit-image.
-        real: annotated sequences to judge on as well; may be empty.
+        real: annotated sequences to judge on; may be empty.
         backbone: of all trackers; each its own if not given.
         resume: use what an earlier run trained in the same folder.
+        seen: names of those of the real sequences that shipped weights were trained on.
+        judged_on: one of `measurement.JUDGES`.
     """
 
     def __init__(
@@ -75,11 +85,15 @@ class TableRunner(Runner):
         real: Sequence[sequences_lib.Sequence] = (),
         backbone: Backbone | None = None,
         resume: bool = False,
+        seen: Collection[str] = (),
+        judged_on: str = "rendered",
     ) -> None:
         super().__init__(photos_dir, real, backbone)
         self.scale = scale
         self._folder = folder / "trained"
         self._resume = resume
+        self.seen = seen
+        self.judged_on = judged_on
         self._trained: set[pathlib.Path] = set()
 
     @property
@@ -144,37 +158,67 @@ class TableRunner(Runner):
         """
         return self.scale == "small"
 
+    @property
+    def longest_trained(self) -> Weights:
+        """The weights of the trackers of such tables."""
+        return "shipped" if self.takes_shipped else "trained"
+
     def shipped(self, name: str, rule: str | None = None) -> Tracker:
         """The tracker with the weights that are shipped, and its paper's rule or the given one."""
         path = tracking_tasks.shipped_weights(name, rule)
         return checkpoints.load(path, name, rule, self.backbone)[0]
 
     def judge(
-        self, tracker: Tracker, rule: str, videos: Videos, seed: int, *, shipped: bool = False
-    ) -> dict[str, float]:
-        """`auc`, `precision20`, `mean_overlap` and `fps` on held-out videos of that seed.
+        self,
+        tracker: Tracker,
+        rule: str,
+        videos: Videos,
+        seed: int,
+        weights: Weights = "trained",
+        evaluate: Evaluate | None = None,
+    ) -> Measurement:
+        """`auc`, `precision20`, `mean_overlap` and `fps` on what this runner judges on.
 
-        With real sequences the same again as `real_auc` and so on.
+        Held-out rendered videos of the seed, real sequences, whose scores begin with `REAL`, or
+        both. Of real sequences so many frames count as `REAL_FRAMES` says for the scale.
 
         Args:
             tracker: to judge.
             rule: name of its inner optimizer.
             videos: rendered ones; the seed draws them.
             seed: of the row.
-            shipped: whether the tracker is the same with all seeds. One pass over a real sequence
-                would only repeat itself, so that every seed starts it at another frame, one of
-                those of OTB's temporal robustness.
+            weights: of the tracker. Shipped and untrained ones are the same with all seeds. One
+                pass over a real sequence would only repeat itself, so that every seed starts it at
+                another frame, one of those of OTB's temporal robustness. What shipped weights were
+                trained on is left out.
+            evaluate: in the place of one pass of the tracker over sequences.
 
         Raises:
-            InputError: a real sequence has no such start.
+            InputError: a real sequence has no such start, or none is left.
         """
-        rendered = self.evaluate(tracker, rule, self.videos(videos, seed))
-        scores = evaluation.summarize(rendered)
-        if self.real:
-            real = [_start(each, seed) for each in self.real] if shipped else self.real
-            found = evaluation.summarize(self.evaluate(tracker, rule, real))
-            scores |= {f"real_{name}": value for name, value in found.items()}
-        return scores
+        evaluate, trained, found = evaluate or self.evaluate, weights == "trained", []
+        if self.judged_on != "real":
+            drawn = self.videos(videos, seed)
+            results = evaluate(tracker, rule, drawn)
+            names = [str(index) for index in range(len(drawn))]
+            found.append(of_results(results, names, trained=trained))
+        if self.judged_on != "rendered":
+            parts = self._real_parts(seed, weights)
+            results = evaluate(tracker, rule, parts)
+            found.append(of_results(results, [one.name for one in parts], REAL, trained))
+        return functools.reduce(Measurement.beside, found)
+
+    def _real_parts(self, seed: int, weights: Weights) -> list[sequences_lib.Sequence]:
+        """What of the real sequences a tracker is judged on, under their own names."""
+        chosen = [one for one in self.real if weights != "shipped" or one.name not in self.seen]
+        if not chosen:
+            raise InputError("no real sequence is left to judge on: give --dataset_dir more")
+        most = REAL_FRAMES[self.scale]
+        begun = chosen if weights == "trained" else [_start(one, seed) for one in chosen]
+        return [
+            otb_starts.part(part, range(min(most, len(part))), one.name)
+            for part, one in zip(begun, chosen, strict=True)
+        ]
 
 
 def _start(sequence: sequences_lib.Sequence, seed: int) -> sequences_lib.Sequence:

@@ -1,17 +1,21 @@
 """The reproduction of a table whose cells are made up: verdicts, resuming, files, bad input."""
 
 import dataclasses
+import datetime
 import json
 import math
 import pathlib
+import socket
 
+import jax
 import pytest
 from PIL import Image
 
 from experiments import reproduce
 from experiments.meta_training import runner as runner_lib
 from experiments.reproduction import paper_table
-from experiments.reproduction.paper_table import Curve, Measurement, Ordering, Row, Score, Table
+from experiments.reproduction.measurement import Measurement
+from experiments.reproduction.paper_table import Curve, Ordering, Row, Score, Table
 from experiments.reproduction.tables import load_tables
 from experiments.runs import trials
 from tests.experiments import programs
@@ -59,19 +63,44 @@ def finished(tmp_path):
 
 
 def test_means_intervals_and_verdicts(finished):
-    results = json.loads((finished / "results.json").read_text())
-    assert results["paper"] == {"a": {"auc": 50}, "+b": {"auc": 60, "error": 3}, "c d": {}}
-    ours = results["ours"]["a"]["auc"]
+    results = json.loads((finished / "summary.json").read_text())
+    rows = {row["name"]: row for row in results["rows"]}
+    assert [row["paper"] for row in results["rows"]] == [{"auc": 50}, {"auc": 60, "error": 3}, {}]
     # Student's t at two degrees of freedom, the standard deviation is 10 %.
-    assert ours == pytest.approx({"mean": 20.0, "interval": 4.302652730 * 10 / 3**0.5})
+    assert rows["a"]["ours"]["auc"] == pytest.approx(
+        {"mean": 20.0, "interval": 4.302652730 * 10 / 3**0.5}
+    )
     up, down, scattered = results["orderings"]
-    assert up["holds"] is None and down["holds"] is None
-    assert up["difference"] == pytest.approx({"mean": 20.0, "interval": 24.841377})
-    assert down["difference"]["mean"] == pytest.approx(-0.2)
-    assert scattered["holds"] is None
-    assert [(cell["row"], cell["seed"]) for cell in results["cells"]][:4] == [
+    assert up["verdict"] == down["verdict"] == scattered["verdict"] == "undecided"
+    assert (up["difference"], up["interval"]) == pytest.approx((20.0, 24.841377))
+    assert up["p"] == pytest.approx(3 * 0.07417990)  # the smallest of three, by Holm
+    assert down["difference"] == pytest.approx(-0.2)
+    assert [(trial["row"], trial["seed"]) for trial in results["trials"]][:4] == [
         ("a", 0), ("a", 1), ("a", 2), ("+b", 0)
     ]  # fmt: skip
+
+
+def test_the_record_says_how_it_was_made_and_no_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner_lib, "load_bank", lambda *_: None)
+    photos = tmp_path / "photos"
+    assert not run(tmp_path / "out", "--seeds=2", f"--photos_dir={photos}")
+    text = (tmp_path / "out" / "made_up" / "summary.json").read_text()
+    results = json.loads(text)
+    command = "python3 bootstrap.py -m experiments.reproduce --table=made_up "
+    assert results["command"].startswith(command)
+    assert set(results["command"].removeprefix(command).split()) == {
+        "--seeds=2", "--photos_dir=PHOTOS"
+    }  # fmt: skip
+    assert results["seeds"] == [0, 1] and results["judged_on"] == "rendered"
+    assert results["versions"]["jax"] == jax.__version__ and "revision" in results["versions"]
+    assert datetime.date.fromisoformat(results["date"])
+    assert str(tmp_path) not in text and socket.gethostname() not in results["machine"]
+
+
+def test_seeds_are_fixed_before_the_first_trial(tmp_path, capsys):
+    assert not run(tmp_path, "--seeds=2")
+    assert run(tmp_path, "--seeds=3", "--resume") == 1
+    assert "made with seeds 2, not 3" in programs.error_line(capsys)
 
 
 def test_the_text_shows_both_columns_and_the_verdicts(finished):
@@ -79,41 +108,38 @@ def test_the_text_shows_both_columns_and_the_verdicts(finished):
     assert lines[0] == "made_up: Which is best? (Nobody 1900, Table 1)"
     assert lines[2].split() == ["a", "50", "20.00", "+-", "24.84", "-", "0.8000", "+-", "0.2484"]
     assert lines[4].split()[:4] == ["c", "d", "-", "40.00"]
-    assert lines[5].endswith("by 20.00 +- 24.84: undecided")
+    assert lines[5].endswith("by 20.00 +- 24.84: undecided (p 0.22)")
 
 
 def test_the_summary_has_every_ordering(finished):
-    summary = json.loads((finished.parent / "summary.json").read_text())
-    assert summary["counts"] == {"holds": 0, "does not hold": 0, "undecided": 3}
-    assert [order["table"] for order in summary["orderings"]] == ["made_up"] * 3
     lines = (finished.parent / "summary.txt").read_text().splitlines()
-    assert lines[0] == "The papers' orderings: 0 holds, 0 does not hold, 3 undecided"
+    assert lines[0] == "The papers' orderings: 0 holds, 0 fails, 3 undecided"
     assert lines[1].split()[:6] == ["made_up", "undecided", "+b", "better", "than", "a,"]
 
 
-@pytest.mark.parametrize("name", ["scores", "loss", "counts"])
+@pytest.mark.parametrize("name", ["differences", "scores", "loss", "counts"])
 def test_plots_are_pictures(finished, name):
     with Image.open(finished / f"{name}.png") as picture:
         assert picture.width > 400 and len(picture.getcolors(1 << 24)) > 20
 
 
 @pytest.mark.parametrize(
-    ("shares", "holds"),
+    ("shares", "verdict"),
     [
-        ([0.2, 0.31, 0.4], True),
-        ([0.0, 0.09, 0.2], False),
-        ([0.2, 0.1, 0.4], None),
-        ([0.2], None),
-        ([0.2, math.nan, 0.4], None),
+        ([0.2, 0.31, 0.4], "holds"),
+        ([0.0, 0.09, 0.2], "fails"),
+        ([0.2, 0.1, 0.4], "undecided"),
+        ([0.2], "undecided"),
+        ([0.2, math.nan, 0.4], "undecided"),
     ],
 )
-def test_an_ordering_holds_beyond_its_paired_interval(tmp_path, monkeypatch, shares, holds):
+def test_an_ordering_holds_beyond_its_paired_interval(tmp_path, monkeypatch, shares, verdict):
     monkeypatch.setitem(SHARES, "+b", shares)
     run(tmp_path, f"--seeds={len(shares)}")
-    results = json.loads((tmp_path / "made_up" / "results.json").read_text())
+    results = json.loads((tmp_path / "made_up" / "summary.json").read_text())
     by_auc, by_error, _ = results["orderings"]
-    assert by_auc["holds"] is holds
-    assert by_error["holds"] is (None if holds is None else not holds)
+    reverse = {"holds": "fails", "fails": "holds", "undecided": "undecided"}
+    assert (by_auc["verdict"], by_error["verdict"]) == (verdict, reverse[verdict])
 
 
 def test_real_sequences_are_judged_beside_the_rendered(tmp_path, monkeypatch):
@@ -125,8 +151,8 @@ def test_real_sequences_are_judged_beside_the_rendered(tmp_path, monkeypatch):
     table = dataclasses.replace(MADE_UP, measure=with_real)
     monkeypatch.setattr(reproduce, "load_tables", lambda: {"made_up": table})
     run(tmp_path)
-    results = json.loads((tmp_path / "made_up" / "results.json").read_text())
-    assert results["ours"]["+b"]["real_auc"]["mean"] == pytest.approx(60)
+    results = json.loads((tmp_path / "made_up" / "summary.json").read_text())
+    assert results["rows"][1]["ours"]["real_auc"]["mean"] == pytest.approx(60)
     claims = [(o["better"], o["score"]) for o in results["orderings"]]
     assert claims == [
         ("+b", "auc"), ("+b", "real_auc"), ("a", "error"), ("c d", "auc"), ("c d", "real_auc")
@@ -134,7 +160,7 @@ def test_real_sequences_are_judged_beside_the_rendered(tmp_path, monkeypatch):
 
 
 def test_resume_redoes_only_what_is_missing(finished, monkeypatch):
-    before = json.loads((finished / "results.json").read_text())
+    before = json.loads((finished / "summary.json").read_text())
     (finished / "cells" / "c_d-1.json").unlink()
     redone = []
 
@@ -146,8 +172,8 @@ def test_resume_redoes_only_what_is_missing(finished, monkeypatch):
     monkeypatch.setattr(reproduce, "load_tables", lambda: {"made_up": table})
     assert not run(finished.parent, "--resume")
     assert redone == [("c d", 1)]
-    after = json.loads((finished / "results.json").read_text())
-    assert after["ours"] == before["ours"] and after["orderings"] == before["orderings"]
+    after = json.loads((finished / "summary.json").read_text())
+    assert after["rows"] == before["rows"] and after["orderings"] == before["orderings"]
 
 
 def test_a_folder_with_a_run_is_neither_overwritten_nor_mixed_with_another(finished, capsys):

@@ -13,7 +13,8 @@ from typing import Any, cast
 from experiments.meta_training.policies import comparison_config
 from experiments.meta_training.runner import Videos
 from experiments.meta_training.training import TrainingConfig
-from experiments.reproduction.paper_table import Curve, Measurement, Ordering, Row, Table
+from experiments.reproduction.measurement import Measurement
+from experiments.reproduction.paper_table import Curve, Ordering, Row, Table
 from experiments.reproduction.table_runner import Recipe, TableRunner
 from tracking_tasks.trackers import Tracker
 from tracking_tasks.trackers.dimp.loss import DiscriminativeLossConfig
@@ -50,7 +51,7 @@ def _judge(runner: TableRunner, tracker: Tracker, rule: str, seed: int) -> Measu
         name.replace(" ", "_"): (x.tolist(), y.tolist())
         for name, (x, y) in tracker.learned_functions().items()
     }
-    return Measurement(runner.judge(tracker, rule, videos, seed), functions)
+    return runner.judge(tracker, rule, videos, seed).with_curves(functions)
 
 
 def _measure_rule(runner: TableRunner, row: Row, seed: int) -> Measurement:
@@ -111,8 +112,7 @@ def _measure_update(runner: TableRunner, row: Row, seed: int) -> Measurement:
         tracker = cast(DiMP, runner.make(recipe, seed))
     tracker = tracker.replace(config=dataclasses.replace(tracker.config, update=row.setting))
     videos = runner.held_out(_LONG, **_CHANGING)
-    scores = runner.judge(tracker, "steepest_descent", videos, seed, shipped=runner.takes_shipped)
-    return Measurement(scores)
+    return runner.judge(tracker, "steepest_descent", videos, seed, runner.longest_trained)
 
 
 _FIGURE_3 = tuple(

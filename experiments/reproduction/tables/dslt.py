@@ -13,11 +13,11 @@ import numpy as np
 
 import metaopt
 import tracking_tasks
+from experiments.reproduction.measurement import Measurement
 from experiments.reproduction.paper_table import (
     AUC,
     PRECISION,
     Curve,
-    Measurement,
     Ordering,
     Row,
     Score,
@@ -57,12 +57,12 @@ def _with_loss(runner: TableRunner, loss: str) -> DSLT:
 
 def _measure_loss(runner: TableRunner, row: Row, seed: int) -> Measurement:
     tracker = _with_loss(runner, row.setting)
-    return Measurement(runner.judge(tracker, tracker.default_rule, runner.held_out(_VIDEOS), seed))
+    return runner.judge(tracker, tracker.default_rule, runner.held_out(_VIDEOS), seed, "untrained")
 
 
 def _measure_layers(runner: TableRunner, row: Row, seed: int) -> Measurement:
     tracker = _tracker(runner, fusion=row.setting)
-    return Measurement(runner.judge(tracker, tracker.default_rule, runner.held_out(_VIDEOS), seed))
+    return runner.judge(tracker, tracker.default_rule, runner.held_out(_VIDEOS), seed, "untrained")
 
 
 def _measure_convergence(runner: TableRunner, row: Row, seed: int) -> Measurement:

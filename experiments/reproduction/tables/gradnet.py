@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 import metaopt
+from experiments.reproduction.measurement import Measurement, of_targets
 from experiments.reproduction.paper_table import (
     AUC,
     PRECISION,
     Curve,
-    Measurement,
     Ordering,
     Row,
     Score,
@@ -81,21 +81,20 @@ def _train(runner: TableRunner, variant: _Variant, seed: int) -> GradNet:
 
 def _measure_variant(runner: TableRunner, row: Row, seed: int) -> Measurement:
     variant: _Variant = row.setting
-    return Measurement(
-        runner.judge(_train(runner, variant, seed), variant.rule, runner.held_out(_VIDEOS), seed)
-    )
+    tracker = _train(runner, variant, seed)
+    return runner.judge(tracker, variant.rule, runner.held_out(_VIDEOS), seed)
 
 
 def _measure_iterations(runner: TableRunner, row: Row, seed: int) -> Measurement:
     """Table 1: the row is a multiple of the basic rate; nothing is meta-trained."""
     tracker: Any = runner.untrained(GradNet.name, "gradient_descent", _config(runner))
     rate = jnp.asarray(row.setting * _BASIC_RATE)
-    steps = []
+    steps: list[float] = []
     for video in runner.videos(runner.held_out(_VIDEOS), seed):
         image, box = video.frame(0), jnp.asarray(video.boxes[0])
         first = Frame(jnp.asarray(image), jnp.array(image.shape[1::-1]))
         steps.append(int(_iterations(tracker, rate, first, box, _MOST_STEPS[runner.scale])))
-    return Measurement({"iterations": float(np.mean(steps))})
+    return of_targets({"iterations": steps}, trained=False)
 
 
 @jax.jit

@@ -11,10 +11,10 @@ import optax
 
 import metaopt
 from experiments.meta_training.policies import policy_of
+from experiments.reproduction.measurement import Measurement
 from experiments.reproduction.paper_table import (
     AUC,
     PRECISION,
-    Measurement,
     Ordering,
     Row,
     Score,
@@ -128,7 +128,7 @@ def _train(runner: TableRunner, variant: _Variant, seed: int) -> MetaRTT:
 def _measure(runner: TableRunner, row: Row, seed: int) -> Measurement:
     tracker = _train(runner, row.setting, seed)
     videos = runner.held_out(_VIDEOS)
-    return Measurement(runner.judge(tracker, MetaRTT.default_rule, videos, seed))
+    return runner.judge(tracker, MetaRTT.default_rule, videos, seed)
 
 
 def _paper(auc: float, precision: float, fps: float) -> dict[str, float]:

@@ -8,7 +8,8 @@ import dataclasses
 
 from experiments.meta_training.policies import comparison_config
 from experiments.meta_training.runner import Videos
-from experiments.reproduction.paper_table import AUC, PRECISION, Measurement, Ordering, Row, Table
+from experiments.reproduction.measurement import Measurement
+from experiments.reproduction.paper_table import AUC, PRECISION, Ordering, Row, Table
 from experiments.reproduction.table_runner import Recipe, TableRunner
 from tracking_tasks.trackers import Tracker
 from tracking_tasks.trackers.dimp.tracker import DiMP
@@ -29,7 +30,7 @@ def _measure(runner: TableRunner, row: Row, seed: int) -> Measurement:
         recipe = Recipe(DiMP.name, rule, config, dataclasses.replace(outer_loop, renderer=looks))
         tracker = runner.make(recipe, seed)
     videos = Videos(outer_loop.renderer, *_VIDEOS[runner.scale])
-    return Measurement(runner.judge(tracker, rule, videos, seed))
+    return runner.judge(tracker, rule, videos, seed)
 
 
 TABLES = (

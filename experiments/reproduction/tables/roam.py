@@ -6,7 +6,8 @@ of the shipped tracker: minutes do not teach an LSTM to be ahead of a rate that 
 """
 
 import dataclasses
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -15,11 +16,14 @@ import numpy as np
 import metaopt
 import tracking_tasks
 from experiments.meta_training.runner import HELD_OUT
+from experiments.reproduction.measurement import Measurement
 from experiments.reproduction.oracle import Oracle
-from experiments.reproduction.paper_table import Curve, Measurement, Ordering, Row, Score, Table
+from experiments.reproduction.paper_table import Curve, Ordering, Row, Score, Table
 from experiments.reproduction.table_runner import TableRunner
 from tracking_tasks import evaluation
+from tracking_tasks.data import sequences as sequences_lib
 from tracking_tasks.episode import Episode
+from tracking_tasks.trackers import Tracker
 from tracking_tasks.trackers.roam.config import ROAMConfig
 from tracking_tasks.trackers.roam.tracker import ROAM
 
@@ -90,13 +94,16 @@ def _measure(runner: TableRunner, row: Row, seed: int) -> Measurement:
     """Figure 5: the row is a `_Setting`."""
     setting: _Setting = row.setting
     tracker = _train(runner, setting, seed)
-    if not setting.oracle:
-        return Measurement(runner.judge(tracker, setting.rule, runner.held_out(_VIDEOS), seed))
-    results = [
-        evaluation.evaluate(Oracle(tracker, sequence.boxes), [sequence])[0]
-        for sequence in runner.videos(runner.held_out(_VIDEOS), seed)
-    ]
-    return Measurement(evaluation.summarize(results))
+    videos = runner.held_out(_VIDEOS)
+    evaluate = _evaluate_oracle if setting.oracle else None
+    return runner.judge(tracker, setting.rule, videos, seed, evaluate=evaluate)
+
+
+def _evaluate_oracle(
+    tracker: Tracker, _: str, sequences: Sequence[sequences_lib.Sequence]
+) -> list[evaluation.SequenceResult]:
+    oracle = lambda sequence: Oracle(cast(ROAM, tracker), sequence.boxes)
+    return [evaluation.evaluate(oracle(each), [each])[0] for each in sequences]
 
 
 def _measure_steps(runner: TableRunner, row: Row, seed: int) -> Measurement:
@@ -110,10 +117,10 @@ def _measure_steps(runner: TableRunner, row: Row, seed: int) -> Measurement:
             row.setting.rule,
             runner.held_out(_VIDEOS),
             seed,
-            shipped=runner.takes_shipped,
+            runner.longest_trained,
         )
-    aucs = [score["auc"] for score in scores.values()]
-    return Measurement(scores[2], {"auc_by_steps": (list(map(float, steps)), aucs)})
+    aucs = [next(iter(judged.scores.values())) for judged in scores.values()]
+    return scores[2].with_curves({"auc_by_steps": (list(map(float, steps)), aucs)})
 
 
 def _measure_losses(runner: TableRunner, row: Row, seed: int) -> Measurement:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from experiments.meta_training.training import TrainingConfig
+from experiments.reproduction.measurement import Measurement
 from experiments.reproduction.paper_table import (
     AUC,
     PRECISION,
-    Measurement,
     Ordering,
     Row,
     Score,
@@ -61,7 +61,7 @@ def _measure(
     sizes = {"smoke": (1, 6), "small": (12, frames), "full": (100, 300)}
     videos = runner.held_out(sizes, side=_SIDE, **looks)
     rule = setting.rule or tracker.default_rule
-    return Measurement(runner.judge(tracker, rule, videos, seed, shipped=True))
+    return runner.judge(tracker, rule, videos, seed, "shipped")
 
 
 def _judged(frames: int, **looks: Any) -> Callable[[TableRunner, Row, int], Measurement]:

@@ -94,37 +94,58 @@ def test_a_recipe_may_start_from_what_another_trained(calls, tmp_path):
 
 
 def test_rows_of_a_seed_are_judged_on_the_same_videos(calls, tmp_path):
-    runner = TableRunner("smoke", tmp_path, real=[sequence(3)], backbone=Tiny())
+    real = [sequence(3)]
+    runner = TableRunner("smoke", tmp_path, real=real, backbone=Tiny(), judged_on="both")
     tracker = runner_lib.TRACKERS["dimp"].create("none", CONFIG, Tiny())
-    scores = runner.judge(tracker, "none", VIDEOS, 0)
+    measured = runner.judge(tracker, "none", VIDEOS, 0)
     runner.judge(tracker, "none", VIDEOS, 0)
     assert len(calls["render"]) == 1
-    assert scores["auc"] == scores["real_auc"] == auc(tracker, sequence(3))
+    expected = auc(tracker, sequence(3))
+    assert measured.scores["auc"] == measured.scores["real_auc"] == expected
+    assert measured.targets["auc"] == {"0": expected}
+    assert measured.targets["real_auc"] == {sequence(3).name: expected} and measured.trained
     runner.judge(tracker, "none", VIDEOS, 1)
     assert len(set(calls["render"])) == 2
 
 
-def test_a_shipped_tracker_starts_a_real_sequence_elsewhere_with_every_seed(
+@pytest.mark.parametrize(
+    ("judged_on", "renderings", "prefixes"),
+    [("real", 0, {"real_"}), ("rendered", 1, {""}), ("both", 1, {"", "real_"})],
+)
+def test_a_runner_judges_on_what_it_is_told(calls, tmp_path, judged_on, renderings, prefixes):
+    runner = TableRunner(
+        "smoke", tmp_path, real=[sequence(3)], backbone=Tiny(), judged_on=judged_on
+    )
+    tracker = runner_lib.TRACKERS["dimp"].create("none", CONFIG, Tiny())
+    scores = runner.judge(tracker, "none", VIDEOS, 0).scores
+    assert len(calls["render"]) == renderings
+    assert {name.removesuffix("auc") for name in scores if name.endswith("auc")} == prefixes
+
+
+def test_a_tracker_that_no_seed_trained_starts_a_real_sequence_elsewhere_with_every_seed(
     calls, tmp_path, monkeypatch
 ):
     images, boxes = video(3)
-    long = [Sequence(name="real", frames=tuple(images) * 14, boxes=np.tile(boxes, (14, 1)))]
+    of = lambda name: Sequence(name=name, frames=tuple(images) * 14, boxes=np.tile(boxes, (14, 1)))
+    long = [of("real"), of("learned")]
     starts = [table_runner._start(long[0], seed) for seed in range(20)]
     lengths = [len(sequence) for sequence in starts]
     # 42 frames, of which 23 are followed by enough.
     assert lengths[:3] == [42, 34, 26] and len({each.name for each in starts}) == 20
-    runner = TableRunner("smoke", tmp_path, real=long, backbone=Tiny())
-    tracker = runner_lib.TRACKERS["dimp"].create("none", CONFIG, Tiny())
-    seen = []
-    monkeypatch.setattr(
-        runner_lib.evaluation, "evaluate", lambda tracker, sequences: seen.append(sequences)
+    runner = TableRunner(
+        "smoke", tmp_path, real=long, backbone=Tiny(), seen={"learned"}, judged_on="real"
     )
-    monkeypatch.setattr(table_runner.evaluation, "summarize", lambda results: {})
-    for shipped in (False, True):
-        runner.judge(tracker, "none", VIDEOS, 1, shipped=shipped)
-    assert [len(sequence) for (sequence,) in seen] == [3, 42, 3, 34]  # rendered, real
+    seen = []
+    see = lambda tracker, rule, parts: seen.append({each.name: len(each) for each in parts}) or []
+    monkeypatch.setattr(table_runner, "of_results", lambda *_: None)
+    for weights in ("trained", "untrained", "shipped"):
+        runner.judge(None, "none", VIDEOS, 1, weights, evaluate=see)
+    assert seen == [{"real": 42, "learned": 42}, {"real": 34, "learned": 34}, {"real": 34}]
+    monkeypatch.setitem(table_runner.REAL_FRAMES, "smoke", 25)
+    runner.judge(None, "none", VIDEOS, 1, evaluate=see)
+    assert seen[-1] == {"real": 25, "learned": 25}
     with pytest.raises(InputError, match="20 starts"):
-        runner.judge(tracker, "none", VIDEOS, 20, shipped=True)
+        runner.judge(None, "none", VIDEOS, 20, "shipped", evaluate=see)
 
 
 def test_the_shipped_tracker_is_that_of_load(tmp_path):

@@ -46,7 +46,8 @@ def test_rows_are_judged(runner, name, setting):
     table, judged, judge = TABLES[name], [], runner.judge
     runner.judge = lambda *arguments: judged.append(arguments) or judge(*arguments)
     scores = table.measure(runner, row(table, setting), 0).scores
-    ((tracker, _, videos, _),) = judged
+    ((tracker, _, videos, _, weights),) = judged
+    assert weights == "untrained"
     assert scores["auc"] == auc(tracker, sequence(videos.frames))
     assert all(map(math.isfinite, scores.values()))
 

@@ -7,6 +7,7 @@ import pytest
 
 import metaopt
 from experiments.meta_training import runner as runner_lib
+from experiments.reproduction.measurement import Measurement
 from experiments.reproduction.table_runner import TableRunner
 from experiments.reproduction.tables.shipped import TABLES
 from tests.tracking_tasks.tiny import Tiny
@@ -20,9 +21,9 @@ def judged(monkeypatch, tmp_path):
     untrained = lambda runner, name, rule=None: TRACKERS[name].create(rule, None, Tiny())
     monkeypatch.setattr(TableRunner, "shipped", untrained)
 
-    def judge(runner, *arguments, shipped):
-        assert shipped  # real sequences start elsewhere with every seed
-        return {"arguments": arguments[:3]}
+    def judge(runner, *arguments):
+        assert arguments[-1] == "shipped"  # real sequences start elsewhere with every seed
+        return Measurement({"arguments": arguments[:3]})
 
     monkeypatch.setattr(TableRunner, "judge", judge)
     runner = TableRunner("smoke", tmp_path)
