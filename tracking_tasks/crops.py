@@ -5,9 +5,12 @@ says which part of it is picture. Beyond the picture its border repeats (Bhat et
 SiamFC family pad by the mean colour; repetition gives the filter no edge to latch on to).
 """
 
+import functools
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, UInt8
+from jaxtyping import Array, Float, Int, Shaped, UInt8
 
 # Bilinear sampling alone would alias when a large target is shrunk.
 _SAMPLES_PER_PIXEL = 2
@@ -34,29 +37,66 @@ def crop(
     Returns:
         RGB in 0..255.
     """
+    on_cpu = functools.partial(_crop, size=size, interpolate=_one_by_one)
+    elsewhere = functools.partial(_crop, size=size, interpolate=_all_at_once)
+    return jax.lax.platform_dependent(
+        frame,
+        extent,
+        center,
+        jnp.broadcast_to(side, (2,)),
+        # Batched gathers and slices are several times slower there than one crop after the other.
+        cpu=jax.custom_batching.sequential_vmap(on_cpu),
+        default=elsewhere,
+    )
+
+
+def _crop(
+    frame: UInt8[Array, "h w 3"],
+    extent: Int[Array, "2"],
+    center: Float[Array, "2"],
+    sides: Float[Array, "2"],
+    *,
+    size: int,
+    interpolate: Callable[..., Array],
+) -> Float[Array, "size size 3"]:
+    h, w, _ = frame.shape
     samples = size * _SAMPLES_PER_PIXEL
     offsets = (jnp.arange(samples) + 0.5) / samples - 0.5
-    width, height = jnp.broadcast_to(side, (2,))
+
+    def resampled(lines: Shaped[Array, "n m"], axis: int) -> Float[Array, "size m"]:
+        positions = center[axis] + offsets * sides[axis]
+        lines = interpolate(lines, jnp.clip(positions - 0.5, 0.0, extent[axis] - 1.0), extent[axis])
+        return lines.reshape(size, _SAMPLES_PER_PIXEL, -1).mean(1)
+
     # Rows first: they are contiguous, so this is the cheap way to discard most of the frame.
-    rows = _sample(frame, center[1] + offsets * height, extent[1], axis=0)
-    rows = rows.reshape(size, _SAMPLES_PER_PIXEL, *rows.shape[1:]).mean(1)
-    columns = _sample(rows, center[0] + offsets * width, extent[0], axis=1)
-    return columns.reshape(size, size, _SAMPLES_PER_PIXEL, 3).mean(2)
+    rows = resampled(frame.reshape(h, w * 3), axis=1)
+    by_column = rows.reshape(size, w, 3).transpose(1, 0, 2).reshape(w, size * 3)
+    columns = resampled(by_column, axis=0)
+    return columns.reshape(size, size, 3).transpose(1, 0, 2)
 
 
-def _sample(
-    image: Array, positions: Float[Array, " n"], length: Int[Array, ""], axis: int
-) -> Float[Array, "..."]:
-    """Linear interpolation along one axis at continuous positions, the border repeated."""
-    index = jnp.clip(positions - 0.5, 0.0, length - 1.0)
+def _all_at_once(
+    lines: Shaped[Array, "n m"], index: Float[Array, " samples"], length: Int[Array, ""]
+) -> Float[Array, "samples m"]:
+    """Linear interpolation between the first `length` lines."""
     lower = jnp.floor(index).astype(jnp.int32)
     upper = jnp.minimum(lower + 1, length - 1)
-    shape = [1] * image.ndim
-    shape[axis] = -1
-    fraction = (index - lower).reshape(shape)
-    below = jnp.take(image, lower, axis, mode="clip").astype(jnp.float32)
-    above = jnp.take(image, upper, axis, mode="clip").astype(jnp.float32)
-    return below + fraction * (above - below)
+    below, above = (lines[i].astype(jnp.float32) for i in (lower, upper))
+    return below + (index - lower)[:, None] * (above - below)
+
+
+def _one_by_one(
+    lines: Shaped[Array, "n m"], index: Float[Array, " samples"], length: Int[Array, ""]
+) -> Float[Array, "samples m"]:
+    """The same in a loop, each line a slice: XLA's gathers are several times slower on the CPU."""
+
+    def line(index: Float[Array, ""]) -> Float[Array, " m"]:
+        lower = jnp.floor(index).astype(jnp.int32)
+        upper = jnp.minimum(lower + 1, length - 1)
+        at = lambda i: jax.lax.dynamic_index_in_dim(lines, i, keepdims=False).astype(jnp.float32)
+        return at(lower) + (index - lower) * (at(upper) - at(lower))
+
+    return jax.lax.map(line, index)
 
 
 def rotate(image: Float[Array, "s s 3"], degrees: float) -> Float[Array, "s s 3"]:

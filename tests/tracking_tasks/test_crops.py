@@ -1,5 +1,6 @@
 """Crops: exact on linear images, border repetition, and the padding that must not be seen."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -33,6 +34,35 @@ def test_outside_the_picture_its_border_repeats_and_padding_is_never_seen():
         jnp.asarray(frame), jnp.array([30, 20]), jnp.array([28.0, 18.0]), jnp.asarray(20.0), 8
     )
     np.testing.assert_array_equal(image, 50)
+
+
+def by_matrices(frame, extent, center, sides, size):
+    """The crop in double precision: two bilinear samples a pixel and axis, as two matrices."""
+    axes = []
+    for axis, length in enumerate((frame.shape[1], frame.shape[0])):
+        offsets = (np.arange(2 * size) + 0.5) / (2 * size) - 0.5
+        index = np.clip(center[axis] + offsets * sides[axis] - 0.5, 0, extent[axis] - 1)
+        tent = np.maximum(1 - np.abs(index[:, None] - np.arange(length)), 0)
+        axes.append(tent.reshape(size, 2, length).mean(1))
+    return np.einsum("yh,hwc,xw->yxc", axes[1], frame.astype(float), axes[0])
+
+
+def test_both_ways_to_interpolate_are_two_matrix_products_alone_and_in_a_batch():
+    rng = np.random.default_rng(0)
+    frame, extent = rng.integers(0, 256, (48, 64, 3), np.uint8), np.array([50, 40])
+    centers = rng.uniform(-5, 55, (3, 2)).astype(np.float32)
+    sides = rng.uniform(5, 90, (3, 2)).astype(np.float32)
+    expected = np.stack(
+        [by_matrices(frame, extent, *one, 12) for one in zip(centers, sides, strict=True)]
+    )
+    arrays = (jnp.asarray(frame), jnp.asarray(extent))
+    batch = jax.vmap(lambda c, s: crops.crop(*arrays, c, s, 12))(centers, sides)
+    np.testing.assert_allclose(batch, expected, atol=2e-3)
+    for way in (crops._all_at_once, crops._one_by_one):
+        image = crops._crop(
+            *arrays, *map(jnp.asarray, (centers[0], sides[0])), size=12, interpolate=way
+        )
+        np.testing.assert_allclose(image, expected[0], atol=2e-3)
 
 
 def test_rotation_moves_the_top_to_the_side():
