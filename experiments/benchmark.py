@@ -11,6 +11,7 @@ Examples:
     python -m experiments.benchmark --suite=renderer
     python -m experiments.benchmark --suite=evaluation
     python -m experiments.benchmark --suite=roam
+    python -m experiments.benchmark --suite=online --output_dir=results
     python -m experiments.benchmark --suite=pruning
 
 Prints a table. With an output folder it also writes:
@@ -25,7 +26,15 @@ from absl import flags
 
 from basics.figures import save_figure
 from basics.files import write_atomic
-from experiments.benchmarks import evaluation, inner_loop, meta_gradient, pruning, renderer, roam
+from experiments.benchmarks import (
+    evaluation,
+    inner_loop,
+    meta_gradient,
+    online,
+    pruning,
+    renderer,
+    roam,
+)
 from experiments.benchmarks.report import Report, document, machine, plot, table
 from experiments.command_line import cli
 from experiments.command_line.output_folder import OptionalOutputFolder
@@ -37,6 +46,7 @@ SUITES: dict[str, Callable[[str, int], Report]] = {
     "renderer": renderer.run,
     "evaluation": evaluation.run,
     "roam": roam.run,
+    "online": online.run,
     "pruning": pruning.run,
 }
 
