@@ -102,6 +102,26 @@ def test_the_frames_of_a_file_are_those_of_a_second_decoder(tmp_path, name, argu
     np.testing.assert_allclose(np.stack(read).astype(int), np.stack(second), atol=12)
 
 
+@pytest.mark.parametrize(("name", "codec", "threads"), [
+    ("a.ogv", "libtheora", ["-threads", "1"]), ("a.mp4", "libx264", []),
+])  # fmt: skip
+def test_a_decoder_whose_threads_race_has_one(tmp_path, monkeypatch, name, codec, threads):
+    """With more, one reading in ten of Theora has wrong frames, the more often the busier."""
+    encode(tmp_path / name, "-pix_fmt", "yuv420p", "-c:v", codec)
+    video, commands = read_video(tmp_path / name), []
+
+    def popen(command, **options):
+        commands.append(command)
+        return subprocess_popen(command, **options)
+
+    subprocess_popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    assert numbers(video) == list(range(COUNT))
+    (command,) = commands
+    begin, end = command.index("level+info") + 1, command.index("-i")
+    assert command[begin:end] == threads
+
+
 def test_av1_gives_its_frames(tmp_path):
     """OpenCV's wheel does not read it."""
     encode(tmp_path / "a.mkv", "-c:v", "libaom-av1", "-cpu-used", "8", "-pix_fmt", "yuv420p")
