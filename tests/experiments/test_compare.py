@@ -13,13 +13,16 @@ from experiments.meta_training import training
 from models import EfficientNetLite0
 from tests.experiments import programs
 from tests.tracking_tasks.tiny import Tiny
+from tracking_tasks.evaluation import success_auc
 from tracking_tasks.trackers import TRACKERS
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("compare")
-    programs.run(compare, "--preset=smoke", "--seeds=2", f"--output_dir={folder}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EfficientNetLite0, "pretrained", lambda *_: Tiny())
+        assert not programs.run(compare, "--preset=smoke", "--seeds=2", f"--output_dir={folder}")
     return folder
 
 
@@ -92,12 +95,20 @@ def test_mean_and_interval_by_students_t():
     assert mean_and_interval([1.0])[1] == float("inf")
 
 
+def assert_auc_is_that_of_its_boxes(cell):
+    """The first sequence's, whose boxes are kept; the cell's is the mean over sequences."""
+    each = [scores["auc"] for scores in cell["sequences"].values()]
+    first = success_auc(np.float32(cell["boxes"]), np.float32(cell["true_boxes"]))
+    assert each[0] == pytest.approx(first) and cell["auc"] == pytest.approx(np.mean(each))
+
+
 def test_a_tracker_whose_episodes_are_mixed_is_compared(tmp_path, monkeypatch):
     monkeypatch.setattr(EfficientNetLite0, "pretrained", lambda *_: Tiny())
     flags = "--preset=smoke", "--inner_optimizers=none", f"--output_dir={tmp_path}"
     assert not programs.run(compare, "--tracker=meta_rtt", *flags)
     (cell,) = json.loads((tmp_path / "results.json").read_text())["cells"]
-    assert 0 <= cell["auc"] <= 1 and np.isfinite(cell["query_losses"]).all()
+    assert_auc_is_that_of_its_boxes(cell)
+    assert np.isfinite(cell["query_losses"]).all()
     lines = (tmp_path / "meta_rtt/training/none-0/metrics.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["triplet_loss"] > 0  # by the other episode's target
 
@@ -111,5 +122,5 @@ def test_every_rule_finishes_in_every_tracker(tracker, tmp_path, monkeypatch):
     cells = json.loads((tmp_path / "results.json").read_text())["cells"]
     assert {cell["inner_optimizer"] for cell in cells} == set(metaopt.optimizers.names())
     for cell in cells:
-        assert 0 <= cell["auc"] <= 1
+        assert_auc_is_that_of_its_boxes(cell)
         assert np.isfinite(cell["inner_losses"] + cell["query_losses"]).all()

@@ -1,6 +1,7 @@
 """What DSLT does online: when it stops fitting, what it remembers, when it learns and rescales."""
 
 import dataclasses
+import functools
 import itertools
 
 import jax
@@ -18,6 +19,7 @@ init = jax.jit(lambda tracker, frame, box: tracker.init(frame, box))
 step = jax.jit(lambda tracker, state, frame: tracker.step(state, frame)[0])
 
 
+@functools.cache  # a rule of optax that is made anew is compiled anew
 def make(rule="adam", **changes):
     return DSLT.create(rule, dataclasses.replace(SMALL["dslt"], **changes), Tiny())
 
