@@ -42,7 +42,7 @@ boxes are the same to the last bit; on other devices they agree to rounding.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from absl import flags
@@ -52,6 +52,7 @@ from experiments.analysis import evaluation_results
 from experiments.analysis.evaluation_folder import EvaluationFolder
 from experiments.command_line import cli, dataset_flags, shared_flags, tracker_flags
 from experiments.command_line.output_folder import OutputFolder
+from experiments.reproduction import benchmarks
 from tracking_tasks import evaluation
 from tracking_tasks.evaluation import otb_starts, results_folder
 
@@ -68,6 +69,7 @@ _PROTOCOL = flags.DEFINE_enum(
     "How boxes are scored; by default as the data set's own toolkit does, or as otb.",
     flag_values=FLAGS,
 )
+_PAPER = benchmarks.paper_flag(FLAGS)
 _START = dataset_flags.start_flag(FLAGS)
 _PARALLEL_VIDEOS = flags.DEFINE_integer(
     "parallel_videos", 1, "How many videos are tracked side by side.", 1, flag_values=FLAGS
@@ -126,12 +128,19 @@ def main(_: Sequence[str]) -> None:
         if protocol in results_folder.SUBMISSIONS:
             results_folder.write_submission(path / "submission.zip", protocol, results)
             print(f"submit {path / 'submission.zip'} to the server of the benchmark")
+        _print_paper({})
         return
     found = evaluation_results.report(protocol, results, chosen)
     metadata |= {"protocol": protocol} | ({"skipped": broken} if broken else {})
     evaluation_results.save(path, metadata, results, found)
     print(evaluation_results.table(found))
+    _print_paper(found)
     print(f"written to {path}")
+
+
+def _print_paper(found: Mapping[str, Any]) -> None:
+    if _PAPER.value:
+        print(benchmarks.BENCHMARKS[_PAPER.value].beside(found))
 
 
 def _undone(results: Sequence[evaluation.SequenceResult]) -> dict[str, Any]:

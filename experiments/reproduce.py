@@ -15,6 +15,8 @@ Examples:
     python -m experiments.reproduce --table=dimp1,dimp3 --seeds=10 --output_dir=runs/more
     python -m experiments.reproduce --table=gradnet_shipped --judge=real \
         --dataset_dir=VIDEOS --dataset_dir=SEQUENCES
+    python -m experiments.reproduce --plan --table=dimp1
+    python -m experiments.reproduce --scoreboard
     python -m experiments.reproduce --table=all --scale=full --photos_dir=COCO --resume
 
 Writes to the output folder:
@@ -41,7 +43,7 @@ from basics.compilation import let_go_of_programs
 from experiments.command_line import cli, dataset_flags, shared_flags, tracker_flags
 from experiments.command_line.choices import choose
 from experiments.command_line.output_folder import OutputFolder
-from experiments.reproduction import table_results
+from experiments.reproduction import power, scoreboard, table_results
 from experiments.reproduction.measurement import JUDGES
 from experiments.reproduction.paper_table import SCALES, Row, Table
 from experiments.reproduction.record import Record, run_metadata
@@ -49,11 +51,26 @@ from experiments.reproduction.table_runner import TableRunner
 from experiments.reproduction.tables import load_tables
 from experiments.runs import metadata, run_lock, trials
 
+_DOCS = pathlib.Path(__file__).resolve().parents[1] / "docs"
+
 FLAGS = flags.FlagValues()
 _TABLE = flags.DEFINE_list(
     "table", None, "Which tables, separated by commas, or all; --list names them.", FLAGS
 )
 _LIST = flags.DEFINE_bool("list", False, "Name the tables and end.", flag_values=FLAGS)
+_SCOREBOARD = flags.DEFINE_bool(
+    "scoreboard",
+    False,
+    "Make the pages of docs/papers from the records in it, and end.",
+    flag_values=FLAGS,
+)
+_PLAN = flags.DEFINE_bool(
+    "plan",
+    False,
+    "Run a pilot of two seeds that do not count, and say how many seeds or targets an effect of "
+    "the paper's size needs, and how long that takes.",
+    flag_values=FLAGS,
+)
 _SCALE = flags.DEFINE_enum(
     "scale",
     "small",
@@ -81,6 +98,10 @@ _OUTPUT = OutputFolder(FLAGS, "runs/reproduce", resumable=True)
 def main(_: Sequence[str]) -> None:
     """Runs the program."""
     tables = load_tables()
+    if _SCOREBOARD.value:
+        scoreboard.write(_DOCS, tables)
+        print(f"written to {_DOCS / 'papers'}")
+        return
     if _LIST.value:
         width = max(map(len, tables))
         for table in tables.values():
@@ -90,21 +111,39 @@ def main(_: Sequence[str]) -> None:
     folder = _OUTPUT.path
     runner = _runner(folder)
     _lock(folder, chosen)
-    seeds = {table.name: _SEEDS.value or table.seeds[_SCALE.value] for table in chosen}
+    seeds = {table.name: _seeds(table) for table in chosen}
+    folders = {table.name: folder / _name(table) for table in chosen}
     for table in chosen:
-        _fix(folder / table.name, seeds[table.name], runner)
-    with tqdm(total=sum(seeds[t.name] * len(t.rows) for t in chosen), unit="trial") as bar:
-        records = [run(t, runner, seeds[t.name], folder / t.name, bar) for t in chosen]
+        _fix(folders[table.name], seeds[table.name], runner)
+    with tqdm(total=sum(len(seeds[t.name]) * len(t.rows) for t in chosen), unit="trial") as bar:
+        records = [run(t, runner, seeds[t.name], folders[t.name], bar) for t in chosen]
+    if _PLAN.value:
+        for table, found in zip(chosen, records, strict=True):
+            print(power.plan(table, found))
+        return
     for table in chosen:
-        print((folder / table.name / "table.txt").read_text())
+        print((folders[table.name] / "table.txt").read_text())
     print(table_results.write_summary(folder, records))
     print(f"written to {folder}")
 
 
-def run(table: Table, runner: TableRunner, seeds: int, folder: pathlib.Path, bar: tqdm) -> Record:
+def _seeds(table: Table) -> list[int]:
+    if _PLAN.value:
+        return list(power.PILOT_SEEDS)
+    return list(range(_SEEDS.value or table.seeds[_SCALE.value]))
+
+
+def _name(table: Table) -> str:
+    """Of its folder; a pilot has one of its own, so that it never counts."""
+    return f"{table.name}-pilot" if _PLAN.value else table.name
+
+
+def run(
+    table: Table, runner: TableRunner, seeds: Sequence[int], folder: pathlib.Path, bar: tqdm
+) -> Record:
     """Measures what of a table is not finished, and writes the results."""
     by_row: dict[str, list[dict[str, Any]]] = {row.name: [] for row in table.rows}
-    for seed in range(seeds):
+    for seed in seeds:
         for row in table.rows:
             bar.set_description(f"{table.name}, {row.name}, seed {seed}")
             result = trials.load(folder, row.name, seed)
@@ -118,7 +157,7 @@ def run(table: Table, runner: TableRunner, seeds: int, folder: pathlib.Path, bar
         "versions": metadata.versions(),
         "scale": runner.scale,
         "judged_on": runner.judged_on,
-        "seeds": list(range(seeds)),
+        "seeds": list(seeds),
     }
     return table_results.write(folder, table, facts, by_row)
 
@@ -168,7 +207,7 @@ def _all(flag: flags.Flag) -> list[Any]:
     return list(flag.value) if isinstance(flag.value, list) else [flag.value]
 
 
-def _fix(folder: pathlib.Path, seeds: int, runner: TableRunner) -> None:
+def _fix(folder: pathlib.Path, seeds: list[int], runner: TableRunner) -> None:
     """Fixes a table's seeds and targets before its first trial, or fails if they were others."""
     fixed = {"seeds": seeds, "judge": runner.judged_on, "real": [one.name for one in runner.real]}
     run_lock.lock(folder, fixed, taken=(folder / "run.json").exists(), resume=True)
@@ -182,7 +221,7 @@ def _lock(folder: pathlib.Path, tables: Sequence[Table]) -> None:
         "photos_dir": _PHOTOS_DIR.value,
         "dataset_dir": list(map(str, _DATASET.folders())) if _DATASET.given else None,
     }
-    begun = any((folder / table.name / "cells").exists() for table in tables)
+    begun = any((folder / _name(table) / "cells").exists() for table in tables)
     run_lock.lock(
         folder,
         configuration,

@@ -34,6 +34,7 @@ from basics.files import write_atomic
 from experiments.command_line import cli, dataset_flags, shared_flags, tracker_flags
 from experiments.command_line.output_folder import OutputFolder
 from experiments.pictures import vot_plots
+from experiments.reproduction import benchmarks
 from tracking_tasks.evaluation import vot_anchor, vot_files, vot_supervised
 from tracking_tasks.evaluation.reports import Report
 
@@ -44,6 +45,7 @@ _TRACKER = tracker_flags.LoadedTracker(FLAGS)
 _DATASET = dataset_flags.Dataset(FLAGS)
 FLAGS.set_default("dataset_format", "vot")
 _SEQUENCES = shared_flags.sequences_flag(FLAGS)
+_PAPER = benchmarks.paper_flag(FLAGS)
 _CHALLENGE = flags.DEFINE_enum(
     "challenge",
     None,
@@ -86,6 +88,8 @@ def main(_: Sequence[str]) -> None:
     vot_plots.save(path, {f"{tracker.name}, {tracker.inner_optimizer}": document})
     write_atomic(path / "results.json", json.dumps(document, indent=2) + "\n")
     print(table(report))
+    if _PAPER.value:
+        print(benchmarks.BENCHMARKS[_PAPER.value].beside(report["scores"]))
     print(f"written to {path}")
 
 

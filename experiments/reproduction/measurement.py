@@ -19,6 +19,7 @@ class Measurement:
         scores: by the name of the score. Those on real sequences begin with `REAL`.
         curves: by the name of the curve, x and y. The x are the same for all seeds.
         targets: by the name of the score and of the target, where a score is a mean over targets.
+        maps: pictures of one channel by the name of their row, several side by side, to be drawn.
         trained: whether the seed trained the tracker; otherwise it only draws what it is judged on.
     """
 
@@ -26,6 +27,9 @@ class Measurement:
     curves: Mapping[str, Curve] = dataclasses.field(default_factory=dict)
     targets: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
     trained: bool = True
+    maps: Mapping[str, Sequence[Sequence[Sequence[float]]]] = dataclasses.field(
+        default_factory=dict
+    )
 
     def with_curves(self, curves: Mapping[str, Curve]) -> "Measurement":
         """The same, and curves."""

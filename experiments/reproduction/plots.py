@@ -18,8 +18,17 @@ _MARKS = {"holds": "o", "fails": "X", "undecided": "D"}  # also told apart witho
 _COLORS = {name: index for index, name in enumerate(_MARKS)}
 
 
-def save_all(folder: pathlib.Path, table: Table, record: Record, prefix: str = "") -> list[str]:
-    """Writes every plot that the record gives; returns their names, the claims first.
+def names(table: Table, record: Record, prefix: str = "") -> list[str]:
+    """The names of the plots that a record gives, the claims first."""
+    measured = {name for trial in record["trials"] for name in trial["curves"]}
+    curves = [curve.name for curve in table.curves if curve.name in measured]
+    claims = ["differences"] if record["orderings"] else []
+    maps = ["maps"] if any(trial.get("maps") for trial in record["trials"]) else []
+    return [f"{prefix}{name}.png" for name in [*claims, "scores", *curves, *maps]]
+
+
+def save_all(folder: pathlib.Path, table: Table, record: Record, prefix: str = "") -> None:
+    """Writes every plot of `names`.
 
     Args:
         folder: where to.
@@ -27,20 +36,19 @@ def save_all(folder: pathlib.Path, table: Table, record: Record, prefix: str = "
         record: of the table.
         prefix: of the names of the files.
     """
-    names = []
-    if record["orderings"]:
-        names.append(f"{prefix}differences.png")
-        save_figure(folder / names[-1], _differences(record))
-    names.append(f"{prefix}scores.png")
-    save_figure(folder / names[-1], _bars(table, record))
     trials: dict[str, list[Mapping[str, Any]]] = {row["name"]: [] for row in record["rows"]}
     for trial in record["trials"]:
         trials[trial["row"]].append(trial)
-    for curve in table.curves:
-        if any(curve.name in trial["curves"] for trial in record["trials"]):
-            names.append(f"{prefix}{curve.name}.png")
-            save_figure(folder / names[-1], _curves(table, curve, trials))
-    return names
+    curves = {curve.name: curve for curve in table.curves}
+    for name in names(table, record):
+        kind = name.removesuffix(".png")
+        if kind in curves:
+            figure = _curves(table, curves[kind], trials)
+        elif kind == "maps":
+            figure = _maps(table, trials)
+        else:
+            figure = _bars(table, record) if kind == "scores" else _differences(record)
+        save_figure(folder / f"{prefix}{name}", figure)
 
 
 def _differences(record: Record) -> Figure:
@@ -121,6 +129,26 @@ def _curves(table: Table, curve: Curve, trials: Trials) -> Figure:
     axes.set_yscale(curve.yscale)
     axes.grid(color="0.9", which="both")
     axes.legend(fontsize=11)
+    figure.suptitle(f"{table.title}\n{table.source}", fontsize=12)
+    return figure
+
+
+def _maps(table: Table, trials: Trials) -> Figure:
+    """The maps of each row's first seed, in one scale of grey."""
+    lines = [
+        (f"{row}, {name}", maps)
+        for row, of_row in trials.items()
+        for name, maps in of_row[0]["maps"].items()
+    ]
+    columns = max(len(maps) for _, maps in lines)
+    figure = Figure(figsize=(1.7 * columns + 2, 1.7 * len(lines) + 0.7), layout="constrained")
+    panels = figure.subplots(len(lines), columns, squeeze=False)
+    for panel in panels.ravel():
+        panel.set(xticks=[], yticks=[])
+    for of_line, (name, maps) in zip(panels, lines, strict=True):
+        of_line[0].set_ylabel(textwrap.fill(name, 16), fontsize=11)
+        for panel, values in zip(of_line, maps, strict=False):
+            panel.imshow(values, cmap="gray", vmin=0, vmax=1)
     figure.suptitle(f"{table.title}\n{table.source}", fontsize=12)
     return figure
 

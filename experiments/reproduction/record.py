@@ -17,7 +17,13 @@ import numpy as np
 
 from basics.errors import InputError
 from basics.files import read_json, write_atomic
-from experiments.analysis.paired_tests import Estimate, holm, over, over_seeds_and_targets
+from experiments.analysis.paired_tests import (
+    Differences,
+    Estimate,
+    holm,
+    over,
+    over_seeds_and_targets,
+)
 from experiments.analysis.statistics import LEVEL, summarize
 from experiments.reproduction.measurement import REAL
 from experiments.reproduction.paper_table import Ordering, Score, Table
@@ -122,23 +128,32 @@ def verdicts(table: Table, scores: Sequence[Score], trials: Trials) -> list[dict
 
 def difference(trials: Trials, ordering: Ordering, score: Score) -> Estimate:
     """By how much the better row is better, paired by seed and, as far as they are, by target."""
+    values, trained = differences(trials, ordering, score)
+    if score.name.startswith(REAL) and values.shape[1] > 1:
+        return over_seeds_and_targets(values, trained)
+    # Other videos with every seed: of a tracker that no seed trained, each is a sample.
+    return over(values.mean(1).tolist() if trained else values.ravel().tolist())
+
+
+def differences(trials: Trials, ordering: Ordering, score: Score) -> tuple[Differences, bool]:
+    """The better row's score minus the worse's, in its unit, positive where it is better.
+
+    Returns:
+        For every seed and target, or every seed where a score is not a mean over targets; and
+        whether a seed trained one of the two.
+    """
     sign = score.factor if score.higher_is_better else -score.factor
     pairs = list(zip(trials[ordering.better], trials[ordering.worse], strict=True))
-    both = [trial for pair in pairs for trial in pair]
-    trained = any(trial["trained"] for trial in both)
-    by_target = all(score.name in trial["targets"] for trial in both)
-    if not by_target or (trained and not score.name.startswith(REAL)):
-        return over([sign * (a["scores"][score.name] - b["scores"][score.name]) for a, b in pairs])
-    differences = np.array(
-        [
-            [sign * (value - b["targets"][score.name][name]) for name, value in of_better.items()]
-            for a, b in pairs
-            for of_better in (a["targets"][score.name],)
-        ]
-    )
-    if score.name.startswith(REAL):
-        return over_seeds_and_targets(differences, trained)
-    return over(differences.ravel().tolist())  # other videos with every seed, one tracker
+    trained = any(trial["trained"] for pair in pairs for trial in pair)
+    by_target = all(score.name in trial["targets"] for pair in pairs for trial in pair)
+    rows = []
+    for better, worse in pairs:
+        if by_target:
+            ones, others = better["targets"][score.name], worse["targets"][score.name]
+            rows.append([sign * (value - others[name]) for name, value in ones.items()])
+        else:
+            rows.append([sign * (better["scores"][score.name] - worse["scores"][score.name])])
+    return np.array(rows), trained
 
 
 def measured_scores(table: Table, trials: Trials) -> list[Score]:

@@ -26,7 +26,7 @@ _FILE = "models/efficientnet-lite0-57934424.pth"
 _BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 _BATCH_NORM_EPSILON = 1e-3
 _STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
-_STRIDE8_BLOCK, _STRIDE16_BLOCK = 4, 10  # the last blocks at their resolution
+_STRIDE4_BLOCK, _STRIDE8_BLOCK, _STRIDE16_BLOCK = 2, 4, 10  # the last blocks at their resolution
 
 
 class _Block(nnx.Module):
@@ -105,6 +105,13 @@ class EfficientNetLite0(Backbone):
         for block in self.blocks[_STRIDE8_BLOCK + 1 : _STRIDE16_BLOCK + 1]:
             x = block(x)
         return Features(fine, x)
+
+    def shallow(self, images: Images) -> Float[Array, "n h4 w4 24"]:
+        """Features at stride 4, from which those at stride 8 are made; images as in a call."""
+        x = self._stem(images)
+        for block in self.blocks[: _STRIDE4_BLOCK + 1]:
+            x = block(x)
+        return x
 
     def deeper(self) -> nnx.Module:
         blocks = self.blocks[_STRIDE8_BLOCK + 1 : _STRIDE16_BLOCK + 1]

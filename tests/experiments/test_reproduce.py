@@ -100,7 +100,7 @@ def test_the_record_says_how_it_was_made_and_no_folder(tmp_path, monkeypatch):
 def test_seeds_are_fixed_before_the_first_trial(tmp_path, capsys):
     assert not run(tmp_path, "--seeds=2")
     assert run(tmp_path, "--seeds=3", "--resume") == 1
-    assert "made with seeds 2, not 3" in programs.error_line(capsys)
+    assert "made with seeds [0, 1], not [0, 1, 2]" in programs.error_line(capsys)
 
 
 def test_the_text_shows_both_columns_and_the_verdicts(finished):
@@ -205,6 +205,25 @@ def test_bad_input_is_one_line(tmp_path, capsys, flag, message):
     assert run(folder, flag) != 0
     assert message in programs.error_line(capsys)
     assert not folder.exists()
+
+
+def test_a_plan_is_from_a_pilot_of_two_other_seeds_that_does_not_count(
+    tmp_path, monkeypatch, capsys
+):
+    drawn = []
+
+    def pilot(runner, row, seed):
+        drawn.append(seed)
+        return measure(runner, row, seed % 18)
+
+    table = dataclasses.replace(MADE_UP, measure=pilot)
+    monkeypatch.setattr(reproduce, "load_tables", lambda: {"made_up": table})
+    assert not run(tmp_path, "--plan")
+    assert set(drawn) == {18, 19} and not (tmp_path / "made_up").exists()
+    text = capsys.readouterr().out
+    # Differences of 10 and 20 points deviate by 7.07; the paper's is 10.
+    assert "deviation 7.07 over 2 seeds; an effect of 10.00 (the paper's)" in text
+    assert not run(tmp_path)  # the run that counts starts afresh
 
 
 def test_list_names_every_table(capsys):

@@ -54,10 +54,19 @@ def _judge(runner: TableRunner, tracker: Tracker, rule: str, seed: int) -> Measu
     return runner.judge(tracker, rule, videos, seed).with_curves(functions)
 
 
+def comparison(runner: TableRunner) -> DiMPConfig:
+    """The constants of the tables' trackers, at the scale of the runner."""
+    return _config(runner.outer_loop)
+
+
+def recipe(runner: TableRunner, rule: str) -> Recipe:
+    """How the tracker of Table 1 is made."""
+    return Recipe("dimp", rule, comparison(runner), runner.outer_loop)
+
+
 def _measure_rule(runner: TableRunner, row: Row, seed: int) -> Measurement:
     """Table 1: the row is an inner optimizer."""
-    outer_loop = runner.outer_loop
-    tracker = runner.make(Recipe("dimp", row.setting, _config(outer_loop), outer_loop), seed)
+    tracker = runner.make(recipe(runner, row.setting), seed)
     return _judge(runner, tracker, row.setting, seed)
 
 
@@ -104,12 +113,10 @@ def with_the_paper_s_box(tracker: DiMP) -> DiMP:
 
 def _measure_update(runner: TableRunner, row: Row, seed: int) -> Measurement:
     """Table 3: one tracker, whose online update is the row."""
-    outer_loop = runner.outer_loop
     if runner.takes_shipped:
         tracker = with_the_paper_s_box(cast(DiMP, runner.shipped("dimp")))
     else:
-        recipe = Recipe("dimp", "steepest_descent", _config(outer_loop), outer_loop)
-        tracker = cast(DiMP, runner.make(recipe, seed))
+        tracker = cast(DiMP, runner.make(recipe(runner, "steepest_descent"), seed))
     tracker = tracker.replace(config=dataclasses.replace(tracker.config, update=row.setting))
     videos = runner.held_out(_LONG, **_CHANGING)
     return runner.judge(tracker, "steepest_descent", videos, seed, runner.longest_trained)

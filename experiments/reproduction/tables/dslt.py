@@ -13,6 +13,8 @@ import numpy as np
 
 import metaopt
 import tracking_tasks
+from basics.errors import InputError
+from experiments.reproduction.earlier_levels import Levels34, Levels35
 from experiments.reproduction.measurement import Measurement
 from experiments.reproduction.paper_table import (
     AUC,
@@ -24,6 +26,7 @@ from experiments.reproduction.paper_table import (
     Table,
 )
 from experiments.reproduction.table_runner import TableRunner
+from models import EfficientNetLite0
 from tracking_tasks.episode import Frame
 from tracking_tasks.trackers.dslt.config import DSLTConfig
 from tracking_tasks.trackers.dslt.objective import RegressionConfig
@@ -34,6 +37,7 @@ _SEEDS = {"smoke": 2, "small": 5, "full": 5}
 # Videos and frames of each; what converges is seen on short ones, too.
 _VIDEOS = {"smoke": (1, 6), "small": (8, 40), "full": (100, 300)}
 _SHORT = {"smoke": (1, 6), "small": (24, 15), "full": (100, 100)}
+_EARLIER = {"34": Levels34, "35": Levels35}
 _LOSSES = (
     Row("shrinkage", setting="shrinkage"),
     Row("L2", {"auc": 64.2, "precision20": 87.0}, "squared"),
@@ -61,7 +65,15 @@ def _measure_loss(runner: TableRunner, row: Row, seed: int) -> Measurement:
 
 
 def _measure_layers(runner: TableRunner, row: Row, seed: int) -> Measurement:
-    tracker = _tracker(runner, fusion=row.setting)
+    """Figure 10: the row is a fusion of the two levels, or another pair of levels."""
+    if row.setting in _EARLIER:
+        trunk = runner.backbone or EfficientNetLite0.pretrained()
+        if not isinstance(trunk, EfficientNetLite0):
+            raise InputError(f"{row.name} needs the backbone {EfficientNetLite0.name}")
+        levels = _EARLIER[row.setting](trunk)
+        tracker: Any = DSLT.create(DSLT.default_rule, _tracker(runner).config, levels)
+    else:
+        tracker = _tracker(runner, fusion=row.setting)
     return runner.judge(tracker, tracker.default_rule, runner.held_out(_VIDEOS), seed, "untrained")
 
 
@@ -135,12 +147,16 @@ TABLES = (
             Row("DSLT", setting="residual"),
             Row("DSLT_m (responses only)", setting="responses"),
             Row("features only", setting="features"),
+            Row("DSLT_34", setting="34"),
+            Row("DSLT_35", setting="35"),
             Row("fine level alone", setting="fine"),
             Row("coarse level alone", setting="coarse"),
         ),
         orderings=(
             Ordering("DSLT", "DSLT_m (responses only)"),
             Ordering("DSLT", "features only"),
+            Ordering("DSLT", "DSLT_34"),
+            Ordering("DSLT", "DSLT_35"),
             Ordering("DSLT", "fine level alone"),
             Ordering("DSLT", "coarse level alone"),
         ),

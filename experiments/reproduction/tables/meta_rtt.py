@@ -125,6 +125,15 @@ def _train(runner: TableRunner, variant: _Variant, seed: int) -> MetaRTT:
     return tracker.replace(config=dataclasses.replace(tracker.config, **variant.online))
 
 
+def tuned_by_hand(tracker: MetaRTT, first: int, later: int) -> MetaRTT:
+    """A tracker whose fits, of so many steps, are gradient descent with RT-MDNet's momentum."""
+    sgd = _Sgd()
+    config = dataclasses.replace(tracker.config, **_steps(first, later))
+    return tracker.replace(
+        config=config, optimizer=sgd.at(sgd.rate), online_optimizer=sgd.at(sgd.online_rate)
+    )
+
+
 def _measure(runner: TableRunner, row: Row, seed: int) -> Measurement:
     tracker = _train(runner, row.setting, seed)
     videos = runner.held_out(_VIDEOS)

@@ -36,6 +36,14 @@ def _otb(folder, sequences):
         _write(folder / video / name, map(_line, _from_one(sequence)))
 
 
+def _tc128(folder, sequences):
+    for sequence in sequences:
+        video = folder / sequence.name
+        _frames(video / "img", sequence, "{:04d}.jpg", 3)
+        _write(video / f"{sequence.name}_frames.txt", [f"3,{len(sequence) + 2}"])
+        _write(video / f"{sequence.name}_gt.txt", map(_line, _from_one(sequence)))
+
+
 def _got10k(folder, sequences, split="val"):
     _write(folder / split / "list.txt", [sequence.name for sequence in sequences])
     for sequence in sequences:
@@ -225,6 +233,7 @@ def _write(path, lines):
 
 _WRITERS = {
     "otb": _otb,
+    "tc128": _tc128,
     "got10k": _got10k,
     "lasot": _lasot,
     "trackingnet": _trackingnet,

@@ -7,7 +7,17 @@ from collections.abc import Callable, Collection
 from tqdm import tqdm
 
 from basics.errors import InputError
-from tracking_tasks.data.formats import coco, got10k, lasot, nfs, otb, trackingnet, uav123, vot
+from tracking_tasks.data.formats import (
+    coco,
+    got10k,
+    lasot,
+    nfs,
+    otb,
+    tc128,
+    trackingnet,
+    uav123,
+    vot,
+)
 from tracking_tasks.data.formats.common import Found
 from tracking_tasks.data.sequences import Sequence
 
@@ -29,6 +39,9 @@ class Format:
 
 FORMATS = {
     "otb": Format(otb.find, "<Name>/img/0001.jpg, <Name>/groundtruth_rect.txt or .1.txt, .2.txt"),
+    "tc128": Format(
+        tc128.find, "<Name>/img/0001.jpg, <Name>/<Name>_frames.txt, <Name>/<Name>_gt.txt"
+    ),
     "got10k": Format(
         got10k.find,
         "train/list.txt, train/<name>/00000001.jpg, groundtruth.txt, *.label, meta_info.ini",

@@ -1,5 +1,6 @@
 """GradNet's tables on an untrained tracker of a tiny backbone: every row measures what it says."""
 
+import dataclasses
 import functools
 
 import jax
@@ -9,7 +10,7 @@ import pytest
 
 from experiments.meta_training import runner as runner_lib
 from experiments.reproduction.table_runner import TableRunner
-from experiments.reproduction.tables import gradnet
+from experiments.reproduction.tables import gradnet, load_tables
 from tests.experiments.reproduction.judging import auc, sequence
 from tests.tracking_tasks.tiny import Tiny
 from tests.tracking_tasks.trackers.small import episode
@@ -58,7 +59,7 @@ def measure(runner, table, name):
 def test_rows_differ_by_what_they_leave_out(runner):
     trained, recipes = {}, {}
     for each in TABLES["gradnet3"].rows:
-        trained[each.name] = gradnet._train(runner, each.setting, 0)
+        trained[each.name] = gradnet.train(runner, each.setting, 0)
         recipes[each.name] = runner.recipes[-1]
     assert recipes["Ours"] == recipes["w/o U"] != recipes["w/o M"]
     assert not trained["w/o U"].config.online_update and trained["Ours"].config.online_update
@@ -102,6 +103,27 @@ def test_maps_of_a_template_without_update_gain_nothing(runner):
     scores = measure(runner, "gradnet_maps", "Ours").scores
     assert scores["gain"] == pytest.approx(scores["updated"] - scores["initial"])
     assert scores["gain"] != 0 and abs(scores["initial"]) <= 1
+    maps = measure(runner, "gradnet_maps", "Ours").maps
+    before, after = (np.array(maps[f"{when} the update"]) for when in ("before", "after"))
+    assert before.shape == after.shape and 0 <= before.min() <= after.max() <= 1
+    assert np.abs(after - before).max() > 0
     still = tracker("none", runner.recipes[-1].config)
     before, after = gradnet._contrasts(still, gradnet._held_out(runner, still))
     assert before == after == pytest.approx(scores["initial"])
+
+
+def test_overfitting_is_the_loss_held_out_less_that_in_training(runner, monkeypatch):
+    table = load_tables()["gradnet_overfitting"]
+    one = runner_lib.training.rendered_batches(None, None)(0)
+    monkeypatch.setattr(runner, "batches", lambda config: lambda index: one)
+    found = table.measure(runner, table.rows[0], 0)
+    steps = [recipe.training.outer_steps for recipe in runner.recipes]
+    assert steps == [1, 1, 2] and runner.recipes[0].config.generalization == 4
+    losses = found.curves["training"][1]
+    assert losses[0] == pytest.approx(losses[2]) and losses[0] > 0  # nothing is trained here
+    assert found.scores["gap"] == pytest.approx(0)  # both are the same episodes
+    untrained = tracker("gradient_network", runner.recipes[-1].config)
+    alone = untrained.replace(config=dataclasses.replace(untrained.config, generalization=1))
+    of = lambda index: jax.tree.map(lambda leaf: leaf[index], one)
+    expected = np.mean([alone.outer_loss(of(index))[0] for index in (0, 1)])
+    assert losses[0] == pytest.approx(expected, rel=1e-4)

@@ -94,7 +94,7 @@ def test_figures_have_their_curves(runner):
     assert all(len(losses.curves[name][1]) == updates for name in ("update_loss", "outer_loss"))
     assert np.mean(losses.curves["outer_loss"][1]) == pytest.approx(losses.scores["outer_loss"])
     rates = measure(runner, "roam_rates", "ROAM")
-    for name in ("initial_rates", "later_rates"):
+    for name in ("initial_rates", "offline_rates", "later_rates"):
         edges, shares = rates.curves[name]
         assert len(edges) == len(shares) + 1 and sum(shares) == pytest.approx(1)
     (edges, initial), rate = rates.curves["initial_rates"], np.log10(SMALL["roam"].initial_lr)
