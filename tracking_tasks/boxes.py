@@ -120,6 +120,29 @@ def bounded(
     return keep_inside(center, size, extent, share), size
 
 
+def approach(
+    size: Float[Array, "2"],
+    found: Float[Array, "2"],
+    size_lr: float | Float[Array, ""],
+    aspect_lr: float | Float[Array, ""],
+    max_change: float,
+) -> Float[Array, "2"]:
+    """Goes a part of the way from one size to another, in logarithms.
+
+    What is found in one frame is noisy, and in bad video wrong for many frames in a row.
+
+    Args:
+        size: width and height to start from, positive.
+        found: where to go, in the same unit.
+        size_lr: share of the way of the common factor on both sides, in [0, 1].
+        aspect_lr: the same of the factor on the ratio of width and height.
+        max_change: bound on the factor on a side, at least 1, before the shares are taken.
+    """
+    change = jnp.clip(found / size, 1 / max_change, max_change)
+    both = jnp.sqrt(change[0] * change[1])
+    return size * both**size_lr * (change / both) ** aspect_lr
+
+
 def relative(
     center: Float[Array, "*#batch 2"],
     size: Float[Array, "*#batch 2"],

@@ -164,9 +164,13 @@ class TableRunner(Runner):
         return "shipped" if self.takes_shipped else "trained"
 
     def shipped(self, name: str, rule: str | None = None) -> Tracker:
-        """The tracker with the weights that are shipped, and its paper's rule or the given one."""
+        """The tracker with the weights that are shipped, and its paper's rule or the given one.
+
+        Its constants are the defaults: those that validation on real video chose are no paper's.
+        """
         path = tracking_tasks.shipped_weights(name, rule)
-        return checkpoints.load(path, name, rule, self.backbone)[0]
+        defaults = lambda config: type(config)()
+        return checkpoints.load(path, name, rule, self.backbone, defaults)[0]
 
     def judge(
         self,

@@ -100,3 +100,16 @@ def test_relative_boxes_are_those_of_r_cnn_and_come_back():
     np.testing.assert_allclose(again[1], [size, size], rtol=1e-6)
     _, bounded = boxes.from_relative(deltas, anchor_center, anchor_size, bound=0.5)
     np.testing.assert_allclose(bounded[0], anchor_size[0] * np.exp([0.5, -0.5]), rtol=1e-6)
+
+
+def test_a_size_is_approached_by_shares_of_its_area_and_of_its_shape():
+    size, found = jnp.array([10.0, 20.0]), jnp.array([16.0, 20.0])
+    whole = boxes.approach(size, found, 1.0, 1.0, 2.0)
+    np.testing.assert_allclose(whole, found, rtol=1e-6)
+    area = boxes.approach(size, found, 0.5, 0.0, 2.0)
+    np.testing.assert_allclose(area, size * 1.6**0.25, rtol=1e-6)
+    shape = boxes.approach(size, found, 0.0, 0.5, 2.0)
+    np.testing.assert_allclose(shape, [10 * 1.6**0.25, 20 / 1.6**0.25], rtol=1e-6)
+    for factor in (4.0, 0.25):
+        bounded = boxes.approach(size, size * factor, 1.0, 1.0, 1.25)
+        np.testing.assert_allclose(bounded, size * (1.25 if factor > 1 else 0.8), rtol=1e-6)

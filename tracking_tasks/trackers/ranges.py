@@ -13,6 +13,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "search_factor": (1, 100),
     "memory_size": (1, 10_000),
     "update_interval": (1, 1_000_000),
+    "scale_interval": (1, 1_000_000),
     "seed": (0, 2**32 - 1),
 }
 _COUNT = (0, 100_000)  # of any other integer

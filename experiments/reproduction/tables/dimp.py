@@ -18,7 +18,6 @@ from experiments.reproduction.paper_table import Curve, Ordering, Row, Table
 from experiments.reproduction.table_runner import Recipe, TableRunner
 from tracking_tasks.trackers import Tracker
 from tracking_tasks.trackers.dimp.loss import DiscriminativeLossConfig
-from tracking_tasks.trackers.dimp.refinement import IoUConfig
 from tracking_tasks.trackers.dimp.tracker import DiMP, DiMPConfig
 
 _SOURCE = "Bhat et al. 2019, Table"
@@ -103,18 +102,10 @@ def _measure_parts(runner: TableRunner, row: Row, seed: int) -> Measurement:
     return _judge(runner, tracker, "steepest_descent", seed)
 
 
-def with_the_paper_s_box(tracker: DiMP) -> DiMP:
-    """A tracker whose box is the paper's: that of the largest predicted overlap."""
-    iou = IoUConfig(width=tracker.config.iou.width)
-    config = dataclasses.replace(tracker.config, box_estimation="overlap", iou=iou)
-    refiner = tracker.refiner and tracker.refiner.replace(config=iou)
-    return tracker.replace(config=config, refiner=refiner)
-
-
 def _measure_update(runner: TableRunner, row: Row, seed: int) -> Measurement:
     """Table 3: one tracker, whose online update is the row."""
     if runner.takes_shipped:
-        tracker = with_the_paper_s_box(cast(DiMP, runner.shipped("dimp")))
+        tracker = cast(DiMP, runner.shipped("dimp"))
     else:
         tracker = cast(DiMP, runner.make(recipe(runner, "steepest_descent"), seed))
     tracker = tracker.replace(config=dataclasses.replace(tracker.config, update=row.setting))

@@ -22,6 +22,8 @@ from tests.tracking_tasks.tiny import CONFIG, Tiny
 from tests.tracking_tasks.trackers.dimp.episodes import batches
 from tracking_tasks.data.renderer import RendererConfig
 from tracking_tasks.data.sequences import Sequence
+from tracking_tasks.trackers.dimp.config import DiMPConfig
+from tracking_tasks.trackers.dimp.refinement import IoUConfig
 
 RECIPE = Recipe("dimp", "steepest_descent", CONFIG, training.TrainingConfig(outer_steps=2))
 VIDEOS = Videos(RendererConfig(), 1, 3)
@@ -148,9 +150,11 @@ def test_a_tracker_that_no_seed_trained_starts_a_real_sequence_elsewhere_with_ev
         runner.judge(None, "none", VIDEOS, 20, "shipped", evaluate=see)
 
 
-def test_the_shipped_tracker_is_that_of_load(tmp_path):
-    shipped = named_leaves(TableRunner("smoke", tmp_path).shipped("dimp"))
-    loaded = named_leaves(tracking_tasks.load("dimp").tracker)
+def test_the_shipped_tracker_is_that_of_load_but_for_what_validation_chose(tmp_path):
+    tracker, loaded = TableRunner("smoke", tmp_path).shipped("dimp"), tracking_tasks.load("dimp")
+    assert tracker.config == DiMPConfig() != loaded.tracker.config
+    assert tracker.refiner.config == IoUConfig()
+    shipped, loaded = named_leaves(tracker), named_leaves(loaded.tracker)
     assert shipped.keys() == loaded.keys()
     assert all((shipped[name] == leaf).all() for name, leaf in loaded.items())
 

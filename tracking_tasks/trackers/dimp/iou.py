@@ -144,10 +144,10 @@ class IoURefiner(struct.PyTreeNode):
         found = self._search(lambda x: self.predictor(maps, x), box, key)
         size = found.box[2:] / reference.factor
         way = boxes.center(found.box) - reference.offset * size - boxes.center(box)
-        change = jnp.clip(size / box[2:], 1 / config.max_change, config.max_change)
-        both = jnp.sqrt(change[0] * change[1])
-        followed = both**config.size_lr * (change / both) ** config.aspect_lr
-        moved = boxes.from_center(boxes.center(box) + config.center_lr * way, box[2:] * followed)
+        followed = boxes.approach(
+            box[2:], size, config.size_lr, config.aspect_lr, config.max_change
+        )
+        moved = boxes.from_center(boxes.center(box) + config.center_lr * way, followed)
         return found._replace(box=moved)
 
     def _search(self, predict: Predictor, box: Float[Array, "4"], key: Key[Array, ""]) -> Estimate:

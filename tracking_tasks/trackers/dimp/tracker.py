@@ -18,7 +18,7 @@ from tracking_tasks import augmentation, boxes, labels
 from tracking_tasks.episode import Episode, Frame, Prediction
 from tracking_tasks.memory import SampleMemory
 from tracking_tasks.peaks import best_scale
-from tracking_tasks.trackers.base import Adaptation, Tracker
+from tracking_tasks.trackers.base import Adaptation
 from tracking_tasks.trackers.dimp.config import DiMPConfig as DiMPConfig
 from tracking_tasks.trackers.dimp.iou import IoURefiner
 from tracking_tasks.trackers.dimp.localization import Trust, locate
@@ -26,10 +26,11 @@ from tracking_tasks.trackers.dimp.loss import DiscriminativeLoss, FilterSamples,
 from tracking_tasks.trackers.dimp.state import DiMPState as DiMPState
 from tracking_tasks.trackers.dimp.state import Seen
 from tracking_tasks.trackers.registry import register
+from tracking_tasks.trackers.scale_search import ScaleSearch
 
 
 @register
-class DiMP(Tracker):
+class DiMP(ScaleSearch):
     """See the module; all but the backbone is meta-trained together.
 
     Attributes:
@@ -185,39 +186,25 @@ class DiMP(Tracker):
             frames=jnp.zeros((), jnp.int32),
         )
 
-    def search(self, state: DiMPState, frame: Frame) -> Float[Array, "n s s 3"]:
-        sides = self.search_side(state.size) * self._scales
-        return self.search_regions(frame, state.center, sides)
+    @property
+    def scales(self) -> tuple[float, ...]:
+        return (1.0,) if self.config.box_estimation == "overlap" else self.config.scales
 
-    def follow(
-        self, state: DiMPState, frame: Frame, levels: Features
-    ) -> tuple[DiMPState, Prediction]:
-        return self._take(state, frame, self._best(state, levels, self._scales))
-
-    def step(self, state: DiMPState, frame: Frame) -> tuple[DiMPState, Prediction]:
-        """As `follow` of all that `search` shows, without the scales that would not count."""
-        if len(self._scales) == 1 or self.config.scale_interval == 1:
-            return super().step(state, frame)
-        every = lambda: self._best(state, self.backbone(self.search(state, frame)), self._scales)
-        crop = lambda: self.search_regions(frame, state.center, self.search_side(state.size)[None])
-        one = lambda: self._best(state, self.backbone(crop()), jnp.ones(1))
-        return self._take(state, frame, jax.lax.cond(self._due(state), every, one))
-
-    def _best(self, state: DiMPState, levels: Features, scales: Float[Array, " n"]) -> Seen:
-        """What is seen at the scale of the highest score."""
+    def look(
+        self,
+        state: DiMPState,
+        levels: Features,
+        scales: Float[Array, " n"],
+        counts: Bool[Array, " n"],
+    ) -> Seen:
         features = self.head(levels)
         scores = correlate(features, state.target_filter)
-        scores = jnp.where((self._due(state) | (scales == 1.0))[:, None, None], scores, -jnp.inf)
+        scores = jnp.where(counts[:, None, None], scores, -jnp.inf)
         best = best_scale(scores, scales, self.config.scale_penalty)
         chosen = Features(*(level[best] for level in levels))
         return Seen(scales[best], chosen, features[best], scores[best])
 
-    def _due(self, state: DiMPState) -> Bool[Array, ""]:
-        """Whether this is a frame of a search over scales."""
-        return (state.frames + 1) % self.config.scale_interval == 0
-
-    def _take(self, state: DiMPState, frame: Frame, seen: Seen) -> tuple[DiMPState, Prediction]:
-        """Finds the target at that scale, and learns from it."""
+    def take(self, state: DiMPState, frame: Frame, seen: Seen) -> tuple[DiMPState, Prediction]:
         config = self.config
         zoom = config.crop_size / (self.search_side(state.size) * seen.scale)  # crop per frame px
         middle = jnp.full(2, config.crop_size / 2)
@@ -248,12 +235,6 @@ class DiMP(Tracker):
         state = state.replace(center=center, size=size, frames=state.frames + 1)
         state = self._learn(state, sample, location.trust)
         return state, Prediction(boxes.from_center(center, size), location.score)
-
-    @property
-    def _scales(self) -> Float[Array, " n"]:
-        return jnp.asarray(
-            (1.0,) if self.config.box_estimation == "overlap" else self.config.scales
-        )
 
     def _learn(self, state: DiMPState, sample: PyTree, trust: Int[Array, ""]) -> DiMPState:
         """Stores the sample and updates the filter, as far as the localization can be trusted."""

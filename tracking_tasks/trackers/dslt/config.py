@@ -45,6 +45,7 @@ class DSLTConfig(TrackerConfig):
         scales: factors of the search region that are tried (paper).
         scale_penalty: factor on the score of a changed scale (here).
         scale_lr: share of a scale change that is followed (code).
+        scale_interval: frames from one search over scales to the next (here; paper 1).
         lost_threshold: response below which the target counts as lost: the tracker stays (here; the
             paper's always moves).
         update_threshold: share of the usual response below which the tracker does not learn (here;
@@ -83,6 +84,7 @@ class DSLTConfig(TrackerConfig):
     scales: tuple[float, ...] = (1 / 1.03, 1.0, 1.03)
     scale_penalty: float = 0.985
     scale_lr: float = 0.6
+    scale_interval: int = 1
     lost_threshold: float = 0.2
     update_threshold: float = 0.7
     usual_lr: float = 0.03

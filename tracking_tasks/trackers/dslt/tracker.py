@@ -12,16 +12,16 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 
 import metaopt
 from models import Backbone, Features
-from models.backbone import STRIDE
 from models.heads.filter_head import align
 from models.heads.regression_head import Levels, RegressionHead
 from tracking_tasks import augmentation, boxes, labels
 from tracking_tasks.episode import Episode, Frame, Prediction
 from tracking_tasks.peaks import search_scales
-from tracking_tasks.trackers.base import Adaptation, Tracker
+from tracking_tasks.trackers.base import Adaptation
 from tracking_tasks.trackers.dslt.config import DSLTConfig as DSLTConfig
 from tracking_tasks.trackers.dslt.objective import MapsOf, RegressionSamples
 from tracking_tasks.trackers.registry import register
+from tracking_tasks.trackers.scale_search import ScaleSearch, SeenPeak
 
 
 class DSLTState(struct.PyTreeNode):
@@ -58,7 +58,7 @@ class DSLTState(struct.PyTreeNode):
 
 
 @register
-class DSLT(Tracker):
+class DSLT(ScaleSearch):
     """See the module; `initial` is meta-trained together with the inner optimizer.
 
     A hand-designed rule runs until it has converged, a learned one for the number of steps it was
@@ -180,31 +180,35 @@ class DSLT(Tracker):
             update_steps=jnp.zeros((), jnp.int32),
         )
 
-    def search(self, state: DSLTState, frame: Frame) -> Float[Array, "n s s 3"]:
-        sides = self.search_side(state.size) * jnp.asarray(self.config.scales)
-        return self.search_regions(frame, state.center, sides)
+    @property
+    def scales(self) -> tuple[float, ...]:
+        return self.config.scales
 
-    def follow(
-        self, state: DSLTState, frame: Frame, levels: Features
-    ) -> tuple[DSLTState, Prediction]:
+    def look(
+        self,
+        state: DSLTState,
+        levels: Features,
+        scales: Float[Array, " n"],
+        counts: Bool[Array, " n"],
+    ) -> SeenPeak:
         config = self.config
-        scales = jnp.asarray(config.scales)
-        sides = self.search_side(state.size) * scales
         maps = self.maps(state.head, self.levels(levels))
         responses = state.head.response(maps, state.memory.target)
-
-        middle = jnp.full(2, self.backbone.grid.to_cells(jnp.asarray(config.crop_size / 2)))
         _, height, width = responses.shape
         near = labels.elliptic(
-            middle, state.memory.target, height, width, 0.5 / config.motion_sigma**2
+            self._middle, state.memory.target, height, width, 0.5 / config.motion_sigma**2
         )
         likely = responses * jnp.where(state.trusted, near, 1.0)
+        likely = jnp.where(counts[:, None, None], likely, -jnp.inf)
         best, position, score = search_scales(responses, likely, scales, config.scale_penalty)
+        return SeenPeak(scales[best], position, score, maps[best])
 
+    def take(self, state: DSLTState, frame: Frame, seen: SeenPeak) -> tuple[DSLTState, Prediction]:
+        config, score = self.config, seen.score
         found = score >= config.lost_threshold
-        shift = (position - middle) * STRIDE * sides[best] / config.crop_size
+        shift = (seen.position - self._middle) * seen.scale * self._pixels_per_cell(state)
         center = state.center + jnp.where(found, shift, 0.0)
-        factor = 1 + config.scale_lr * (scales[best] - 1)
+        factor = 1 + config.scale_lr * (seen.scale - 1)
         size = jnp.where(score > config.scale_threshold, state.size * factor, state.size)
         center, size = boxes.bounded(
             center, size, state.min_size, state.max_size, frame.extent, config.min_inside
@@ -212,7 +216,7 @@ class DSLT(Tracker):
         trusted = found & (score >= config.update_threshold * state.usual)
         usual = state.usual + config.usual_lr * (score - state.usual)
         state = state.replace(center=center, size=size, usual=usual, trusted=trusted)
-        state = self._learn(state.replace(frames=state.frames + 1), maps[best], position)
+        state = self._learn(state.replace(frames=state.frames + 1), seen.features, seen.position)
         return state, Prediction(boxes.from_center(center, size), score)
 
     def _learn(

@@ -48,6 +48,7 @@ class GradNetConfig(TrackerConfig):
         scales: factors of the search region that are tried (code).
         scale_penalty: factor on the score of a changed scale (code).
         scale_lr: share of a scale change that is followed (code).
+        scale_interval: frames from one search over scales to the next (here; code 1).
         window_influence: share of the cosine window in the map that is searched (code).
         min_inside: share of the box that is kept inside the frame (here).
         present_score, found_again_score: see the base (experiments.presence).
@@ -80,6 +81,7 @@ class GradNetConfig(TrackerConfig):
     scales: tuple[float, ...] = (1 / 1.04, 1.0, 1.04)
     scale_penalty: float = 0.97
     scale_lr: float = 0.59
+    scale_interval: int = 1
     window_influence: float = 0.25
     min_inside: float = 0.2
     present_score: float = 0.96

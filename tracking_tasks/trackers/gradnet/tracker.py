@@ -9,24 +9,24 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 import metaopt
 from models import Backbone, Features, TemplateNetwork, correlate
-from models.backbone import STRIDE
 from models.heads.filter_head import fuse
 from tracking_tasks import boxes, labels
 from tracking_tasks.episode import Episode, EpisodeConfig, Frame, Prediction
 from tracking_tasks.peaks import search_scales
-from tracking_tasks.trackers.base import Adaptation, Tracker
+from tracking_tasks.trackers.base import Adaptation
 from tracking_tasks.trackers.gradnet.config import GradNetConfig as GradNetConfig
 from tracking_tasks.trackers.gradnet.loss import SearchSamples, balanced_logistic, positives
 from tracking_tasks.trackers.gradnet.state import GradNetState, Reliable, TemplateTask
 from tracking_tasks.trackers.registry import register
+from tracking_tasks.trackers.scale_search import ScaleSearch, SeenPeak
 
 
 @register
-class GradNet(Tracker):
+class GradNet(ScaleSearch):
     """See the module; all but the backbone is meta-trained.
 
     Attributes:
@@ -198,30 +198,35 @@ class GradNet(Tracker):
             frames=jnp.zeros((), jnp.int32),
         )
 
-    def search(self, state: GradNetState, frame: Frame) -> Float[Array, "n s s 3"]:
-        sides = self.search_side(state.size) * jnp.asarray(self.config.scales)
-        return self.search_regions(frame, state.center, sides)
+    @property
+    def scales(self) -> tuple[float, ...]:
+        return self.config.scales
 
-    def follow(
-        self, state: GradNetState, frame: Frame, levels: Features
-    ) -> tuple[GradNetState, Prediction]:
+    def look(
+        self,
+        state: GradNetState,
+        levels: Features,
+        scales: Float[Array, " n"],
+        counts: Bool[Array, " n"],
+    ) -> SeenPeak:
         config = self.config
-        scales = jnp.asarray(config.scales)
-        sides = self.search_side(state.size) * scales
         features = fuse(levels, self.backbone.grid)
         logits = self.response(state.template, features)
-
         scores = jax.nn.sigmoid(logits)
         window = labels.cosine(self._middle, *logits.shape[1:])
         likely = (1 - config.window_influence) * scores + config.window_influence * window
+        likely = jnp.where(counts[:, None, None], likely, -jnp.inf)
         best, position, logit = search_scales(logits, likely, scales, config.scale_penalty)
-        score = jax.nn.sigmoid(logit)
+        return SeenPeak(scales[best], position, jax.nn.sigmoid(logit), features[best])
 
-        shift = (position - self._middle) * STRIDE * sides[best] / config.crop_size
-        size = state.size * (1 + config.scale_lr * (scales[best] - 1))
+    def take(
+        self, state: GradNetState, frame: Frame, seen: SeenPeak
+    ) -> tuple[GradNetState, Prediction]:
+        config = self.config
+        pixels_per_cell = seen.scale * self._pixels_per_cell(state)
         center, size = boxes.bounded(
-            state.center + shift,
-            size,
+            state.center + (seen.position - self._middle) * pixels_per_cell,
+            state.size * (1 + config.scale_lr * (seen.scale - 1)),
             state.min_size,
             state.max_size,
             frame.extent,
@@ -229,8 +234,8 @@ class GradNet(Tracker):
         )
         state = state.replace(center=center, size=size, frames=state.frames + 1)
         if config.online_update:
-            state = self._learn(state, Reliable(features[best], position, score))
-        return state, Prediction(boxes.from_center(center, size), score)
+            state = self._learn(state, Reliable(seen.features, seen.position, seen.score))
+        return state, Prediction(boxes.from_center(center, size), seen.score)
 
     def _learn(self, state: GradNetState, seen: Reliable) -> GradNetState:
         """Keeps a reliable frame, and updates the template when it is time (paper, section 3.4)."""

@@ -163,7 +163,7 @@ def estimated_boxes(
         size = jnp.maximum(box[2:], 1.0)  # in a frame that does not show it there is none
         past = Past(boxes.center(box), size, shape, size, jnp.array(False), reference)
         seen = ResizableOutputs(response[None], deltas[:, None])
-        found = search(config, search_config, seen, past)
+        found = search(config, search_config, seen, past, jnp.ones(1), jnp.ones(1, bool))
         return boxes.from_center(past.middle + found.shift, found.size)
 
     def of_block(block: ResizableSamples) -> Array:

@@ -17,7 +17,8 @@ class SearchConfig:
     """Constants of the search; "code" is the one published with the paper.
 
     Attributes:
-        boxes: "regression" for ROAM++, "scales" for ROAM (paper).
+        boxes: "regression" for ROAM++, "scales" for ROAM (paper), or "both" (here): a search over
+            scales, and then a step towards the regressed size.
         center: for "regression", of the box: the "response" has a peak there (here), or it is from
             "regression", too (paper), which trembles more.
         motion: standard deviation of the motion map, in first target sizes (code: exp(-0.2 d^2)
@@ -27,9 +28,13 @@ class SearchConfig:
         size_lr: share of a size change that is followed, at the highest score (here; code 0.6).
         scales: factors of the search region that ROAM tries (here).
         scale_penalty: factor on the score of a changed scale (here).
+        scale_lr: for "both", share of a scale change that is followed (here).
+        scale_interval: frames from one search over scales to the next (here).
+        aspect_lr: for "both", `size_lr` of the ratio of width and height (here).
+        max_change: for "both", bound on the factor by which a regressed side differs (here).
     """
 
-    boxes: Literal["regression", "scales"] = "regression"
+    boxes: Literal["regression", "scales", "both"] = "regression"
     center: Literal["response", "regression"] = "response"
     motion: float = 0.79
     lost_motion: float = 1.58
@@ -37,6 +42,10 @@ class SearchConfig:
     size_lr: float = 0.2
     scales: tuple[float, ...] = (1 / 1.04, 1.0, 1.04)
     scale_penalty: float = 0.985
+    scale_lr: float = 0.8
+    scale_interval: int = 1
+    aspect_lr: float = 0.05
+    max_change: float = 1.06
 
     @property
     def factors(self) -> tuple[float, ...]:
@@ -81,44 +90,63 @@ class Past(NamedTuple):
 
 
 def search(
-    model_config: ResizableConfig, config: SearchConfig, seen: ResizableOutputs, past: Past
+    model_config: ResizableConfig,
+    config: SearchConfig,
+    seen: ResizableOutputs,
+    past: Past,
+    scales: Float[Array, " n"],
+    counts: Bool[Array, " n"],
 ) -> Found:
     """Takes the box of the highest response, after penalties and the motion map.
 
     Args:
         model_config: constants of the model.
         config: constants of the search.
-        seen: outputs for the search regions of `config.factors`.
+        seen: outputs for the search regions.
         past: what is known of the target.
+        scales: factors of the search regions.
+        counts: whether the target may be found in a search region.
     """
-    response = seen.response
-    factors = jnp.array(config.factors)[:, None, None, None]
+    response, factors = seen.response, scales[:, None, None, None]
     cells = jnp.broadcast_to(anchors.centers(*response.shape[1:]), (*response.shape, 2))
-    if config.boxes == "regression":
+    changed = scale_penalties(factors[..., 0], config.scale_penalty)
+    if config.boxes != "scales":
         deltas = jnp.moveaxis(seen.deltas, 0, -1)
         center, size = boxes.from_relative(deltas, cells, past.shape, model_config.max_log)
-        penalty = _shape_penalty(size, past.size, config.shape_penalty)
+        size = size * factors
+        penalty = _shape_penalty(size, past.size, config.shape_penalty) * changed
     else:
-        center, size = cells, past.size * factors
-        penalty = scale_penalties(factors[..., 0], config.scale_penalty)
-        penalty = jnp.broadcast_to(penalty, response.shape)
-        size = jnp.broadcast_to(size, cells.shape)
+        center, size = cells, jnp.broadcast_to(past.size * factors, cells.shape)
+        penalty = jnp.broadcast_to(changed, response.shape)
 
     deviation = jnp.where(past.lost, config.lost_motion, config.motion) * past.first_size
     moved = (cells - past.middle) * factors / deviation
     value = response * penalty * jnp.exp(-0.5 * jnp.sum(moved**2, -1))
+    value = jnp.where(counts[:, None, None], value, -jnp.inf)
     region, y, x = best = jnp.unravel_index(jnp.argmax(value), value.shape)
     position = center[best]
     if config.boxes == "scales" or config.center == "response":
         position = cells[best] + sub_cell(response[region], jnp.stack([x, y]))
     score = response[best]
-    rate = config.size_lr * penalty[best] * jnp.clip(score / past.reference, 0.0, 1.0)
-    return Found(
-        (position - past.middle) * factors[region, 0, 0],
-        past.size + rate * (size[best] - past.size),
-        score,
-        region,
-    )
+    strength = penalty[best] * jnp.clip(score / past.reference, 0.0, 1.0)
+    followed = _followed(config, past.size, scales[region], size[best], strength)
+    return Found((position - past.middle) * scales[region], followed, score, region)
+
+
+def _followed(
+    config: SearchConfig,
+    size: Float[Array, "2"],
+    scale: Float[Array, ""],
+    found: Float[Array, "2"],
+    strength: Float[Array, ""],
+) -> Float[Array, "2"]:
+    """The new size after that of before, by the scale of the search region and the size found."""
+    size_lr = config.size_lr * strength
+    if config.boxes != "both":
+        return size + size_lr * (found - size)
+    scaled = size * (1 + config.scale_lr * (scale - 1))
+    aspect_lr = config.aspect_lr * strength
+    return boxes.approach(scaled, found, size_lr, aspect_lr, config.max_change)
 
 
 def _shape_penalty(

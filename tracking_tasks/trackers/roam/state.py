@@ -1,10 +1,13 @@
 """What ROAM knows of its target."""
 
+from typing import NamedTuple
+
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from tracking_tasks.memory import RecentSamples
 from tracking_tasks.trackers.roam.model import ResizableModel
+from tracking_tasks.trackers.roam.search import Found
 
 
 class ROAMState(struct.PyTreeNode):
@@ -47,3 +50,17 @@ class Sample(struct.PyTreeNode):
     features: Float[Array, "h w c"]
     box: Float[Array, "4"]
     good: Bool[Array, ""]
+
+
+class Seen(NamedTuple):
+    """What is seen of a frame at one scale.
+
+    Attributes:
+        found: where the target is.
+        scale: factor of the search region in which it was found.
+        features: of that region.
+    """
+
+    found: Found
+    scale: Float[Array, ""]
+    features: Float[Array, "h w c"]

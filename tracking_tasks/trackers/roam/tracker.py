@@ -7,16 +7,15 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 import metaopt
 from models import Backbone, Features
-from models.backbone import STRIDE
 from models.heads.filter_head import fuse
 from tracking_tasks import augmentation, boxes
 from tracking_tasks.episode import Episode, EpisodeConfig, Frame, Prediction
 from tracking_tasks.memory import RecentSamples
-from tracking_tasks.trackers.base import Adaptation, Tracker
+from tracking_tasks.trackers.base import Adaptation
 from tracking_tasks.trackers.registry import register
 from tracking_tasks.trackers.roam import clips
 from tracking_tasks.trackers.roam import model as resizable
@@ -24,11 +23,12 @@ from tracking_tasks.trackers.roam.clips import ClipSamples, Updates
 from tracking_tasks.trackers.roam.config import ROAMConfig
 from tracking_tasks.trackers.roam.model import ResizableModel, ResizableSamples
 from tracking_tasks.trackers.roam.search import Past, search
-from tracking_tasks.trackers.roam.state import ROAMState, Sample
+from tracking_tasks.trackers.roam.state import ROAMState, Sample, Seen
+from tracking_tasks.trackers.scale_search import ScaleSearch
 
 
 @register
-class ROAM(Tracker):
+class ROAM(ScaleSearch):
     """See the module; `initial` is meta-trained together with the inner optimizer."""
 
     name: ClassVar[str] = "roam"
@@ -192,26 +192,26 @@ class ROAM(Tracker):
             frames=jnp.zeros((), jnp.int32),
         )
 
-    def search(self, state: ROAMState, frame: Frame) -> Float[Array, "n s s 3"]:
-        sides = self.search_side(state.size) * jnp.array(self.config.search.factors)
-        return self.search_regions(frame, state.center, sides)
+    @property
+    def scales(self) -> tuple[float, ...]:
+        return self.config.search.factors
 
-    def follow(
-        self, state: ROAMState, frame: Frame, levels: Features
-    ) -> tuple[ROAMState, Prediction]:
-        state, prediction, sample = self.find(state, frame, levels)
-        return self.learn(state, sample), prediction
+    @property
+    def scale_interval(self) -> int:
+        return self.config.search.scale_interval
 
-    def find(
-        self, state: ROAMState, frame: Frame, levels: Features
-    ) -> tuple[ROAMState, Prediction, Sample]:
-        """As `follow`, without learning: it makes a sample of what it saw there instead."""
+    def look(
+        self,
+        state: ROAMState,
+        levels: Features,
+        scales: Float[Array, " n"],
+        counts: Bool[Array, " n"],
+    ) -> Seen:
         config = self.config
         features = self.features(levels)
-        pixels_per_cell = self.search_side(state.size) / config.crop_size * STRIDE
         past = Past(
-            jnp.full(2, self.backbone.grid.to_cells(jnp.asarray(config.crop_size / 2))),
-            state.size / pixels_per_cell,
+            self._middle,
+            state.size / self._pixels_per_cell(state),
             state.target,
             state.first_target,
             state.lost,
@@ -221,21 +221,30 @@ class ROAM(Tracker):
         outputs = resizable.mixed_outputs(
             config.model, *both, config.first_response, features, state.target
         )
-        found = search(config.model, config.search, outputs, past)
+        found = search(config.model, config.search, outputs, past, scales, counts)
+        return Seen(found, scales[found.region], features[found.region])
 
+    def take(self, state: ROAMState, frame: Frame, seen: Seen) -> tuple[ROAMState, Prediction]:
+        state, prediction, sample = self.find(state, frame, seen)
+        return self.learn(state, sample), prediction
+
+    def find(
+        self, state: ROAMState, frame: Frame, seen: Seen
+    ) -> tuple[ROAMState, Prediction, Sample]:
+        """As `take`, without learning: it makes a sample of what it saw there instead."""
+        config, found = self.config, seen.found
+        pixels_per_cell = self._pixels_per_cell(state)
         strength = found.score / state.reference
         present = strength >= config.lost_threshold
         center = state.center + jnp.where(present, found.shift, 0.0) * pixels_per_cell
         size = jnp.where(present, found.size * pixels_per_cell, state.size)
-        min_size = jnp.minimum(config.min_size, state.size)
-        center, size = boxes.bounded(
-            center, size, min_size, state.max_size, frame.extent, config.min_inside
-        )
+        bounds = jnp.minimum(config.min_size, state.size), state.max_size
+        center, size = boxes.bounded(center, size, *bounds, frame.extent, config.min_inside)
         lost = jnp.where(state.lost, strength < config.redetection_threshold, ~present)
 
-        zoom = jnp.array(config.search.factors)[found.region] * pixels_per_cell
-        box = boxes.from_center(past.middle + (center - state.center) / zoom, size / zoom)
-        sample = Sample(features[found.region], box, present)
+        zoom = seen.scale * pixels_per_cell
+        box = boxes.from_center(self._middle + (center - state.center) / zoom, size / zoom)
+        sample = Sample(seen.features, box, present)
         state = state.replace(center=center, size=size, lost=lost, frames=state.frames + 1)
         return state, Prediction(boxes.from_center(center, size), strength), sample
 

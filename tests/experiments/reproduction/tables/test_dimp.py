@@ -1,24 +1,9 @@
-import dataclasses
-
 import numpy as np
 import pytest
 
 from experiments.reproduction.table_runner import TableRunner
 from experiments.reproduction.tables import load_tables
-from experiments.reproduction.tables.dimp import with_the_paper_s_box
 from tests.tracking_tasks.tiny import Tiny, make
-from tracking_tasks.trackers.dimp.refinement import IoUConfig
-
-
-def test_the_table_of_updates_finds_its_boxes_as_the_paper_does():
-    iou = IoUConfig(search="lines", size_lr=0.3, max_change=1.06)
-    shipped = make(box_estimation="both", iou=iou, memory_size=20)
-    tracker = with_the_paper_s_box(shipped)
-    assert tracker.config == dataclasses.replace(
-        shipped.config, box_estimation="overlap", iou=IoUConfig()
-    )
-    assert tracker.refiner.config == IoUConfig()
-    assert tracker.refiner.predictor is shipped.refiner.predictor
 
 
 def test_learned_functions_are_read_at_the_centre_and_the_target_s_edge(monkeypatch, tmp_path):

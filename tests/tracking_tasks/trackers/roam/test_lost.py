@@ -25,14 +25,15 @@ def after():
 
     @jax.jit
     def find(state, share):
-        def search(model_config, config, outputs, past):
+        def search(model_config, config, outputs, past, scales, counts):
             size = past.size * 1.1
             return Found(jnp.ones(2), size, share * past.reference, jnp.array(0))
 
         levels = tracker.backbone(tracker.search(state, seen))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(roam, "search", search)
-            after, _, sample = tracker.find(state, seen, levels)
+            looked = tracker.look(state, levels, jnp.ones(1), jnp.ones(1, bool))
+        after, _, sample = tracker.find(state, seen, looked)
         return after, sample
 
     def run(share, lost):

@@ -124,6 +124,9 @@ def test_frames_without_the_target_count_for_nothing():
     assert not any(leaf.any() for leaf in jax.tree.leaves(gradient))
 
 
+ONE = jnp.ones(1), jnp.ones(1, bool)
+
+
 def past(lost=False):
     size = jnp.array([2.0, 2.0])
     middle = jnp.array([4.0, 3.0])
@@ -142,6 +145,7 @@ def test_the_regressed_box_of_the_highest_response_is_taken(center, shift):
         SearchConfig("regression", center, shape_penalty=0.0, size_lr=1.0),
         resizable.ResizableOutputs(response, deltas),
         past(),
+        *ONE,
     )
     np.testing.assert_allclose(found.shift, shift, atol=1e-5)
     np.testing.assert_allclose(found.size, box[2:], rtol=1e-5)
@@ -152,7 +156,7 @@ def test_a_change_of_shape_is_penalized_and_followed_in_part():
     response = jnp.zeros((1, 7, 9)).at[0, 3, 4].set(0.5)
     deltas = jnp.zeros((4, 1, 7, 9)).at[2].set(np.log(4.0 / past().shape[0]))
     seen = resizable.ResizableOutputs(response, deltas)
-    found = search(CONFIG, SearchConfig("regression", size_lr=0.6), seen, past())
+    found = search(CONFIG, SearchConfig("regression", size_lr=0.6), seen, past(), *ONE)
     height = float(past().shape[1])
     ratio = (4.0 / height) / 1.0
     padded = lambda w, h: np.sqrt((w + (w + h) / 2) * (h + (w + h) / 2))
@@ -164,18 +168,40 @@ def test_a_change_of_shape_is_penalized_and_followed_in_part():
 def test_the_motion_map_decides_between_equal_peaks_and_the_loose_one_less():
     response = jnp.zeros((1, 7, 9)).at[0, 3, 5].set(0.8).at[0, 3, 1].set(1.0)
     seen = resizable.ResizableOutputs(response, jnp.zeros((4, 1, 7, 9)))
-    near = search(CONFIG, SearchConfig("regression"), seen, past())
-    far = search(CONFIG, SearchConfig("regression", lost_motion=20.0), seen, past(lost=True))
+    near = search(CONFIG, SearchConfig("regression"), seen, past(), *ONE)
+    config = SearchConfig("regression", lost_motion=20.0)
+    far = search(CONFIG, config, seen, past(lost=True), *ONE)
     assert near.shift[0] > 0 > far.shift[0]
 
 
 def test_without_regression_the_best_search_region_gives_the_scale():
-    config = SearchConfig(
-        "scales", scales=(0.5, 1.0, 2.0), lost_motion=20.0, scale_penalty=0.9, size_lr=1.0
-    )
+    config = SearchConfig("scales", lost_motion=20.0, scale_penalty=0.9, size_lr=1.0)
+    scales = jnp.array([0.5, 1.0, 2.0])
     response = jnp.zeros((3, 7, 9)).at[1, 3, 4].set(0.8).at[2, 3, 5].set(1.0)
     seen = resizable.ResizableOutputs(response, jnp.zeros((4, 3, 7, 9)))
-    found = search(CONFIG, config, seen, past(lost=True))
+    found = search(CONFIG, config, seen, past(lost=True), scales, jnp.ones(3, bool))
     assert found.region == 2
     np.testing.assert_allclose(found.shift, [2.0, 0.0], atol=1e-5)
     np.testing.assert_allclose(found.size, 2 + 0.9 * 2.0, rtol=1e-5)
+    counts = jnp.array([False, True, False])  # between two searches over scales
+    assert search(CONFIG, config, seen, past(lost=True), scales, counts).region == 1
+
+
+def test_both_follow_the_scale_and_then_the_regressed_size_within_its_bound():
+    config = SearchConfig(
+        "both", lost_motion=20.0, scale_penalty=1.0, shape_penalty=0.0, size_lr=0.5, aspect_lr=0.25,
+        scale_lr=0.5, max_change=1.1,
+    )  # fmt: skip
+    scales = jnp.array([0.8, 1.0, 1.2])
+    response = jnp.zeros((3, 7, 9)).at[1, 3, 4].set(0.8).at[2, 3, 4].set(1.0)
+    # In the region of factor 1.2 the target is 2 wide and 1.8 high: 2.4 and 2.16 of factor 1.
+    sides = np.log(np.array([2.0, 1.8]) / 2)
+    deltas = jnp.zeros((4, 3, 7, 9)).at[2:, 2, 3, 4].set(jnp.asarray(sides))
+    seen = resizable.ResizableOutputs(response, deltas)
+    found = search(CONFIG, config, seen, past(lost=True), scales, jnp.ones(3, bool))
+    scaled = 2 * 1.1
+    width, height = np.minimum(2.4 / scaled, 1.1), 2.16 / scaled
+    both, ratio = np.sqrt(width * height), np.sqrt(width / height)
+    expected = scaled * both**0.5 * np.array([ratio**0.25, ratio**-0.25])
+    assert found.region == 2
+    np.testing.assert_allclose(found.size, expected, rtol=1e-5)

@@ -222,7 +222,9 @@ def test_the_first_frame_has_its_share_in_an_update():
 
 @jax.jit
 def found_with(tracker, state, frame):
-    return tracker.find(state, frame, tracker.backbone(tracker.search(state, frame)))[1]
+    levels = tracker.backbone(tracker.search(state, frame))
+    seen = tracker.look(state, levels, jnp.ones(1), jnp.ones(1, bool))
+    return tracker.find(state, frame, seen)[1]
 
 
 @pytest.mark.parametrize(("share", "same"), ((1.0, True), (0.5, False)))
