@@ -15,7 +15,7 @@ import metaopt
 import tracking_tasks
 from basics.errors import InputError
 from experiments.reproduction.earlier_levels import Levels34, Levels35
-from experiments.reproduction.measurement import Measurement
+from experiments.reproduction.measurement import Measurement, of_targets
 from experiments.reproduction.paper_table import (
     AUC,
     PRECISION,
@@ -90,10 +90,8 @@ def _measure_convergence(runner: TableRunner, row: Row, seed: int) -> Measuremen
         first.append(int(online.state.init_steps))
         later.append(float(online.state.update_steps / online.state.frames))
     curve = np.mean(curves, axis=0)
-    return Measurement(
-        {"init_steps": float(np.mean(first)), "update_steps": float(np.mean(later))},
-        {"training_loss": (list(range(len(curve))), curve.tolist())},
-    )
+    steps = of_targets({"init_steps": first, "update_steps": later}, trained=False)
+    return steps.with_curves({"training_loss": (list(range(len(curve))), curve.tolist())})
 
 
 @jax.jit

@@ -17,7 +17,7 @@ import metaopt
 import tracking_tasks
 from experiments.meta_training.runner import HELD_OUT
 from experiments.reproduction import offline_rates
-from experiments.reproduction.measurement import Measurement
+from experiments.reproduction.measurement import Measurement, of_targets
 from experiments.reproduction.oracle import Oracle
 from experiments.reproduction.paper_table import Curve, Ordering, Row, Score, Table
 from experiments.reproduction.table_runner import TableRunner
@@ -139,10 +139,9 @@ def _measure_losses(runner: TableRunner, row: Row, seed: int) -> Measurement:
     update, future = _losses(tracker, runner.batches(outer_loop)(0))
     x = list(map(float, range(1, update.shape[1] + 1)))
     means = {"update_loss": update, "outer_loss": future}
-    return Measurement(
-        {"outer_loss": float(future.mean())},
-        {name: (x, np.asarray(losses.mean(0)).tolist()) for name, losses in means.items()},
-    )
+    of_clips = {"outer_loss": np.asarray(future.mean(1)).tolist()}
+    curves = {name: (x, np.asarray(losses.mean(0)).tolist()) for name, losses in means.items()}
+    return of_targets(of_clips, trained=not runner.takes_shipped).with_curves(curves)
 
 
 @jax.jit

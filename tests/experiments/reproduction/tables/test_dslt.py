@@ -35,6 +35,7 @@ def test_iterations_and_the_training_loss_are_those_of_the_fit(runner):
     table = TABLES["dslt_convergence"]
     found = table.measure(runner, row(table, "shrinkage"), 0)
     assert 0 < found.scores["init_steps"] <= DSLTConfig.init_steps
+    assert found.targets["init_steps"] == {"0": found.scores["init_steps"]} and not found.trained
     assert 0 <= found.scores["update_steps"] <= DSLTConfig.update_steps
     iterations, losses = found.curves["training_loss"]
     assert iterations == list(range(DSLTConfig.init_steps + 1))

@@ -92,6 +92,7 @@ def test_figures_have_their_curves(runner):
     losses = measure(runner, "roam_losses", "ROAM")
     updates = 2 * SMALL["roam"].blocks
     assert all(len(losses.curves[name][1]) == updates for name in ("update_loss", "outer_loss"))
+    assert len(losses.targets["outer_loss"]) == 2  # clips
     assert np.mean(losses.curves["outer_loss"][1]) == pytest.approx(losses.scores["outer_loss"])
     rates = measure(runner, "roam_rates", "ROAM")
     for name in ("initial_rates", "offline_rates", "later_rates"):
