@@ -5,6 +5,7 @@ import functools
 import hashlib
 import itertools
 import pathlib
+import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ from tracking_tasks.trackers import Tracker
 
 # Most frames of a real sequence that are tracked, by scale.
 REAL_FRAMES = {"smoke": 60, "small": 60, "full": 10**6}
+_SAVE_EVERY = 20  # outer steps that a stopped run takes again, at most
 Weights = Literal["trained", "shipped", "untrained"]
 Evaluate = Callable[
     [Tracker, str, Sequence[sequences_lib.Sequence]], list[evaluation.SequenceResult]
@@ -102,7 +104,7 @@ class TableRunner(Runner):
         return TRAININGS[self.scale]
 
     def make(self, recipe: Recipe, seed: int) -> Tracker:
-        """The meta-trained tracker; trained at most once for a recipe and seed."""
+        """The meta-trained tracker; trained at most once for a recipe and seed, also in pieces."""
         config = dataclasses.replace(recipe.training, seed=seed)
         recipe = dataclasses.replace(recipe, training=config)
         name = f"{recipe.tracker}-{recipe.rule}-{recipe.digest}-{seed}"
@@ -112,15 +114,21 @@ class TableRunner(Runner):
         start = self.untrained(recipe.tracker, recipe.rule, recipe.config)
         if recipe.start is not None:
             start = with_leaves(start, named_leaves(self.make(recipe.start, seed)))
+        states = self._folder / name
+        if not self._resume:
+            shutil.rmtree(states, ignore_errors=True)  # of a training that was given up
         tracker = self.train(
             start,
             recipe.rule,
-            config,
+            dataclasses.replace(config, save_every=_SAVE_EVERY),
             path,
             label=f"{recipe.tracker}, {recipe.rule}, seed {seed}",
+            folder=states,
+            resume=True,
             loss=recipe.loss,
             training=dataclasses.asdict(config),
         )
+        shutil.rmtree(states)
         self._trained.add(path)
         return tracker
 

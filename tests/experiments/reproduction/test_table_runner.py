@@ -68,6 +68,28 @@ def test_a_recipe_is_trained_once_a_seed_and_found_again(calls, tmp_path):
     assert calls["train"] == 4
 
 
+def test_a_training_that_was_stopped_goes_on_where_it_was(calls, tmp_path, monkeypatch):
+    monkeypatch.setattr(table_runner, "_SAVE_EVERY", 1)
+    four = dataclasses.replace(RECIPE, training=training.TrainingConfig(outer_steps=4))
+    whole = TableRunner("smoke", tmp_path / "whole", backbone=Tiny()).make(four, 0)
+    seen = []
+
+    def stopped(index):
+        seen.append(index)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return batches(index)
+
+    monkeypatch.setattr(training, "rendered_once", lambda bank, config: stopped)
+    with pytest.raises(KeyboardInterrupt):
+        TableRunner("smoke", tmp_path, backbone=Tiny()).make(four, 0)
+    pieces = TableRunner("smoke", tmp_path, backbone=Tiny(), resume=True).make(four, 0)
+    assert seen == [0, 1, 2, 2, 3]
+    for name, leaf in named_leaves(whole).items():
+        np.testing.assert_array_equal(leaf, named_leaves(pieces)[name])
+    assert [path.suffix for path in (tmp_path / "trained").iterdir()] == [".safetensors"]
+
+
 @dataclasses.dataclass(frozen=True)
 class Weighted:
     """Names a loss."""
