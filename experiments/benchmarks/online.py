@@ -84,7 +84,7 @@ def pan(frames: int) -> list[Frame]:
 def _parts(tracker: Tracker, frames: list[Frame]) -> tuple[dict[str, Callable[[], Any]], float]:
     """The calls to time, and the backbone's floating point operations in one of them."""
     kind = type(tracker)
-    step, search, follow = map(jax.jit, (kind.step, kind.search, kind.follow))
+    step, search, follow = jax.jit(kind.step), jax.jit(kind.search), jax.jit(kind.follow)
     box = jnp.array([200.0, 150.0, _TARGET, _TARGET])
     start = jax.jit(kind.init)(tracker, frames[0], box)
 
