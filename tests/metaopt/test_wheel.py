@@ -20,13 +20,23 @@ import metaopt
 ROOT = pathlib.Path(__file__).parents[2]
 PROJECT = ROOT / "pyproject.toml"
 VERSIONS = ["3.11", "3.12", "3.13", "3.14"]
-PYTHONS = [name for v in VERSIONS if (name := shutil.which(f"python{v}"))]
+PYENV = pathlib.Path(os.environ.get("PYENV_ROOT", pathlib.Path.home() / ".pyenv")) / "versions"
 # Tests of the repository, not of the package.
 OF_THE_REPOSITORY = ["test_imports.py", "test_own_rule.py", "test_wheel.py"]
 HELPERS = ["__init__.py", "products.py"]  # what they take of the tests around them
 FOREIGN = {"models.py": "ours = 1", "basics/__init__.py": "ours = 2", "experiments.py": "ours = 3"}
 
 pytestmark = pytest.mark.slow
+
+
+def interpreter(version):
+    """A Python of this version that runs, or None; pyenv's on the path may be one that does not."""
+    found = [shutil.which(f"python{version}"), *sorted(PYENV.glob(f"{version}.*/bin/python"))]
+    runs = lambda path: not subprocess.run([path, "-c", ""], capture_output=True).returncode
+    return next((str(path) for path in found if path and runs(path)), None)
+
+
+PYTHONS = {version: path for version in VERSIONS if (path := interpreter(version))}
 
 
 def run(*command, **options):
@@ -83,13 +93,25 @@ def requirements():
 
 def lowest():
     """The lowest version of each dependency, and of jaxlib, which goes with jax."""
-    pinned = [re.sub(r">=([\d.]+).*", r"==\1.*", line) for line in requirements()]
+    pinned = [re.sub(r">=([\d.]+)[^;]*", r"==\1", line) for line in requirements()]
     return [*pinned, next(p for p in pinned if p.startswith("jax=")).replace("jax=", "jaxlib=")]
 
 
-@pytest.mark.parametrize("python", PYTHONS, ids=lambda path: pathlib.Path(path).name)
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """What is in the environment of all runs of the tests: programs are compiled once for all."""
+    return os.environ | {
+        "XLA_FLAGS": "--xla_backend_optimization_level=0",
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+    }
+
+
+@pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize("versions", ["lowest", "newest"])
-def test_alone_it_works_and_leaves_another_project_whole(versions, python, published, tmp_path):
+def test_alone_it_works_and_leaves_another_project_whole(
+    versions, python, published, compiled, tmp_path
+):
     other = tmp_path / "other"
     for name, text in FOREIGN.items():
         (other / name).parent.mkdir(parents=True, exist_ok=True)
@@ -98,11 +120,11 @@ def test_alone_it_works_and_leaves_another_project_whole(versions, python, publi
         '[project]\nname = "other"\nversion = "1"\n'
         '[tool.setuptools]\npackages = ["basics"]\npy-modules = ["models", "experiments"]\n'
     )
-    interpreter = environment(python, tmp_path / "environment")
-    pip = [interpreter, "-m", "pip", "install", "-q"]
+    alone = environment(PYTHONS[python], tmp_path / "environment")
+    pip = [alone, "-m", "pip", "install", "-q"]
     run(*pip, other)
     run(*pip, published[0], *(lowest() if versions == "lowest" else []))
-    installed = run(interpreter, "-m", "pip", "list").splitlines()
+    installed = run(alone, "-m", "pip", "list").splitlines()
     assert len(installed) < 20, installed
 
     elsewhere = tmp_path / "elsewhere"
@@ -110,19 +132,19 @@ def test_alone_it_works_and_leaves_another_project_whole(versions, python, publi
     shutil.copytree(ROOT / "tests/metaopt", elsewhere / "tests/metaopt")
     for name in HELPERS:
         shutil.copy(ROOT / "tests" / name, elsewhere / "tests" / name)
-    version = run(interpreter, "-c", "import metaopt; print(metaopt.__version__)", cwd=elsewhere)
+    version = run(alone, "-c", "import metaopt; print(metaopt.__version__)", cwd=elsewhere)
     assert version.strip() == metaopt.__version__
     for name in ("own_rule.py", "own_task.py"):
-        run(interpreter, elsewhere / "examples" / name, cwd=elsewhere)
-    run(*pip, "pytest", "flax", "safetensors")
+        run(alone, elsewhere / "examples" / name, cwd=elsewhere)
+    run(*pip, "pytest", "pytest-xdist", "flax", "safetensors")
     ignored = [f"--ignore=tests/metaopt/{name}" for name in OF_THE_REPOSITORY]
     run(
-        interpreter, "-m", "pytest", "-q", "-m", "not slow and not full", "tests/metaopt", *ignored,
-        cwd=elsewhere, env=os.environ | {"XLA_FLAGS": "--xla_backend_optimization_level=0"},
+        alone, "-m", "pytest", "-q", "-n", "auto", "-m", "not slow and not full", "tests/metaopt",
+        *ignored, cwd=elsewhere, env=compiled,
     )  # fmt: skip
 
-    run(interpreter, "-m", "pip", "uninstall", "-q", "-y", "metaopt-jax")
+    run(alone, "-m", "pip", "uninstall", "-q", "-y", "metaopt-jax")
     found = "import models, basics, experiments; print(models.ours, basics.ours, experiments.ours)"
-    assert run(interpreter, "-c", found, cwd=tmp_path).split() == ["1", "2", "3"]
-    gone = subprocess.run([interpreter, "-c", "import metaopt"], cwd=tmp_path, capture_output=True)
+    assert run(alone, "-c", found, cwd=tmp_path).split() == ["1", "2", "3"]
+    gone = subprocess.run([alone, "-c", "import metaopt"], cwd=tmp_path, capture_output=True)
     assert gone.returncode != 0
