@@ -1,5 +1,6 @@
 """Shared by all tests: run-time shape checks, a compilation cache, and the development data."""
 
+import gc
 import importlib.metadata
 import itertools
 import os
@@ -30,6 +31,10 @@ if jax.config.values["jax_compilation_cache_dir"] is None:  # JAX_COMPILATION_CA
     _CACHE = pathlib.Path(tempfile.gettempdir()) / "metaopt-test-compilation-cache"
     jax.config.update("jax_compilation_cache_dir", str(_CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+# A trace makes objects by the hundred thousand, which live: looking through them took a tenth.
+gc.freeze()
+gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,8 @@ VERSIONS = ["3.11", "3.12", "3.13", "3.14"]
 PYENV = pathlib.Path(os.environ.get("PYENV_ROOT", pathlib.Path.home() / ".pyenv")) / "versions"
 # Tests of the repository, not of the package.
 OF_THE_REPOSITORY = ["test_imports.py", "test_own_rule.py", "test_wheel.py"]
-HELPERS = ["__init__.py", "products.py"]  # what they take of the tests around them
+# What the others take of what is around them.
+AROUND = ["tests/__init__.py", "tests/products.py", "docs/optax.md"]
 FOREIGN = {"models.py": "ours = 1", "basics/__init__.py": "ours = 2", "experiments.py": "ours = 3"}
 
 pytestmark = pytest.mark.slow
@@ -130,8 +131,9 @@ def test_alone_it_works_and_leaves_another_project_whole(
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(ROOT / "examples", elsewhere / "examples")
     shutil.copytree(ROOT / "tests/metaopt", elsewhere / "tests/metaopt")
-    for name in HELPERS:
-        shutil.copy(ROOT / "tests" / name, elsewhere / "tests" / name)
+    (elsewhere / "docs").mkdir()
+    for name in AROUND:
+        shutil.copy(ROOT / name, elsewhere / name)
     version = run(alone, "-c", "import metaopt; print(metaopt.__version__)", cwd=elsewhere)
     assert version.strip() == metaopt.__version__
     for name in ("own_rule.py", "own_task.py"):
