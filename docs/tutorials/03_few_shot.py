@@ -67,7 +67,7 @@ axes.plot(*query, ".", color="0.6", label="query")
 axes.plot(*support, "o", color="#D55E00", label="support")
 axes.plot(grid, predict(meta["params"], grid), "--", color="#0072B2", label="before the fit")
 axes.plot(grid, predict(fitted, grid), color="#009E73", label="after five steps")
-axes.legend();
+_ = axes.legend()
 
 # %% [markdown]
 # MAML, Meta-SGD and others on Omniglot and digits: [few-shot learning](../few_shot.md).

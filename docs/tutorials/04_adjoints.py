@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Adjoints and their memory
 #
-# The adjoint says how the outer gradient goes through a fit. Memory is that of the compiled program,
-# as XLA itself plans it; no measurement is involved.
+# The adjoint says how the outer gradient goes through a fit. Memory is that of the compiled
+# program, as XLA itself plans it; no measurement is involved.
 
 # %%
 import jax
@@ -55,10 +55,12 @@ for (name, each), color, line in zip(
 axes.set_xticks(STEPS, map(str, STEPS))
 axes.minorticks_off()
 axes.set(xlabel="inner steps", ylabel="memory in MiB")
-axes.legend();
+_ = axes.legend()
 
 # %% [markdown]
-# The exact adjoints agree; the others are biased, by how much depends on the problem.
+# The exact adjoints agree. `FirstOrder` is biased, by how much depends on the problem. `Truncated`
+# has no derivative at all by the start, which lies further back than its window: it is for what
+# every step depends on, the rule and the objective.
 
 # %%
 exact = program(metaopt.Unrolled(), 16)(params)

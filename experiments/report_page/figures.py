@@ -9,6 +9,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, SymmetricalLogLocator
 
 from basics.figures import line_style
 
@@ -17,6 +18,8 @@ ByRule = Mapping[str, Trials]
 
 _INK = "#010203"  # stands for the colour of the page's text
 _SIZE = (4.6, 3.3)  # inches: text stays readable on a phone
+_PLAIN = FuncFormatter(lambda value, _: f"{value:g}")  # no small exponents
+_TEXT = 10  # points, which are 9 pixels or more on a phone of 360
 
 
 def svg(figure: Figure) -> str:
@@ -55,6 +58,7 @@ def losses(by_rule: ByRule, lines: Mapping[str, dict[str, Any]], name: str, labe
         axes.plot(curve, label=rule, **lines[rule])
         trained = trials[0]["train_steps"]
         axes.plot(trained, curve[min(trained, len(curve) - 1)], "o", color=lines[rule]["color"])
+    _decades(axes)
     _legend(axes)
     return figure
 
@@ -82,7 +86,12 @@ def rates(trials: Trials) -> Figure | None:
     every = np.concatenate(learned)
     if every.min() <= 0 or every.max() > 20 * every.min():
         threshold = np.abs(every[every != 0]).min(initial=1.0)
-        axes.set_xscale("symlog", linthresh=max(threshold, 1e-8))
+        linear = max(threshold, 1e-8)
+        axes.set_xscale("symlog", linthresh=linear)
+        locator = SymmetricalLogLocator(base=10, linthresh=linear)
+        locator.set_params(numticks=5)
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(_PLAIN)
     _legend(axes)
     return figure
 
@@ -104,11 +113,11 @@ def learned_functions(by_rule: ByRule, lines: Mapping[str, dict[str, Any]]) -> d
 def ranks(ranking: Mapping[str, Any]) -> Figure:
     """Mean ranks on an axis; bars join rules that do not differ (Demsar 2006, Figure 1)."""
     names, values = list(ranking["ranks"]), list(ranking["ranks"].values())
-    height = 0.9 + 0.24 * len(names)
+    height = 0.9 + 0.3 * len(names)
     figure, axes = _axes("mean rank (1 is best)", "", (_SIZE[0], height))
     for index, (name, value) in enumerate(zip(names, values, strict=True)):
         axes.plot(value, index, "o", color="C0")
-        axes.text(value, index + 0.32, name, ha="center", va="center", fontsize=8, color=_INK)
+        axes.text(value, index + 0.32, name, ha="center", va="center", fontsize=_TEXT, color=_INK)
     for group in ranking["groups"]:
         places = [names.index(name) for name in group]
         ends = [values[places[0]], values[places[-1]]]
@@ -131,8 +140,17 @@ def _axes(xlabel: str, ylabel: str, size: tuple[float, float] = _SIZE) -> tuple[
     return figure, axes
 
 
+def _decades(axes: Axes) -> None:
+    """Labels of a logarithmic axis that are some, and not on top of each other."""
+    low, high = axes.get_ylim()
+    subs = (1.0,) if high > 100 * low else (1.0, 2.0, 5.0) if high > 2 * low else range(1, 10)
+    axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=8))
+    axes.yaxis.set_major_formatter(_PLAIN)
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
 def _legend(axes: Axes) -> None:
-    legend = axes.legend(fontsize=8, frameon=False, labelcolor=_INK)
+    legend = axes.legend(fontsize=_TEXT, frameon=False, labelcolor=_INK)
     legend.set_zorder(3)
 
 

@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 
 from experiments.matrix.sweep_results import of_tracker, summarize
 from experiments.pictures import clips
-from experiments.report_page import figures
+from experiments.report_page import figures, verdict
 
 _STYLE = pathlib.Path(__file__).with_name("page.css")
 
@@ -31,6 +31,8 @@ def build(results: Mapping[str, Any], folder: pathlib.Path) -> str:
     links = "".join(f'<a href="#{_text(name)}">{_text(name)}</a>' for name in trackers)
     parts = [
         "<h1>Inner optimizers compared</h1>",
+        f"<p><strong>{_text(verdict.sentence(summary))}</strong></p>",
+        _one_seed(trials),
         _introduction(results, trials),
         f"<nav>{links}</nav>" if len(trackers) > 1 else "",
         "<h2>Area under the success curve</h2>",
@@ -44,6 +46,17 @@ def build(results: Mapping[str, Any], folder: pathlib.Path) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Inner optimizers compared</title><style>{_STYLE.read_text()}</style></head>"
         f"<body>{''.join(parts)}</body></html>\n"
+    )
+
+
+def _one_seed(trials: Sequence[Mapping[str, Any]]) -> str:
+    """What one seed cannot say."""
+    if len({trial["seed"] for trial in trials}) > 1:
+        return ""
+    return (
+        '<p class="note">One seed: intervals and tests here are over videos alone. How far another '
+        "meta-training would move a rule is not known, so no rule is shown to be better in "
+        "general; <code>--seeds=3</code> says more.</p>"
     )
 
 
@@ -72,16 +85,20 @@ def _matrix(summary: Mapping[str, Mapping[str, Any]], rules: Sequence[str]) -> s
         for rule in rules:
             row = each["rules"].get(rule)
             if row is None:
-                columns.append("<td>&ndash;</td>")
+                columns.append(f'<td data-rule="{_text(rule)}">&ndash;</td>')
                 continue
             share = round(70 * (row["auc"] - low) / span)
             best = ' class="best"' if row["auc"] == max(scores) else ""
             color = f"background:color-mix(in srgb, var(--accent) {share}%, transparent)"
             interval = f"<small>{row['low']:.3f}&ndash;{row['high']:.3f}</small>"
-            columns.append(f'<td{best} style="{color}">{row["auc"]:.3f}{interval}</td>')
+            columns.append(
+                f'<td{best} data-rule="{_text(rule)}" style="{color}">'
+                f"<span>{row['auc']:.3f}{interval}</span></td>"
+            )
         rows.append(f"<tr><th>{_text(tracker)}</th>{''.join(columns)}</tr>")
     return (
-        f'<div class="scroll"><table><tr><th>tracker</th>{head}</tr>{"".join(rows)}</table></div>'
+        f'<div class="scroll"><table class="matrix"><tr class="head"><th>tracker</th>{head}</tr>'
+        f"{''.join(rows)}</table></div>"
         "<p>With the 95 % interval over seeds and sequences (bootstrap). The best rule of a "
         "tracker is framed; colours compare the rules of one tracker.</p>"
     )

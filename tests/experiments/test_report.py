@@ -10,6 +10,7 @@ from experiments import report
 from experiments.command_line import cli
 from experiments.matrix import sweep_results
 from experiments.pictures import clips
+from experiments.report_page import verdict
 
 RULES = ("learned_rates", "steepest_descent")
 
@@ -85,7 +86,40 @@ def test_every_figure_is_well_formed_and_follows_the_page(text):
 def test_the_numbers_of_the_matrix_are_those_of_the_cells(text):
     auc = np.mean([cell("roam", "steepest_descent", s)["auc"] for s in (0, 1)])
     row = text[text.index("<th>roam</th>") :]
-    assert re.findall(r'class="best"[^>]*>([\d.]+)', row)[0] == f"{auc:.3f}"
+    assert re.findall(r'class="best"[^>]*><span>([\d.]+)', row)[0] == f"{auc:.3f}"
+
+
+def test_the_first_sentence_says_who_wins_by_how_much_and_how_sure(text):
+    first = re.search(r"<strong>(.*?)</strong>", text)[1]
+    scores = {rule: np.mean([cell("dimp", rule, seed)["auc"] for seed in (0, 1)]) for rule in RULES}
+    ahead = scores["steepest_descent"] - scores["learned_rates"]
+    # Five videos: the smallest p-value of the signed-rank test is 2 / 2^5, however sure it looks.
+    assert first.startswith(
+        "In dimp steepest_descent has the highest mean, which may be chance "
+        f"({ahead:+.3f} AUC on learned_rates, p = 0.062); in roam "
+    )
+
+
+@pytest.mark.parametrize(
+    ("p", "said"),
+    [(0.003, "B is best, beyond chance (+0.100"), (0.2, "B has the highest mean, which may be")],
+)
+def test_beyond_chance_is_a_matter_of_the_test(p, said):
+    pair = {"a": "A", "b": "B", "auc_difference": -0.1, "p": p}
+    rules = {"A": {"auc": 0.5}, "B": {"auc": 0.6}}
+    assert verdict.sentence({"dimp": {"rules": rules, "pairs": [pair]}}).startswith(said)
+
+
+def test_what_one_seed_cannot_say_is_marked(text, tmp_path):
+    assert "One seed" not in text
+    make(tmp_path, seeds=1)
+    assert run(str(tmp_path)) == 0
+    assert "One seed: intervals" in (tmp_path / "report.html").read_text()
+
+
+def test_text_is_large_enough_for_a_phone(text):
+    sizes = [float(size) for size in re.findall(r"font-size: ([\d.]+)px", text)]
+    assert len(sizes) > 50 and min(sizes) >= 10  # of 331 across, shown 300 or more pixels wide
 
 
 def test_what_users_wrote_is_escaped_and_failures_are_shown(text):
@@ -97,8 +131,8 @@ def test_clips_show_the_boxes(text):
     data = re.search(r'src="data:image/webp;base64,([^"]*)"', text)[1]
     frames = clips.decode(base64.b64decode(data))
     assert len(frames) == 3 and frames[0].shape == (96, 128, 3)
-    # The last rule's box, drawn at twice the size, on black: orange (C1).
-    assert np.abs(frames[0][24, 30].astype(int) - (255, 127, 14)).max() < 60
+    # The last rule's box, drawn at twice the size, on black: vermilion, the second colour.
+    assert np.abs(frames[0][24, 30].astype(int) - (213, 94, 0)).max() < 60
     assert frames[0][60:76, 4].min() > 150  # the truth in white
 
 
