@@ -50,5 +50,6 @@ from metaopt.optimizers.gradient_descent import GradientDescent as GradientDesce
 from metaopt.optimizers.gradient_network import GradientNetwork as GradientNetwork
 from metaopt.optimizers.learned_rates import LearnedRates as LearnedRates
 from metaopt.optimizers.levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
+from metaopt.optimizers.orthogonal_mlp import OrthogonalMLP as OrthogonalMLP
 from metaopt.optimizers.random_scaling import RandomScaling as RandomScaling
 from metaopt.optimizers.steepest_descent import SteepestDescent as SteepestDescent

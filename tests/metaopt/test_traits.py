@@ -24,6 +24,7 @@ TRAITS = {
     "lstm": (True, True, True, False, True),
     "mlp": (True, True, True, False, True),
     "none": (False, False, False, False, True),
+    "orthogonal_mlp": (True, False, False, False, True),
     "steepest_descent": (True, False, False, True, True),
 }
 

@@ -1,0 +1,127 @@
+"""The learned optimizer for any network: its formula, and what scaling must not change."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import metaopt
+from metaopt.optimizers.orthogonal_mlp import orthogonal
+
+TARGET = {"w": jnp.array([[1.0, -2.0, 0.5], [1.0, 1.0, -1.0]]), "b": jnp.array([0.5, -0.5, 2.0])}
+START = {"w": jnp.array([[0.2, 0.1, -0.3], [0.4, -0.2, 0.1]]), "b": jnp.zeros(3)}
+
+
+def distance(params, target):
+    parts = jax.tree.map(lambda p, t: jnp.sum((p - t) ** 4), params, target)
+    return sum(jax.tree.leaves(parts))
+
+
+def moved(rule, params, objective=None, steps=1, batch=TARGET):
+    return metaopt.fit(
+        rule, objective or metaopt.ScalarLoss(distance), params, batch, steps=steps
+    ).params
+
+
+def busy(steps=8.0, seed=3):
+    """A rule whose networks say something, as a trained one's do."""
+    rule = metaopt.OrthogonalMLP(steps, rate=0.1)
+    leaves, structure = jax.tree.flatten(rule)
+    keys = jax.random.split(jax.random.key(seed), len(leaves))
+    noisy = [p + 0.1 * jax.random.normal(k, p.shape) for p, k in zip(leaves, keys, strict=True)]
+    return jax.tree.unflatten(structure, noisy).replace(steps=rule.steps)
+
+
+def test_the_first_step_of_the_untrained_rule_follows_the_signs():
+    """All moments are then the gradient itself, so the direction is its sign."""
+    rule = metaopt.OrthogonalMLP(10.0, rate=0.2)
+    scale = float(jnp.sqrt(jnp.mean(START["w"] ** 2)))  # that of the zero bias too
+    squares = lambda p, t: sum(jnp.sum((p[name] - t[name]) ** 2) for name in p)
+    after = moved(rule, START, metaopt.ScalarLoss(squares))
+    sign = jax.tree.map(lambda p, t: jnp.sign(p - t), START, TARGET)
+    along_bias = float(jnp.exp(rule.base[0, 1])) * scale / 2**0.5  # the rms is 1
+    np.testing.assert_allclose(after["b"], -along_bias * sign["b"], rtol=1e-4)
+    direction = 0.2 * orthogonal(sign["w"]) + 0.02 / 2**0.5 * sign["w"]
+    np.testing.assert_allclose(after["w"], START["w"] - scale * direction, rtol=1e-4)
+
+
+def test_steps_shrink_in_a_line_and_rest_at_the_end():
+    rule = metaopt.OrthogonalMLP(4.0, rate=0.1)
+    slope = metaopt.ScalarLoss(lambda p, _: p["b"].sum())
+    params = {"b": jnp.array([1.0, -1.0])}
+    positions = metaopt.fit(rule, slope, params, (), steps=6, observe=lambda p: p["b"][0]).observed
+    sizes = -jnp.diff(positions) / (jnp.exp(rule.base[0, 1]) / 2**0.5)
+    np.testing.assert_allclose(sizes, [1, 0.75, 0.5, 0.25, 0, 0], atol=1e-5)
+
+
+def test_orthogonal_keeps_singular_vectors_and_brings_singular_values_together():
+    left = jnp.linalg.qr(jax.random.normal(jax.random.key(0), (5, 5)))[0][:, :3]
+    right = jnp.linalg.qr(jax.random.normal(jax.random.key(1), (3, 3)))[0]
+    matrix = 7.0 * (left * jnp.array([1.0, 0.6, 0.2])) @ right.T
+    for given, (u, v) in ((matrix, (left, right)), (matrix.T, (right, left))):
+        result = orthogonal(given)
+        inner = u.T @ result @ v
+        np.testing.assert_allclose(inner, jnp.diag(jnp.diag(inner)), atol=1e-4)
+        values = jnp.diag(inner)
+        assert values.min() > 0 and values.max() / values.min() < 1.8
+        np.testing.assert_allclose(jnp.mean(result**2), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_parameters_of_any_scale_are_trained_alike(factor):
+    rule, plain = busy(), moved(busy(), START, steps=8)
+    stretched = metaopt.ScalarLoss(
+        lambda p, t: distance(jax.tree.map(lambda leaf: leaf / factor, p), t)
+    )
+    after = moved(rule, jax.tree.map(lambda leaf: leaf * factor, START), stretched, steps=8)
+    for name in START:
+        np.testing.assert_allclose(after[name] / factor, plain[name], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [1e-4, 1e4])
+def test_losses_of_any_scale_are_minimized_alike(factor):
+    scaled = metaopt.ScalarLoss(lambda p, t: factor * distance(p, t))
+    rule, plain = busy(), moved(busy(), START, steps=8)
+    for name, leaf in moved(rule, START, scaled, steps=8).items():
+        np.testing.assert_allclose(leaf, plain[name], rtol=1e-3, atol=1e-5)
+
+
+def test_what_starts_at_zero_moves():
+    zeros = jax.tree.map(jnp.zeros_like, START)
+    after = moved(metaopt.OrthogonalMLP(20.0, rate=0.3), zeros, steps=20)
+    assert distance(after, TARGET) < 0.5 * distance(zeros, TARGET)
+
+
+def test_leading_axes_count_as_one():
+    rule = busy()
+    folded = lambda p: {"w": p["w"].reshape(2, 2, 3), "b": p["b"]}
+    larger = {"w": jnp.concatenate([START["w"]] * 2), "b": START["b"]}
+    target = {"w": jnp.concatenate([TARGET["w"], -TARGET["w"]]), "b": TARGET["b"]}
+    flat = moved(rule, larger, steps=5, batch=target)
+    deep = moved(rule, folded(larger), steps=5, batch=folded(target))
+    np.testing.assert_allclose(deep["w"].reshape(4, 3), flat["w"], rtol=1e-4)
+
+
+def test_every_meta_parameter_changes_the_training():
+    rule = busy()
+    flat, unravel = jax.flatten_util.ravel_pytree(rule)
+    after = jax.jit(lambda flat: distance(moved(unravel(flat), START, steps=4), TARGET))
+    gradient = unravel(jax.jit(jax.grad(after))(flat))
+    for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
+        assert jnp.isfinite(leaf).all() and (leaf != 0).any(), path
+
+
+def test_a_gradient_that_is_zero_at_first_leaves_no_nan():
+    """As that of what comes before a filter of zeros."""
+    keys = jax.random.split(jax.random.key(0), 3)
+    first, x, y = (jax.random.normal(key, (6, 4)) for key in keys)
+    start = {"first": first.T, "filter": jnp.zeros((6, 4))}
+    product = metaopt.ScalarLoss(lambda p, _: jnp.mean((x @ p["first"] @ p["filter"] - y) ** 2))
+    assert (product.gradient(start, ())["first"] == 0).all()
+    after = jax.jit(
+        jax.value_and_grad(lambda both: product.loss(moved(*both, product, 4, ()), ()), 0)
+    )
+    value, gradient = after((busy(), start))
+    assert value < product.loss(start, ())
+    for leaf in jax.tree.leaves(gradient):
+        assert jnp.isfinite(leaf).all() and jnp.abs(leaf).max() < 1e4
