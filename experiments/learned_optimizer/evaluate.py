@@ -1,0 +1,133 @@
+r"""Measures a learned optimizer against optax's, each of these at the best of many rates.
+
+Every optimizer trains the same networks on the same batches. Its best rate is the one that ends
+with the lowest geometric mean of losses on the very problems that it is judged on, for each number
+of steps anew; the learned optimizer has no rate.
+
+Examples:
+    python -m experiments.learned_optimizer.evaluate --rule=runs/learned/rule.safetensors
+    python -m experiments.learned_optimizer.evaluate --rule=runs/learned/rule.safetensors \
+        --tasks=digits,characters --seeds=3 --output_dir=runs/table --resume
+
+Prints the table and writes to the output folder:
+    table.txt, results.json   the table; all final losses, rates and curves
+    <task>.png                losses by step, a panel for each number of steps
+    cells/                    what is finished, from which --resume goes on
+"""
+
+import datetime
+import hashlib
+import json
+import pathlib
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+from tqdm import tqdm
+
+import metaopt
+from basics.files import write_atomic
+from experiments.command_line import cli
+from experiments.command_line.output_folder import OutputFolder
+from experiments.learned_optimizer import evaluation, report, step_time
+from experiments.learned_optimizer.contenders import CONTENDERS, Contender
+from experiments.learned_optimizer.tasks import HELD_OUT, images
+from experiments.learned_optimizer.tasks.base import Family
+from experiments.runs import trials
+
+_LEARNED = "learned"
+
+FLAGS = flags.FlagValues()
+_RULE = flags.DEFINE_string(
+    "rule", None, "A rule that train saved.", required=True, flag_values=FLAGS
+)
+_OMNIGLOT_DIR = flags.DEFINE_string(
+    "omniglot_dir", None, "A folder of Omniglot's zip files: one more task.", flag_values=FLAGS
+)
+_TASKS = flags.DEFINE_list("tasks", list(HELD_OUT), "To be judged on.", flag_values=FLAGS)
+_SEEDS = flags.DEFINE_integer("seeds", 5, "Networks a task.", 2, flag_values=FLAGS)
+_OUTPUT = OutputFolder(FLAGS, "runs/learned_optimizer_table", resumable=True)
+flags.register_validator(
+    "tasks",
+    lambda names: names and not set(names) - set(HELD_OUT),
+    f"known are {', '.join(HELD_OUT)}",
+    flag_values=FLAGS,
+)
+
+
+def main(_: Sequence[str]) -> None:
+    """Runs the program."""
+    folder = _OUTPUT.path
+    rule = metaopt.load(_RULE.value)
+    flat = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(rule)])
+    identity = {"seeds": _SEEDS.value, "rule": hashlib.sha256(flat.tobytes()).hexdigest()}
+    _OUTPUT.lock(identity, taken=(folder / "cells").exists())
+    names = [*CONTENDERS, _LEARNED]
+    found: report.Found = {}
+    families = {task: HELD_OUT[task]() for task in _TASKS.value}
+    if _OMNIGLOT_DIR.value:
+        families["omniglot"] = images.omniglot(_OMNIGLOT_DIR.value, 14, (48,))
+    todo = [(task, name) for task in families for name in names]
+    for task, name in tqdm(todo, "tasks x optimizers"):
+        result = _trial(folder, families[task], f"{task}-{name}", CONTENDERS.get(name), rule)
+        found.setdefault(task, {})[name] = result
+    times = step_time.measure(rule)
+    text = report.table(found, _LEARNED, times)
+    for task, results in found.items():
+        report.save_plot(folder / f"{task}.png", task, results)
+    document = {
+        "command": " ".join(["python -m experiments.learned_optimizer.evaluate", *sys.argv[1:]]),
+        "revision": _revision(),
+        "date": datetime.date.today().isoformat(),
+        "milliseconds a step": times,
+        "tasks": found,
+    }
+    write_atomic(folder / "results.json", json.dumps(document) + "\n")
+    write_atomic(folder / "table.txt", text + "\n")
+    print(text)
+
+
+def _trial(
+    folder: pathlib.Path,
+    family: Family,
+    row: str,
+    contender: Contender | None,
+    rule: metaopt.InnerOptimizer,
+) -> report.Result:
+    """The curves at the best rate for each horizon; from disk if they are there already."""
+    if _OUTPUT.resumed and (done := trials.load(folder, row, _SEEDS.value)):
+        return done
+    keys = jax.random.split(jax.random.key(1), _SEEDS.value)
+    result: report.Result = {"curves": {}, "rates": {}}
+    curves = None
+    for steps in evaluation.HORIZONS:
+        if contender is None:
+            trained = rule.replace(steps=jnp.asarray(steps, jnp.float32))
+            curves = np.asarray(evaluation.learned_curves(trained, family, keys, steps))[None]
+            rate = None
+        else:
+            if curves is None or contender.scheduled:
+                longest = steps if contender.scheduled else max(evaluation.HORIZONS)
+                rates = jnp.asarray(contender.rates)
+                curves = np.asarray(evaluation.curves(contender, family, keys, rates, longest))
+            rate = float(contender.rates[evaluation.best(curves, steps)])
+        chosen = curves[evaluation.best(curves, steps)]
+        within = int(np.searchsorted(evaluation.RECORDED, steps)) + 1
+        result["curves"][str(steps)] = chosen[:, :within].astype(float).tolist()
+        result["rates"][str(steps)] = rate
+    trials.save(folder, row, _SEEDS.value, result)
+    return result
+
+
+def _revision() -> str:
+    """Of the checkout that runs; empty outside of one."""
+    command = ["git", "-C", str(pathlib.Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+
+if __name__ == "__main__":
+    cli.run(main, FLAGS)

@@ -1,0 +1,76 @@
+r"""Meta-trains a learned optimizer for any network on small trainings, and saves it.
+
+Examples:
+    python -m experiments.learned_optimizer.train --preset=minutes --output_dir=runs/learned
+    python -m experiments.learned_optimizer.train --preset=long --output_dir=runs/learned \
+        --resume
+
+Writes to the output folder:
+    rule.safetensors          the rule
+    provenance.json           what made it
+    state/, metrics.jsonl, events/
+                              of the meta-training, from which --resume goes on
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+
+from absl import flags
+
+import metaopt
+from basics.files import write_atomic
+from experiments.command_line import cli
+from experiments.command_line.output_folder import OutputFolder
+from experiments.learned_optimizer.meta_training import MetaTrainingConfig, meta_train
+from experiments.learned_optimizer.tasks import TRAINING
+
+_RATE = 0.12  # of the untrained rule, relative to the parameters' scale
+
+PRESETS = {
+    "minutes": MetaTrainingConfig(outer_steps=60, longest=256, save_every=20),
+    "long": MetaTrainingConfig(outer_steps=400, save_every=20, log_every=1),
+}
+
+FLAGS = flags.FlagValues()
+_PRESET = flags.DEFINE_enum(
+    "preset", "long", list(PRESETS), "Minutes, or the better part of an hour.", flag_values=FLAGS
+)
+_FAMILIES = flags.DEFINE_list(
+    "families", list(TRAINING), "What it is trained on, in turns.", flag_values=FLAGS
+)
+_OUTER_STEPS = flags.DEFINE_integer(
+    "outer_steps", None, "Instead of the preset's.", 1, flag_values=FLAGS
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Of everything random.", flag_values=FLAGS)
+_OUTPUT = OutputFolder(FLAGS, "runs/learned_optimizer", resumable=True)
+flags.register_validator(
+    "families",
+    lambda names: names and not set(names) - set(TRAINING),
+    f"known are {', '.join(TRAINING)}",
+    flag_values=FLAGS,
+)
+
+
+def main(_: Sequence[str]) -> None:
+    """Runs the program."""
+    folder = _OUTPUT.path
+    config = dataclasses.replace(PRESETS[_PRESET.value], seed=_SEED.value)
+    if _OUTER_STEPS.value:
+        config = dataclasses.replace(config, outer_steps=_OUTER_STEPS.value)
+    families = [TRAINING[name]() for name in _FAMILIES.value]
+    identity = dataclasses.asdict(config) | {"families": _FAMILIES.value}
+    _OUTPUT.lock(identity, taken=(folder / "state").exists())
+    start = time.monotonic()
+    rule = metaopt.OrthogonalMLP(1000.0, rate=_RATE)
+    rule = meta_train(rule, families, config, folder, resume=_OUTPUT.resumed)
+    minutes = round((time.monotonic() - start) / 60, 1)
+    path = folder / "rule.safetensors"
+    metaopt.save(path, rule)
+    write_atomic(folder / "provenance.json", json.dumps(identity | {"minutes": minutes}) + "\n")
+    print(f"written to {path} after {minutes} minutes")
+
+
+if __name__ == "__main__":
+    cli.run(main, FLAGS)
