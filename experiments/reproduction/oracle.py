@@ -30,7 +30,7 @@ def _oracle_step(
     tracker: ROAM, state: ROAMState, frame: Frame, truth: jax.Array
 ) -> tuple[ROAMState, Prediction]:
     levels = tracker.backbone(tracker.search(state, frame))
-    state, prediction, _ = tracker.find(state, frame, levels)
+    state, prediction, _ = tracker.find(state, frame, tracker.look_at_all(state, levels))
     known = jnp.all(truth[2:] > 0)
     size = jnp.where(known, truth[2:], state.size)
     center = jnp.where(known, boxes.center(truth), state.center)

@@ -69,9 +69,12 @@ class ScaleSearch(Tracker):
         return self.search_regions(frame, state.center, sides)
 
     def follow(self, state: PyTree, frame: Frame, levels: Features) -> tuple[PyTree, Prediction]:
+        return self.take(state, frame, self.look_at_all(state, levels))
+
+    def look_at_all(self, state: PyTree, levels: Features) -> PyTree:
+        """`look` at all that `search` shows."""
         scales = jnp.asarray(self.scales)
-        counts = self._due(state) | (scales == 1.0)
-        return self.take(state, frame, self.look(state, levels, scales, counts))
+        return self.look(state, levels, scales, self._due(state) | (scales == 1.0))
 
     def step(self, state: PyTree, frame: Frame) -> tuple[PyTree, Prediction]:
         """As `follow` of all that `search` shows, without the scales that would not count."""

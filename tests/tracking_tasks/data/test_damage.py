@@ -114,7 +114,7 @@ TRUTH = [layout for layout in LAYOUTS if layout != "coco"]
 @hypothesis.settings(max_examples=8, deadline=None)
 def test_a_damaged_line_is_named_and_never_read(layout, line, text):
     files, *_ = example(layout)
-    names = re.compile(r"groundtruth(_rect)?\.txt|(nfs_)?ball-1\.txt")
+    names = re.compile(r"groundtruth(_rect)?\.txt|(nfs_)?ball-1(_gt)?\.txt")
     index = max(number for number, path in enumerate(files) if names.fullmatch(path.name))
 
     def change(whole):
@@ -131,7 +131,7 @@ def test_a_damaged_line_is_named_and_never_read(layout, line, text):
 @hypothesis.settings(max_examples=5, deadline=None)
 def test_a_changed_line_changes_its_own_frame_only(layout, line, value):
     files, _, before, _ = example(layout)
-    names = re.compile(r"groundtruth(_rect)?\.txt|(nfs_)?ball-1\.txt")
+    names = re.compile(r"groundtruth(_rect)?\.txt|(nfs_)?ball-1(_gt)?\.txt")
     index = max(number for number, path in enumerate(files) if names.fullmatch(path.name))
     repeat = 8 if layout == "nfs" else 1  # the truth of 30 frames a second is given at 240
 

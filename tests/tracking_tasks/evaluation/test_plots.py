@@ -45,7 +45,7 @@ def test_accuracy_over_robustness(tmp_path, drawn):
     assert legend(drawn[0]) == ["b [0.600, 0.900]", "a [0.500, 0.400]"]
     first = drawn[0].get_lines()[0]
     assert (first.get_xdata()[0], first.get_ydata()[0]) == (0.9, 0.6)
-    assert first.get_color() == "C1"
+    assert first.get_color() == "#D55E00"
 
 
 def test_expected_overlap_is_ranked_by_the_given_scores(tmp_path, drawn):
