@@ -73,16 +73,3 @@ def over_seeds_and_targets(differences: Differences, trained: bool) -> Estimate:
     parts = zip(squares, (by_seed.freedom, by_target.freedom), strict=True)
     freedom = sum(squares) ** 2 / sum(square**2 / each for square, each in parts)
     return Estimate(by_seed.mean, math.sqrt(sum(squares)), float(freedom))
-
-
-def holm(ps: Sequence[float]) -> list[float]:
-    """Adjusts the p of several tests, so that below 5 % one of all errs at most once in twenty.
-
-    By Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
-    Statistics 1979: the smallest p counts as often as there are tests, the next once less.
-    """
-    adjusted, largest = [1.0] * len(ps), 0.0
-    for rank, index in enumerate(np.argsort(ps, kind="stable").tolist()):
-        largest = max(largest, min(1.0, (len(ps) - rank) * ps[index]))
-        adjusted[index] = largest
-    return adjusted

@@ -25,7 +25,11 @@ def paired_p(a: Scores, b: Scores) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values made larger for the number of tests, by Holm's step-down method."""
+    """P-values made larger for the number of tests, by Holm's step-down method.
+
+    Below 5 %, one of all errs at most once in twenty. Holm, "A simple sequentially rejective
+    multiple test procedure", Scandinavian Journal of Statistics 1979.
+    """
     order = np.argsort(p_values)
     factors = np.arange(len(order), 0, -1)
     stepped = np.maximum.accumulate(np.asarray(p_values)[order] * factors)

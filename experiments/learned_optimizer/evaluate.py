@@ -31,7 +31,7 @@ from tqdm import tqdm
 
 import metaopt
 from basics.files import write_atomic
-from experiments.command_line import cli
+from experiments.command_line import choices, cli
 from experiments.command_line.output_folder import OutputFolder
 from experiments.learned_optimizer import evaluation, report, step_time
 from experiments.learned_optimizer.contenders import CONTENDERS, Contender
@@ -51,24 +51,19 @@ _OMNIGLOT_DIR = flags.DEFINE_string(
 _TASKS = flags.DEFINE_list("tasks", list(HELD_OUT), "To be judged on.", flag_values=FLAGS)
 _SEEDS = flags.DEFINE_integer("seeds", 5, "Networks a task.", 2, flag_values=FLAGS)
 _OUTPUT = OutputFolder(FLAGS, "runs/learned_optimizer_table", resumable=True)
-flags.register_validator(
-    "tasks",
-    lambda names: names and not set(names) - set(HELD_OUT),
-    f"known are {', '.join(HELD_OUT)}",
-    flag_values=FLAGS,
-)
 
 
 def main(_: Sequence[str]) -> None:
     """Runs the program."""
     folder = _OUTPUT.path
+    tasks = choices.choose(_TASKS.value, HELD_OUT, "task")
     rule = metaopt.load(_RULE.value)
     flat = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(rule)])
     identity = {"seeds": _SEEDS.value, "rule": hashlib.sha256(flat.tobytes()).hexdigest()}
     _OUTPUT.lock(identity, taken=(folder / "cells").exists())
     names = [*CONTENDERS, _LEARNED]
     found: report.Found = {}
-    families = {task: HELD_OUT[task]() for task in _TASKS.value}
+    families = {task: HELD_OUT[task]() for task in tasks}
     if _OMNIGLOT_DIR.value:
         families["omniglot"] = images.omniglot(_OMNIGLOT_DIR.value, 14, (48,))
     todo = [(task, name) for task in families for name in names]

@@ -21,7 +21,7 @@ from absl import flags
 
 import metaopt
 from basics.files import write_atomic
-from experiments.command_line import cli
+from experiments.command_line import choices, cli, shared_flags
 from experiments.command_line.output_folder import OutputFolder
 from experiments.learned_optimizer.meta_training import MetaTrainingConfig, meta_train
 from experiments.learned_optimizer.tasks import TRAINING
@@ -43,14 +43,8 @@ _FAMILIES = flags.DEFINE_list(
 _OUTER_STEPS = flags.DEFINE_integer(
     "outer_steps", None, "Instead of the preset's.", 1, flag_values=FLAGS
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of everything random.", flag_values=FLAGS)
+_SEED = shared_flags.seed_flag(FLAGS)
 _OUTPUT = OutputFolder(FLAGS, "runs/learned_optimizer", resumable=True)
-flags.register_validator(
-    "families",
-    lambda names: names and not set(names) - set(TRAINING),
-    f"known are {', '.join(TRAINING)}",
-    flag_values=FLAGS,
-)
 
 
 def main(_: Sequence[str]) -> None:
@@ -59,8 +53,9 @@ def main(_: Sequence[str]) -> None:
     config = dataclasses.replace(PRESETS[_PRESET.value], seed=_SEED.value)
     if _OUTER_STEPS.value:
         config = dataclasses.replace(config, outer_steps=_OUTER_STEPS.value)
-    families = [TRAINING[name]() for name in _FAMILIES.value]
-    identity = dataclasses.asdict(config) | {"families": _FAMILIES.value}
+    names = choices.choose(_FAMILIES.value, TRAINING, "family")
+    families = [TRAINING[name]() for name in names]
+    identity = dataclasses.asdict(config) | {"families": names}
     _OUTPUT.lock(identity, taken=(folder / "state").exists())
     start = time.monotonic()
     rule = metaopt.OrthogonalMLP(1000.0, rate=_RATE)

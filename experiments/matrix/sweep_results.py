@@ -104,6 +104,11 @@ def _scores(trials: Trials) -> np.ndarray:
     return np.array([[each["auc"] for each in trial["sequences"].values()] for trial in trials])
 
 
+def beyond_chance(pair: Mapping[str, Any]) -> bool:
+    """Whether the two rules of a pair of `summarize` differ by more than chance would have it."""
+    return bool(pair["p"] < statistics.LEVEL)
+
+
 def _save_heat_map(path: pathlib.Path, summary: Mapping[str, Mapping[str, Any]]) -> None:
     rules = list(dict.fromkeys(rule for each in summary.values() for rule in each["rules"]))
     values = np.array(

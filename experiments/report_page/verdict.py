@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.analysis.statistics import LEVEL
+from experiments.matrix.sweep_results import beyond_chance
 
 Summary = Mapping[str, Any]
 
@@ -36,6 +36,6 @@ def of_tracker(summary: Summary, where: str) -> str:
         )
     ahead = pair["auc_difference"] * (1 if pair["a"] == best else -1)
     by = f"{ahead:+.3f} AUC on {second}, p = {pair['p']:.2g}"
-    if pair["p"] < LEVEL and ahead > 0:
+    if beyond_chance(pair) and ahead > 0:
         return f"{where}{best} is best, beyond chance ({by})"
     return f"{where}{best} has the highest mean, which may be chance ({by})"

@@ -17,10 +17,10 @@ import numpy as np
 
 from basics.errors import InputError
 from basics.files import read_json, write_atomic
+from experiments.analysis import ranking
 from experiments.analysis.paired_tests import (
     Differences,
     Estimate,
-    holm,
     over,
     over_seeds_and_targets,
 )
@@ -108,7 +108,7 @@ def verdicts(table: Table, scores: Sequence[Score], trials: Trials) -> list[dict
     estimates = [difference(trials, ordering, score) for ordering, score in claims]
     found = []
     for (ordering, score), estimate, p in zip(
-        claims, estimates, holm([each.p for each in estimates]), strict=True
+        claims, estimates, ranking.holm([each.p for each in estimates]), strict=True
     ):
         decided = "holds" if estimate.mean > 0 else "fails"
         width = estimate.half_width

@@ -38,9 +38,9 @@ class ScaleSearch(Tracker):
     """
 
     @property
-    @abc.abstractmethod
     def scales(self) -> tuple[float, ...]:
         """Factors of the search region; with an interval, 1 is one of them."""
+        return self.config.scales
 
     @property
     def scale_interval(self) -> int:
@@ -65,8 +65,7 @@ class ScaleSearch(Tracker):
         """Finds the target in what `look` returned, and learns from it."""
 
     def search(self, state: PyTree, frame: Frame) -> Float[Array, "n s s 3"]:
-        sides = self.search_side(state.size) * jnp.asarray(self.scales)
-        return self.search_regions(frame, state.center, sides)
+        return self._regions(state, frame, jnp.asarray(self.scales))
 
     def follow(self, state: PyTree, frame: Frame, levels: Features) -> tuple[PyTree, Prediction]:
         return self.take(state, frame, self.look_at_all(state, levels))
@@ -85,8 +84,7 @@ class ScaleSearch(Tracker):
 
         def at(scales: tuple[float, ...]) -> tuple[Array, PyTree]:
             factors = jnp.asarray(scales)
-            sides = self.search_side(state.size) * factors
-            images = self.search_regions(frame, state.center, sides)
+            images = self._regions(state, frame, factors)
             counts = jnp.ones(len(scales), bool)
             middle = scales.index(1.0)
             seen = self.look(state, self.backbone(images), factors, counts)
@@ -95,6 +93,11 @@ class ScaleSearch(Tracker):
         every, one = lambda: at(self.scales), lambda: at((1.0,))
         images, seen = jax.lax.cond(self._due(state), every, one)
         return self.judged(state, images, *self.take(state, frame, seen))
+
+    def _regions(
+        self, state: PyTree, frame: Frame, scales: Float[Array, " n"]
+    ) -> Float[Array, "n s s 3"]:
+        return self.search_regions(frame, state.center, self.search_side(state.size) * scales)
 
     def _due(self, state: PyTree) -> Bool[Array, ""]:
         """Whether this is a frame of a search over scales."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.analysis.paired_tests import Estimate, holm, over, over_seeds_and_targets
+from experiments.analysis.paired_tests import Estimate, over, over_seeds_and_targets
 
 
 def test_independent_differences_are_those_of_scipy():
@@ -45,12 +45,6 @@ def test_one_seed_says_something_of_a_tracker_that_it_did_not_train(trained):
     found = over_seeds_and_targets(np.array([[0.1, 0.4, 0.3]]), trained)
     expected = 1.0 if trained else stats.ttest_1samp([0.1, 0.4, 0.3], 0.0).pvalue
     assert found.p == pytest.approx(expected)
-
-
-def test_holm_multiplies_the_smallest_by_all_and_keeps_the_order():
-    # The example of Holm's method in R's p.adjust: 0.01, 0.04, 0.03, 0.005.
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.6, 0.9]) == [1.0, 1.0] and holm([]) == []
 
 
 def test_p_of_a_known_estimate():

@@ -21,6 +21,12 @@ def test_holm():
     assert ranking.holm([0.9, 0.8]) == [1.0, 1.0]
 
 
+def test_holm_multiplies_the_smallest_by_all_and_keeps_the_order():
+    # The example of Holm's method in R's p.adjust: 0.01, 0.04, 0.03, 0.005.
+    assert ranking.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert ranking.holm([0.6, 0.9]) == [1.0, 1.0] and ranking.holm([]) == []
+
+
 @pytest.mark.parametrize(("k", "q"), [(2, 1.960), (3, 2.343), (5, 2.728), (10, 3.164)])
 def test_critical_differences_are_those_of_the_table(k, q):
     """Demsar 2006, Table 5a."""

@@ -180,10 +180,6 @@ class DSLT(ScaleSearch):
             update_steps=jnp.zeros((), jnp.int32),
         )
 
-    @property
-    def scales(self) -> tuple[float, ...]:
-        return self.config.scales
-
     def look(
         self,
         state: DSLTState,

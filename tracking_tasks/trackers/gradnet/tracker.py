@@ -198,10 +198,6 @@ class GradNet(ScaleSearch):
             frames=jnp.zeros((), jnp.int32),
         )
 
-    @property
-    def scales(self) -> tuple[float, ...]:
-        return self.config.scales
-
     def look(
         self,
         state: GradNetState,
