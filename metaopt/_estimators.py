@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, PyTree, Scalar
 
 from metaopt._evolution import PersistentState, evolution_gradient, persistent_evolution_gradient
+from metaopt._leaves import in_words
 from metaopt._parallel import mean_over_devices
 from metaopt._pytree import Pytree, static
 
@@ -144,7 +145,7 @@ def _unroll(loss: OuterLoss, params: PyTree, episode: PyTree, carry: PyTree) -> 
     if not (isinstance(results, tuple) and len(results) == 3 and isinstance(results[1], dict)):
         raise TypeError(
             "for PersistentEvolution the outer loss must return (scalar, metrics, carry), metrics "
-            f"a dictionary; it returned {type(results).__name__}."
+            f"a dictionary; it returned {in_words(results)}."
         )
     value, metrics, carry = results
     return value, (carry, metrics)
@@ -162,7 +163,7 @@ def mean_loss(loss: OuterLoss, params: PyTree, episodes: PyTree) -> tuple[Scalar
         if not (isinstance(results, tuple) and len(results) == 2 and isinstance(results[1], dict)):
             raise TypeError(
                 "the outer loss must return (scalar, metrics), metrics a dictionary of arrays by "
-                f"name, {{}} for none; it returned {type(results).__name__}."
+                f"name, {{}} for none; it returned {in_words(results)}."
             )
         if jnp.shape(results[0]) != ():
             raise TypeError(f"the outer loss has shape {jnp.shape(results[0])}, not a scalar's.")

@@ -41,3 +41,8 @@ def _array(leaf: Any) -> jax.Array | None:
     if isinstance(leaf, np.ndarray | np.generic) and jnp.issubdtype(leaf.dtype, jnp.floating):
         return jnp.asarray(leaf)
     return jnp.asarray(leaf, float) if isinstance(leaf, float) else None
+
+
+def in_words(value: Any) -> str:
+    """What a function returned, as an error says it: "an array", whatever traces it."""
+    return "an array" if isinstance(value, jax.Array) else type(value).__name__

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree, Scalar
 
+from metaopt._leaves import in_words
 from metaopt._objectives import Objective, ScalarLoss
 from metaopt._pytree import Pytree, static
 
@@ -85,7 +86,7 @@ class Stateful(Pytree):
         if not (isinstance(results, tuple) and len(results) == 3):
             raise TypeError(
                 "the function of a Stateful objective must return (value, model_state, aux), with "
-                f"None for what there is not; it returned {type(results).__name__}."
+                f"None for what there is not; it returned {in_words(results)}."
             )
         return results
 

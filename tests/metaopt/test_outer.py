@@ -182,7 +182,7 @@ def test_persistent_evolution_goes_on_from_its_carries():
 @pytest.mark.parametrize(
     "wrong, words",
     [
-        (dict(loss=lambda p, e: p["x"]), r"must return \(scalar, metrics\)"),
+        (dict(loss=lambda p, e: p["x"]), r"must return \(scalar, metrics\).*returned an array"),
         (dict(loss=lambda p, e: (p["x"], (1.0,))), "metrics a dictionary"),
         (dict(loss=lambda p, e: (p["x"] * jnp.ones(2), {})), r"has shape \(2,\)"),
         (dict(at_once=3), "at_once = 3 does not divide the 2 episodes"),
