@@ -2,9 +2,11 @@ r"""Measures a learned optimizer against optax's, each of these at the best of m
 
 Every optimizer trains the same networks on the same batches. Its best rate is the one that ends
 with the lowest geometric mean of losses on the very problems that it is judged on, for each number
-of steps anew; the learned optimizer has no rate.
+of steps anew; the learned optimizer has no rate. A row of its own is the rule as it is before any
+meta-training.
 
 Examples:
+    python -m experiments.learned_optimizer.evaluate --output_dir=runs/untrained
     python -m experiments.learned_optimizer.evaluate --rule=runs/learned/rule.safetensors
     python -m experiments.learned_optimizer.evaluate --rule=runs/learned/rule.safetensors \
         --tasks=digits,characters --seeds=3 --output_dir=runs/table --resume
@@ -35,15 +37,16 @@ from experiments.command_line import choices, cli
 from experiments.command_line.output_folder import OutputFolder
 from experiments.learned_optimizer import evaluation, report, step_time
 from experiments.learned_optimizer.contenders import CONTENDERS, Contender
+from experiments.learned_optimizer.meta_training import untrained
 from experiments.learned_optimizer.tasks import HELD_OUT, images
 from experiments.learned_optimizer.tasks.base import Family
 from experiments.runs import trials
 
-_LEARNED = "learned"
+_UNTRAINED, _LEARNED = "untrained", "learned"
 
 FLAGS = flags.FlagValues()
 _RULE = flags.DEFINE_string(
-    "rule", None, "A rule that train saved.", required=True, flag_values=FLAGS
+    "rule", None, "A rule that train saved; by default only the untrained one.", flag_values=FLAGS
 )
 _OMNIGLOT_DIR = flags.DEFINE_string(
     "omniglot_dir", None, "A folder of Omniglot's zip files: one more task.", flag_values=FLAGS
@@ -57,21 +60,24 @@ def main(_: Sequence[str]) -> None:
     """Runs the program."""
     folder = _OUTPUT.path
     tasks = choices.choose(_TASKS.value, HELD_OUT, "task")
-    rule = metaopt.load(_RULE.value)
-    flat = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(rule)])
+    rules: dict[str, metaopt.InnerOptimizer] = {_UNTRAINED: untrained()}
+    if _RULE.value:
+        rules[_LEARNED] = metaopt.load(_RULE.value)
+    flat = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(rules)])
     identity = {"seeds": _SEEDS.value, "rule": hashlib.sha256(flat.tobytes()).hexdigest()}
     _OUTPUT.lock(identity, taken=(folder / "cells").exists())
-    names = [*CONTENDERS, _LEARNED]
+    names = [*CONTENDERS, *rules]
     found: report.Found = {}
     families = {task: HELD_OUT[task]() for task in tasks}
     if _OMNIGLOT_DIR.value:
         families["omniglot"] = images.omniglot(_OMNIGLOT_DIR.value, 14, (48,))
     todo = [(task, name) for task in families for name in names]
     for task, name in tqdm(todo, "tasks x optimizers"):
-        result = _trial(folder, families[task], f"{task}-{name}", CONTENDERS.get(name), rule)
+        trained = CONTENDERS.get(name) or rules[name]
+        result = _trial(folder, families[task], f"{task}-{name}", trained)
         found.setdefault(task, {})[name] = result
-    times = step_time.measure(rule)
-    text = report.table(found, _LEARNED, times)
+    times = step_time.measure(rules)
+    text = report.table(found, list(rules), times)
     for task, results in found.items():
         report.save_plot(folder / f"{task}.png", task, results)
     document = {
@@ -90,8 +96,7 @@ def _trial(
     folder: pathlib.Path,
     family: Family,
     row: str,
-    contender: Contender | None,
-    rule: metaopt.InnerOptimizer,
+    judged: Contender | metaopt.InnerOptimizer,
 ) -> report.Result:
     """The curves at the best rate for each horizon; from disk if they are there already."""
     if _OUTPUT.resumed and (done := trials.load(folder, row, _SEEDS.value)):
@@ -100,16 +105,16 @@ def _trial(
     result: report.Result = {"curves": {}, "rates": {}}
     curves = None
     for steps in evaluation.HORIZONS:
-        if contender is None:
-            trained = rule.replace(steps=jnp.asarray(steps, jnp.float32))
+        if not isinstance(judged, Contender):
+            trained = judged.replace(steps=jnp.asarray(steps, jnp.float32))
             curves = np.asarray(evaluation.learned_curves(trained, family, keys, steps))[None]
             rate = None
         else:
-            if curves is None or contender.scheduled:
-                longest = steps if contender.scheduled else max(evaluation.HORIZONS)
-                rates = jnp.asarray(contender.rates)
-                curves = np.asarray(evaluation.curves(contender, family, keys, rates, longest))
-            rate = float(contender.rates[evaluation.best(curves, steps)])
+            if curves is None or judged.scheduled:
+                longest = steps if judged.scheduled else max(evaluation.HORIZONS)
+                rates = jnp.asarray(judged.rates)
+                curves = np.asarray(evaluation.curves(judged, family, keys, rates, longest))
+            rate = float(judged.rates[evaluation.best(curves, steps)])
         chosen = curves[evaluation.best(curves, steps)]
         within = int(np.searchsorted(evaluation.RECORDED, steps)) + 1
         result["curves"][str(steps)] = chosen[:, :within].astype(float).tolist()

@@ -16,6 +16,7 @@ from experiments.learned_optimizer.tasks.base import Family, Problem
 from experiments.meta_training import outer_loop
 from metaopt.optimizers.orthogonal_mlp import OrthogonalMLP
 
+_RATE = 0.12  # of the untrained rule, relative to the parameters' scale
 _FLOOR = 1e-4  # of the relative loss: below it a training counts as solved
 
 
@@ -48,6 +49,11 @@ class MetaTrainingConfig(outer_loop.LoopConfig):
     clip: float = 1.0
     init_scale: float = 2.0
     seed: int = 0
+
+
+def untrained() -> OrthogonalMLP:
+    """The rule that a meta-training starts from."""
+    return OrthogonalMLP(1000.0, rate=_RATE)
 
 
 def meta_train(

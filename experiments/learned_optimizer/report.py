@@ -1,7 +1,7 @@
 """The table of a learned optimizer beside others, and a plot of each task."""
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ Result = dict[str, dict[str, Any]]
 Found = dict[str, dict[str, Result]]  # by task and optimizer
 
 _BASELINE = "Adam"
-# Okabe and Ito's colours, which the colour-blind tell apart; the learned optimizer is black.
+# Okabe and Ito's colours, which the colour-blind tell apart; what has no rate to tune is black.
 _COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
 _SMALL = 1e-12  # a loss below counts as this one
 
@@ -47,8 +47,8 @@ def speed_ups(found: Found, name: str, steps: int) -> dict[str, np.ndarray]:
     }
 
 
-def table(found: Found, learned: str, times: Mapping[str, float]) -> str:
-    """Everything in plain text."""
+def table(found: Found, learned: Sequence[str], times: Mapping[str, float]) -> str:
+    """Everything in plain text; what is learned also by task."""
     names = list(next(iter(found.values())))
     width = max(map(len, [*names, *found])) + 2
     lines = []
@@ -65,11 +65,12 @@ def table(found: Found, learned: str, times: Mapping[str, float]) -> str:
             scores = (ratios(found, name, steps), speed_ups(found, name, steps))
             shown = "".join(f"{_interval(score):>26}" for score in scores)
             lines.append(f"    {name:{width}}{shown}{_diverged(found, name, steps):>26}")
-        lines += ["", f"    {learned}, by task: median of Adam's loss / its loss; of speed-ups"]
-        by_task = ratios(found, learned, steps), speed_ups(found, learned, steps)
-        for task in found:
-            medians = "".join(f"{np.median(scores[task]):12.3g}" for scores in by_task)
-            lines.append(f"    {task:{width}}{medians}")
+        for name in learned:
+            lines += ["", f"    {name}, by task: median of Adam's loss / its loss; of speed-ups"]
+            by_task = ratios(found, name, steps), speed_ups(found, name, steps)
+            for task in found:
+                medians = "".join(f"{np.median(scores[task]):12.3g}" for scores in by_task)
+                lines.append(f"    {task:{width}}{medians}")
     lines.append("\nmilliseconds of a step on 266,610 parameters; times Adam's")
     for name, time in times.items():
         lines.append(f"    {name:{width}}{time:12.2f}{time / times[_BASELINE]:12.2f}")
@@ -91,7 +92,7 @@ def save_plot(path: pathlib.Path, task: str, results: Mapping[str, Result]) -> N
                 label=label,
                 color="black" if own else _COLORS[index % len(_COLORS)],
                 linewidth=2.5 if own else 1.2,
-                linestyle="-" if own else ("-", "--", ":")[index % 3],
+                linestyle=("-", "--", ":")[index % 3],
             )
         axes.set(xlabel="step", ylabel="loss", yscale="log", title=f"{task}, {steps} steps")
         axes.grid(color="0.9")

@@ -1,6 +1,7 @@
 """How long a step takes on a network of 266,610 parameters."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -18,7 +19,7 @@ _BATCH = 128
 _REPEATS = 7
 
 
-def measure(rule: metaopt.InnerOptimizer, learned: str = "learned") -> dict[str, float]:
+def measure(learned: Mapping[str, metaopt.InnerOptimizer]) -> dict[str, float]:
     """Milliseconds of a step with its gradient, the least of some; all measured interleaved."""
     keys = jax.random.split(jax.random.key(0), 3)
     params = initial_layers(keys[0], _UNITS, layer_norm=False)
@@ -28,7 +29,7 @@ def measure(rule: metaopt.InnerOptimizer, learned: str = "learned") -> dict[str,
         name: evaluation.rule_of(contender, jnp.float32(1e-3), 1000)
         for name, contender in CONTENDERS.items()
     }
-    rules[learned] = rule
+    rules |= learned
     rules["LSTM"] = metaopt.CoordinatewiseRNN("lstm", output="update", scale=0.03)
     calls = {
         name: functools.partial(_stepper(each), params, each.init(params), batch)

@@ -23,10 +23,8 @@ import metaopt
 from basics.files import write_atomic
 from experiments.command_line import choices, cli, shared_flags
 from experiments.command_line.output_folder import OutputFolder
-from experiments.learned_optimizer.meta_training import MetaTrainingConfig, meta_train
+from experiments.learned_optimizer.meta_training import MetaTrainingConfig, meta_train, untrained
 from experiments.learned_optimizer.tasks import TRAINING
-
-_RATE = 0.12  # of the untrained rule, relative to the parameters' scale
 
 PRESETS = {
     "minutes": MetaTrainingConfig(outer_steps=60, longest=256, save_every=20),
@@ -58,8 +56,7 @@ def main(_: Sequence[str]) -> None:
     identity = dataclasses.asdict(config) | {"families": names}
     _OUTPUT.lock(identity, taken=(folder / "state").exists())
     start = time.monotonic()
-    rule = metaopt.OrthogonalMLP(1000.0, rate=_RATE)
-    rule = meta_train(rule, families, config, folder, resume=_OUTPUT.resumed)
+    rule = meta_train(untrained(), families, config, folder, resume=_OUTPUT.resumed)
     minutes = round((time.monotonic() - start) / 60, 1)
     path = folder / "rule.safetensors"
     metaopt.save(path, rule)

@@ -105,7 +105,7 @@ def found(loss):
 def test_the_table_compares_with_adam():
     results = {"task": {"Adam": found(0.4), "better": found(0.1), "worse": found(4.0)}}
     assert report.ratios(results, "better", 500)["task"].tolist() == [4.0, 4.0]
-    text = report.table(results, "better", {"Adam": 2.0, "better": 5.0})
+    text = report.table(results, ["better"], {"Adam": 2.0, "better": 5.0})
     rows = [line.split() for line in text.splitlines()]
     assert ["better", "4.00", "[4.00,", "4.00]", "1.00", "[1.00,", "1.00]", "0"] in rows
     assert ["worse", "0.10", "[0.10,", "0.10]", "0.00", "[0.00,", "0.00]", "2"] in rows
@@ -120,8 +120,8 @@ def small_steps(monkeypatch):
 
 def test_a_step_is_timed_beside_adams(monkeypatch):
     small_steps(monkeypatch)
-    times = step_time.measure(metaopt.OrthogonalMLP(10.0))
-    assert set(times) == {"Adam", "learned", "LSTM"} and min(times.values()) > 0
+    times = step_time.measure({"untrained": metaopt.OrthogonalMLP(10.0)})
+    assert set(times) == {"Adam", "untrained", "LSTM"} and min(times.values()) > 0
 
 
 def test_the_program_judges_a_saved_rule_and_keeps_what_is_finished(tmp_path, capsys, monkeypatch):
@@ -138,6 +138,10 @@ def test_the_program_judges_a_saved_rule_and_keeps_what_is_finished(tmp_path, ca
     assert kept["Adam"]["rates"] == dict.fromkeys(("100", "500", "2000"), 0.03)
     assert [len(kept["learned"]["curves"][steps][0]) for steps in ("100", "2000")] == [51, 151]
     assert kept["learned"]["curves"]["2000"][0][-1] < 0.01 * kept["learned"]["curves"]["2000"][0][0]
+    plain = evaluation.learned_curves(
+        OrthogonalMLP(100.0, rate=0.12), FAMILY, jax.random.split(jax.random.key(1), 2), 100
+    )
+    np.testing.assert_allclose(kept["untrained"]["curves"]["100"], plain[:, :51], rtol=1e-3)
     assert (folder / "quadratics.png").exists() and (folder / "table.txt").exists()
     assert "100 steps: interquartile means" in capsys.readouterr().out
     monkeypatch.setattr(evaluation, "curves", None)  # finished trainings are not repeated
