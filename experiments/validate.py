@@ -1,9 +1,10 @@
-r"""Scores a tracker for choices: short trials of each validation target, paired with another's.
+r"""Scores a tracker for choices: trials of each validation target, paired with another's.
 
 A constant, a default or a checkpoint is chosen on these and nothing else. Each target is run
-several times: from its first frame and from later ones (OTB's TRE), from its true box and from
-perturbed ones (OTB's SRE), on the video as it is and on degraded copies (dark, grey, blurred,
-noisy, with half the pixels, shaken). All of it is drawn by --seed, the same for every tracker.
+several times: once through the whole video, once more while something hides it now and then, and
+then in short: from later frames (OTB's TRE), from its true box and from perturbed ones (OTB's SRE),
+on the video as it is and on degraded copies (dark, grey, blurred, noisy, with half the pixels,
+shaken). All of it is drawn by --seed, the same for every tracker.
 
 Examples:
     python -m experiments.validate --videos_dir=VIDEOS --output_dir=runs/shipped
@@ -14,7 +15,7 @@ Examples:
 
 --videos_dir holds videos in the layout of OTB and split.json, which names the targets of each
 split: {"val": [...], "val_hard": [...]}. Scores of `val` and `val_hard` are printed, those of
-clean and of degraded video, and of all; with --baseline the mean paired differences with 95 %
+clean, hidden and degraded video, and of all; with --baseline the mean paired differences with 95 %
 bootstrap intervals over targets.
 
 Writes to the output folder:
@@ -49,8 +50,10 @@ _VIDEOS_DIR = flags.DEFINE_string(
     "videos_dir", None, "The folder with videos and split.json.", required=True, flag_values=FLAGS
 )
 _SPLITS = flags.DEFINE_list("splits", ["val", "val_hard"], "Whose targets are run.", FLAGS)
-_TRIALS = flags.DEFINE_integer("trials", 3, "Trials of each target.", 1, flag_values=FLAGS)
-_FRAMES = flags.DEFINE_integer("frames", 90, "Most frames of a trial.", 2, flag_values=FLAGS)
+_TRIALS = flags.DEFINE_integer("trials", 4, "Trials of each target.", 1, flag_values=FLAGS)
+_FRAMES = flags.DEFINE_integer(
+    "frames", 90, "Most frames of a trial, but for the first two.", 2, flag_values=FLAGS
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Of what the trials are.", 0, flag_values=FLAGS)
 _FRAMES_DIR = flags.DEFINE_string(
     "frames_dir",

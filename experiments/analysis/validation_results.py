@@ -10,7 +10,8 @@ from jaxtyping import Float
 
 from basics.errors import InputError
 from experiments.analysis.statistics import Interval, bootstrap
-from tracking_tasks.evaluation import SequenceResult
+from tracking_tasks.data.degraded_copies import HIDDEN, KINDS
+from tracking_tasks.evaluation import SequenceResult, metrics
 from tracking_tasks.evaluation.trials import CLEAN, Trial
 
 METRICS = ("auc", "precision20")
@@ -19,8 +20,13 @@ Row = Mapping[str, Any]
 
 
 def row(trial: Trial, split: str, result: SequenceResult) -> dict[str, Any]:
-    """What is kept of a trial: where it comes from, and its scores."""
-    scores = result.scores()
+    """What is kept of a trial: where it comes from, and its scores where the target is seen."""
+    seen = np.all(result.truth[:, 2:] > 0, axis=1)
+    found, truth = result.boxes[seen], result.truth[seen]
+    scores = {
+        "auc": metrics.success_auc(found, truth),
+        "precision20": metrics.precision(found, truth),
+    }
     return {
         "target": trial.target,
         "number": trial.number,
@@ -31,10 +37,11 @@ def row(trial: Trial, split: str, result: SequenceResult) -> dict[str, Any]:
 
 
 def parts(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """The rows of each split, and of all splits those of clean video and of each degradation."""
+    """The rows of each split, and of all splits those of clean, hidden and degraded video."""
     found = {split: [each for each in rows if each["split"] == split] for split in _values(rows)}
     found["clean"] = [each for each in rows if each["kind"] == CLEAN]
-    found["degraded"] = [each for each in rows if each["kind"] != CLEAN]
+    found["hidden"] = [each for each in rows if each["kind"] == HIDDEN]
+    found["degraded"] = [each for each in rows if each["kind"] in KINDS]
     return {name: part for name, part in {**found, "all": list(rows)}.items() if part}
 
 

@@ -1,4 +1,7 @@
-"""Copies of real videos that are harder to see: dark, grey, blurred, noisy, coarse or shaken."""
+"""Copies of real videos that are harder to see.
+
+They are dark, grey, blurred, noisy, coarse or shaken, or something hides the target now and then.
+"""
 
 import dataclasses
 import functools
@@ -10,7 +13,7 @@ from collections.abc import Iterable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from basics.errors import InputError
@@ -32,6 +35,11 @@ KINDS: dict[str, Degradation] = {
     "shaken": Degradation(),
 }
 
+HIDDEN = "hidden"  # a kind, too: of some frames a part is covered
+# Of each PERIOD frames the target is seen in FIRST, then hidden for one of these times, as behind a
+# pole or a car; what covers it is wider by a factor (here).
+PERIOD, FIRST, _TIMES, _COVER = 45, 20, (6, 12, 20), 1.4
+
 
 def degraded_copy(
     sequence: Sequence, kind: str, folder: pathlib.Path, frames: Iterable[int]
@@ -40,34 +48,64 @@ def degraded_copy(
 
     Args:
         sequence: the whole sequence, of image files. Copies of a frame are the same each time.
-        kind: one of `KINDS`.
+        kind: one of `KINDS`, or `HIDDEN`.
         folder: where copies are kept, a file a frame: `<folder>/<sequence>/<kind>/<frame>.jpg`.
         frames: numbers of the frames that are needed; the others keep the path of the original.
 
     Returns:
-        The sequence with the files of the copies and, if shaken, boxes that move along.
+        The sequence with the files of the copies and, if shaken, boxes that move along; where the
+        target is hidden, boxes are zero.
 
     Raises:
         InputError: the kind is unknown, or a frame cannot be read.
     """
-    if kind not in KINDS:
-        raise InputError(f"unknown degradation {kind!r}: known are {', '.join(KINDS)}")
+    if kind not in (*KINDS, HIDDEN):
+        known = ", ".join((*KINDS, HIDDEN))
+        raise InputError(f"unknown degradation {kind!r}: known are {known}")
     paths, boxes = list(sequence.frames), sequence.boxes.copy()
     for index in frames:
         seed = [zlib.crc32(sequence.name.encode()), index]
+        if kind == HIDDEN and not is_hidden(*seed):
+            continue
         path = folder / sequence.name / kind / f"{index + 1:04d}.jpg"
         shift = np.zeros(2, int)
         if kind == "shaken":
             reach = round(SHAKE * max(sequence.frame(index).shape[:2]))
             shift = np.random.default_rng(seed).integers(-reach, reach, 2, endpoint=True)
         if not path.exists():
-            copy = _degraded(sequence.frame(index), kind, seed, shift)
+            frame = sequence.frame(index)
+            if kind == HIDDEN:
+                copy = covered(frame, sequence.boxes[index])
+            else:
+                copy = _degraded(frame, kind, seed, shift)
             buffer = io.BytesIO()
             Image.fromarray(copy).save(buffer, "JPEG", quality=_QUALITY, subsampling=0)
             write_atomic(path, buffer.getvalue())
         paths[index] = path
         boxes[index, :2] += shift
+        if kind == HIDDEN:
+            boxes[index] = 0
     return dataclasses.replace(sequence, frames=tuple(paths), boxes=boxes)
+
+
+def is_hidden(target: int, index: int) -> bool:
+    """Whether the target of this number is hidden in a frame of its video."""
+    turn, frame = divmod(index, PERIOD)
+    return 0 <= frame - FIRST < _TIMES[(target + turn) % len(_TIMES)]
+
+
+def covered(
+    image: UInt8[np.ndarray, "h w 3"], box: Float[np.ndarray, "4"]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """The image with a pole in front of a box, a strip from the farther border, upside down."""
+    width = image.shape[1]
+    pole = min(width, int(np.ceil(_COVER * box[2])))
+    center = box[0] + box[2] / 2
+    left = int(np.clip(np.round(center - pole / 2), 0, width - pole))
+    strip = image[::-1, :pole] if center > width / 2 else image[::-1, width - pole :]
+    found = image.copy()
+    found[:, left : left + pole] = strip
+    return found
 
 
 def shifted(

@@ -12,7 +12,7 @@ import zlib
 
 import numpy as np
 
-from tracking_tasks.data.degraded_copies import KINDS, degraded_copy
+from tracking_tasks.data.degraded_copies import HIDDEN, KINDS, degraded_copy
 from tracking_tasks.data.sequences import Sequence
 from tracking_tasks.evaluation import otb_starts
 
@@ -29,7 +29,7 @@ class Trial:
         start: number of the frame that it starts from, one of those of OTB's temporal robustness.
         frames: how many it lasts.
         perturbation: number of the first box of OTB's spatial robustness; None is the true box.
-        kind: what was done to the video, one of `KINDS`, or "clean".
+        kind: what was done to the video, one of `KINDS`, "hidden", or "clean".
     """
 
     target: str
@@ -48,14 +48,15 @@ class Trial:
 def draw(sequence: Sequence, count: int, frames: int, seed: int = 0) -> list[Trial]:
     """The trials of a target; more of them begin with the same.
 
-    The first is one pass from the first true box. Of each four, the second and the third see a
-    degraded copy, the third and the fourth start from a perturbed box.
+    The first is one pass over the whole sequence from the first true box, the second such a pass in
+    which the target is hidden now and then. Of each four that follow, the first two see a degraded
+    copy, the second and the third start from a perturbed box.
 
     Args:
         sequence: the whole sequence.
         count: number of trials.
-        frames: a trial's greatest length. Starts that leave less than that, or than half the
-            sequence where it is shorter, are not drawn.
+        frames: the greatest length of all but the first two. Starts that leave less than that, or
+            than half the sequence where it is shorter, are not drawn.
         seed: of the draws.
 
     Raises:
@@ -65,16 +66,20 @@ def draw(sequence: Sequence, count: int, frames: int, seed: int = 0) -> list[Tri
     shortest = min(frames, len(sequence) // 2)
     later = [len(sequence) - len(run) for run in otb_starts.temporal(sequence)]
     starts = [start for start in later if len(sequence) - start >= shortest] or [later[0]]
+    whole = [
+        Trial(sequence.name, number, later[0], len(sequence) - later[0], None, kind)
+        for number, kind in enumerate((CLEAN, HIDDEN))
+    ]
     trials = []
-    for number in range(count):
+    for number in range(count - len(whole)):
         random = np.random.default_rng([seed, name, number])
-        start = int(random.choice(starts)) if number else later[0]
-        box = int(random.integers(12)) if number % 4 >= 2 else None
-        degraded = number % 4 in (1, 2)
-        kind = list(KINDS)[(name + number // 2) % len(KINDS)] if degraded else CLEAN
+        start = int(random.choice(starts))
+        box = int(random.integers(12)) if number % 4 in (1, 2) else None
+        turn, part = divmod(number, 4)
+        kind = list(KINDS)[(name + 2 * turn + part) % len(KINDS)] if part < 2 else CLEAN
         length = min(frames, len(sequence) - start)
-        trials.append(Trial(sequence.name, number, start, length, box, kind))
-    return trials
+        trials.append(Trial(sequence.name, number + len(whole), start, length, box, kind))
+    return (whole + trials)[:count]
 
 
 def video(sequence: Sequence, trial: Trial, folder: pathlib.Path) -> Sequence:

@@ -5,6 +5,8 @@ import pytest
 
 from basics.errors import InputError
 from experiments.analysis import validation_results
+from tracking_tasks.evaluation import SequenceResult
+from tracking_tasks.evaluation.trials import Trial
 
 
 def row(target, number, auc, split="val", kind="clean"):
@@ -32,6 +34,20 @@ def test_targets_count_alike_however_many_trials_they_make():
     aucs = {name: scores["auc"] for name, scores in means.items()}
     expected = {"val": 0.6, "val_hard": 0.5, "clean": 0.5, "degraded": 0.6, "all": 0.5667}
     assert aucs == pytest.approx(expected, abs=1e-9)
+
+
+def test_frames_that_hide_the_target_do_not_count():
+    truth = np.tile(np.float32([10, 10, 20, 20]), (6, 1))
+    found = truth.copy()
+    truth[4:], found[4:, 0] = 0, 80
+    found[3, 0] = 90
+    trial = Trial("a", 1, 0, 6, None, "hidden")
+    result = SequenceResult("a_01_hidden", found, truth, np.ones(5), np.ones(6))
+    scores = validation_results.row(trial, "val", result)
+    # Three frames of overlap 1, which is above 20 of the 21 thresholds, and one of 0.
+    assert scores["auc"] == pytest.approx(3 / 4 * 20 / 21, abs=1e-4)
+    assert scores["precision20"] == 0.75
+    assert list(validation_results.parts([scores])) == ["val", "hidden", "all"]
 
 
 def test_differences_are_paired_and_leave_out_what_one_lacks():

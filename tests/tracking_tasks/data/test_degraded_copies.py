@@ -59,6 +59,34 @@ def test_a_shaken_target_stays_in_its_box(sequence, tmp_path, monkeypatch):
     np.testing.assert_array_equal(other.boxes, copy.boxes)
 
 
+def test_a_target_is_hidden_for_a_while_of_each_period():
+    hidden = [degraded_copies.is_hidden(4, index) for index in range(3 * degraded_copies.PERIOD)]
+    starts = [20, 65, 110]
+    spans = [range(start, start + time) for start, time in zip(starts, (12, 20, 6), strict=True)]
+    assert [index for index, away in enumerate(hidden) if away] == [i for s in spans for i in s]
+
+
+@pytest.mark.parametrize("left", [2, 50])
+def test_what_hides_a_target_is_the_farther_border(left):
+    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
+    found = degraded_copies.covered(image, np.array([left, 10.0, 8.0, 12.0]))
+    pole = range(0, 12) if left == 2 else range(48, 60)
+    other = range(48, 60) if left == 2 else range(0, 12)
+    np.testing.assert_array_equal(found[:, pole], image[::-1, other])
+    rest = [column for column in range(60) if column not in pole]
+    np.testing.assert_array_equal(found[:, rest], image[:, rest])
+
+
+def test_hidden_frames_are_covered_and_have_no_box(sequence, tmp_path, monkeypatch):
+    monkeypatch.setattr(degraded_copies, "is_hidden", lambda target, index: index == 1)
+    copy = degraded_copies.degraded_copy(sequence, "hidden", tmp_path / "copies", range(3))
+    kept = [one == other for one, other in zip(copy.frames, sequence.frames, strict=True)]
+    assert kept == [True, False, True]
+    assert copy.frame(1).max() < 150 < sequence.frame(1).max()
+    np.testing.assert_array_equal(copy.boxes[1], 0)
+    np.testing.assert_array_equal(copy.boxes[::2], sequence.boxes[::2])
+
+
 def test_the_border_is_repeated():
     image = np.arange(12, dtype=np.uint8).reshape(3, 4, 1).repeat(3, -1)
     moved = degraded_copies.shifted(image, np.array([-1, 2]))

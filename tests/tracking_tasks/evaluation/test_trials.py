@@ -22,15 +22,18 @@ def sequence(tmp_path_factory):
 
 
 def test_what_is_drawn(sequence):
-    drawn = trials.draw(sequence, 12, 60, seed=1)
-    assert drawn[0] == trials.Trial("Ball", 0, 0, 60, None, "clean")
-    assert [trial.kind == "clean" for trial in drawn] == [True, False, False, True] * 3
-    assert [trial.perturbation is None for trial in drawn] == [True, True, False, False] * 3
-    kinds = collections.Counter(trial.kind for trial in drawn)
+    drawn = trials.draw(sequence, 14, 60, seed=1)
+    assert drawn[0] == trials.Trial("Ball", 0, 0, 100, None, "clean")
+    assert drawn[1] == trials.Trial("Ball", 1, 0, 100, None, "hidden")
+    short = drawn[2:]
+    assert [trial.kind == "clean" for trial in short] == [False, False, True, True] * 3
+    assert [trial.perturbation is None for trial in short] == [True, False, False, True] * 3
+    kinds = collections.Counter(trial.kind for trial in short)
     assert {kinds[kind] for kind in KINDS} == {1} and kinds["clean"] == 6
-    assert max(trial.start for trial in drawn) <= 50 and len({t.start for t in drawn}) > 4
-    assert all(trial.frames == min(60, 100 - trial.start) for trial in drawn)
-    assert all(trial.perturbation in range(12) for trial in drawn[2::4])
+    assert max(trial.start for trial in short) <= 50 and len({t.start for t in short}) > 4
+    assert all(trial.frames == min(60, 100 - trial.start) for trial in short)
+    assert all(trial.perturbation in range(12) for trial in short[1::4])
+    assert [trial.number for trial in drawn] == list(range(14))
 
 
 def test_the_seed_says_what_is_drawn_and_more_trials_begin_with_the_same(sequence):
