@@ -99,6 +99,8 @@ def run(
     folder_of_run = TrainingFolder(folder) if folder else None
     if folder_of_run and resume:
         state = folder_of_run.restore(state)
+    # Where a step on a mesh leaves it: the second step would be compiled anew otherwise.
+    state, _ = metaopt.distribute(metaopt.episode_mesh(), state, ())
     first, total = int(state.step), config.outer_steps
     in_a_row = state.skipped_in_a_row + 0
     with tqdm(total=total, desc=label, initial=first) as bar:

@@ -1,5 +1,6 @@
-"""The loop around the outer step: when it gives up."""
+"""The loop around the outer step: when it gives up, and what it compiles."""
 
+import jax
 import jax.numpy as jnp
 import optax
 import pytest
@@ -37,3 +38,18 @@ def test_the_last_steps_are_looked_at_before_the_run_ends():
     assert int(outer_loop.run(advance, state, of(3)).step) == 3
     with pytest.raises(InputError, match="not finite for 4 steps up to step 4:"):
         outer_loop.run(advance, state, of(4))
+
+
+def test_a_step_on_a_mesh_is_compiled_once():
+    mesh, sgd = metaopt.episode_mesh(), optax.sgd(0.25)
+    loss = lambda params, episode: (jnp.sum((params["a"] - episode) ** 2), {})
+    step = jax.jit(lambda state, episodes: metaopt.outer_step(loss, sgd, state, episodes))
+
+    def advance(state, index):
+        _, episodes = metaopt.distribute(mesh, (), jnp.ones((8, 2)))
+        return step(state, episodes)
+
+    state = metaopt.OuterState.create({"a": jnp.zeros(2)}, sgd)
+    state = outer_loop.run(advance, state, outer_loop.LoopConfig(outer_steps=3))
+    assert state.params["a"].tolist() == [0.875, 0.875]
+    assert step._cache_size() == 1
