@@ -1,5 +1,6 @@
 """Shared by all tests: run-time shape checks, a compilation cache, and the development data."""
 
+import functools
 import gc
 import importlib.metadata
 import itertools
@@ -20,8 +21,9 @@ os.environ["XLA_FLAGS"] = (
 import jax
 import jaxtyping
 import pytest
+from jax._src.interpreters import mlir
 
-from basics.compilation import let_go_of_programs
+from basics import compilation
 
 # Every annotation of the libraries is checked at call time, in the tests only.
 _LIBRARIES = ["basics", "metaopt", "models", "tracking_tasks"]
@@ -31,6 +33,10 @@ if jax.config.values["jax_compilation_cache_dir"] is None:  # JAX_COMPILATION_CA
     _CACHE = pathlib.Path(tempfile.gettempdir()) / "metaopt-test-compilation-cache"
     jax.config.update("jax_compilation_cache_dir", str(_CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+# Most programs of the tests are a line long, and a quarter of their time went into a context of
+# MLIR for each, with all its dialects. Programs do not see each other in one that they share.
+mlir.make_ir_context = functools.cache(mlir.make_ir_context)
 
 # A trace makes objects by the hundred thousand, which live: looking through them took a tenth.
 gc.freeze()
@@ -46,6 +52,8 @@ def data_root() -> pathlib.Path:
     return pathlib.Path(root)
 
 
+# Ten tests make no 20,000 mappings, and what was let go is compiled again.
+compilation._MOST_MAPPINGS = 45_000
 _finished = itertools.count(1)
 
 
@@ -53,4 +61,4 @@ _finished = itertools.count(1)
 def _within_the_kernel_s_limit():
     yield
     if next(_finished) % 10 == 0:
-        let_go_of_programs()
+        compilation.let_go_of_programs()

@@ -1,12 +1,14 @@
 import json
 
 import numpy as np
+import pytest
 
 from experiments import benchmark
 from experiments.benchmarks import evaluation
 from tests.experiments.programs import run
 
 
+@pytest.mark.full
 def test_side_by_side_is_compared_with_one_by_one(tmp_path, capsys):
     flags = "--suite=evaluation", "--preset=smoke", "--repeats=1", f"--output_dir={tmp_path}"
     assert run(benchmark, *flags) == 0

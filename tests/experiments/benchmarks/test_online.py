@@ -8,6 +8,7 @@ from experiments.benchmarks import online
 from tests.experiments.programs import run
 
 
+@pytest.mark.full
 def test_a_frame_is_timed_by_its_parts_beside_the_backbones_floor(tmp_path):
     flags = "--suite=online", "--preset=smoke", "--repeats=1", f"--output_dir={tmp_path}"
     assert run(benchmark, *flags) == 0

@@ -1,6 +1,7 @@
 import json
 
 import jax
+import pytest
 
 from experiments import benchmark
 from experiments.benchmarks import pruning
@@ -8,6 +9,7 @@ from experiments.benchmarks.timing import Measurement
 from tests.experiments.programs import run
 
 
+@pytest.mark.full
 def test_frames_with_and_without_pruning_are_timed(tmp_path):
     flags = "--suite=pruning", "--preset=smoke", "--repeats=1", f"--output_dir={tmp_path}"
     assert run(benchmark, *flags) == 0

@@ -1,9 +1,12 @@
 import json
 
+import pytest
+
 from experiments import benchmark
 from tests.experiments.programs import run
 
 
+@pytest.mark.full
 def test_steps_of_both_kinds_are_timed_and_their_memory_is_known(tmp_path):
     flags = "--suite=roam", "--preset=smoke", "--repeats=1", f"--output_dir={tmp_path}"
     assert run(benchmark, *flags) == 0

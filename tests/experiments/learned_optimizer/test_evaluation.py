@@ -118,12 +118,14 @@ def small_steps(monkeypatch):
     monkeypatch.setattr(step_time, "CONTENDERS", {"Adam": CONTENDERS["Adam"]})
 
 
+@pytest.mark.full
 def test_a_step_is_timed_beside_adams(monkeypatch):
     small_steps(monkeypatch)
     times = step_time.measure({"untrained": metaopt.OrthogonalMLP(10.0)})
     assert set(times) == {"Adam", "untrained", "LSTM"} and min(times.values()) > 0
 
 
+@pytest.mark.full
 def test_the_program_judges_a_saved_rule_and_keeps_what_is_finished(tmp_path, capsys, monkeypatch):
     small_steps(monkeypatch)
     adam = dataclasses.replace(CONTENDERS["Adam"], rates=np.array([1e-4, 0.03]))

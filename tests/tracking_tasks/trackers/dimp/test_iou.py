@@ -1,6 +1,7 @@
 """Overlap maximization: ascent on overlaps that are known, proposals, and guards."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -10,20 +11,18 @@ from flax import nnx
 
 from models import Features, IoUPredictor, Modulation
 from tracking_tasks import boxes, evaluation
+from tracking_tasks.trackers.dimp import refinement
 from tracking_tasks.trackers.dimp.iou import IoURefiner, Reference
-from tracking_tasks.trackers.dimp.refinement import (
-    IoUConfig,
-    best_on_lines,
-    proposals,
-    refine,
-    reframe,
-    start_boxes,
-)
+from tracking_tasks.trackers.dimp.refinement import IoUConfig, reframe, start_boxes
 
 # The published code's.
 CONFIG = IoUConfig(starts=10, center_jitter=0.1, size_jitter=0.5, steps=5)
 TRUTH = jnp.array([50.0, 40.0, 30.0, 45.0])
 KEY = jax.random.key(0)
+
+refine = jax.jit(refinement.refine, static_argnums=(0, 3))
+best_on_lines = jax.jit(refinement.best_on_lines, static_argnums=(0, 2))
+proposals = jax.jit(refinement.proposals, static_argnums=2)
 
 
 def quadratic(box):
@@ -53,8 +52,7 @@ def test_on_a_quadratic_each_step_halves_the_distance():
 @pytest.mark.parametrize("offset", [(4, 0, 0, 0), (-5, 6, 0, 0), (0, 0, 12, 8), (5, 5, -9, -12)])
 def test_ascent_on_the_true_overlap_improves_it(offset):
     start = TRUTH + jnp.array(offset, jnp.float32)
-    run = jax.jit(lambda box: refine(exact, box, KEY, CONFIG))
-    found = run(start)
+    found = refine(exact, start, KEY, CONFIG)
     assert overlap(found.box) > overlap(start) + 0.5 * (1 - overlap(start))
     np.testing.assert_allclose(found.predicted, exact(found.box), atol=0.15)
 
@@ -64,11 +62,10 @@ def test_pure_in_its_key_and_vmapped_equals_single():
     keys = jax.random.split(KEY, 3)
     starts = TRUTH + jnp.array([[3.0, 2.0, 1.0, -4.0], [0.0, 0.0, 0.0, 0.0], [-6.0, 1.0, 5.0, 9.0]])
     together = jax.vmap(run)(starts, keys)
-    single = jax.jit(run)
     for index in range(3):
-        one = single(starts[index], keys[index])
+        one = run(starts[index], keys[index])
         np.testing.assert_allclose(together.box[index], one.box, rtol=1e-5)
-        np.testing.assert_array_equal(one.box, single(starts[index], keys[index]).box)
+        np.testing.assert_array_equal(one.box, run(starts[index], keys[index]).box)
 
 
 @pytest.mark.parametrize("overlap_of", [lambda box: jnp.sum(box) * jnp.nan, lambda box: 9 * box[2]])
@@ -93,7 +90,7 @@ def test_starts_hold_the_box_itself_and_stay_near():
 
 def test_proposals_overlap_enough_and_cover_the_range():
     config = dataclasses.replace(CONFIG, proposals=2000)
-    drawn = np.asarray(jax.jit(lambda key: proposals(key, TRUTH, config))(KEY))
+    drawn = np.asarray(proposals(KEY, TRUTH, config))
     found = evaluation.overlap(drawn, np.tile(TRUTH, (2000, 1)))
     assert drawn.shape == (2000, 4) and found.min() >= 0.1 - 1e-6
     assert 0.65 < np.median(found) < 0.8
@@ -206,6 +203,7 @@ class Steep(Known):
         return self.slope[...] * quadratic(box)
 
 
+@functools.partial(jax.jit, static_argnames="refined_steps")
 def lack(slope, **changes):
     """What the loss has more for the boxes that the ascent finds, in the frame that shows TRUTH."""
     frames = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), NOTHING)
@@ -213,11 +211,11 @@ def lack(slope, **changes):
     with_ascent = dataclasses.replace(
         CONFIG, reframed=0.0, refined=3, refined_weight=2.0, **changes
     )
-    losses = [
-        IoURefiner(config, Steep(slope)).loss(frames, true_boxes, jnp.array([1.0, 0.0]), KEY)
-        for config in (with_ascent, dataclasses.replace(with_ascent, refined=0))
-    ]
-    return losses[0] - losses[1]
+
+    def loss(slope, config):
+        return IoURefiner(config, Steep(slope)).loss(frames, true_boxes, jnp.array([1.0, 0.0]), KEY)
+
+    return loss(slope, with_ascent) - loss(slope, dataclasses.replace(with_ascent, refined=0))
 
 
 def test_training_judges_the_boxes_that_the_ascent_finds():
@@ -228,7 +226,7 @@ def test_training_judges_the_boxes_that_the_ascent_finds():
     np.testing.assert_allclose(lack(0.0), still, rtol=1e-5)
     np.testing.assert_allclose(lack(0.2, refined_steps=60), 0, atol=0.01)
     few = lambda slope: lack(slope, refined_steps=2)
-    slope = jax.grad(few)(0.2)
+    slope = jax.jit(jax.grad(few))(0.2)
     np.testing.assert_allclose(slope, (few(0.205) - few(0.195)) / 0.01, rtol=0.02)
     assert slope < -0.1
 

@@ -55,12 +55,13 @@ def fitted(case, dtype):
 @pytest.mark.parametrize("name", ["small_k4", "small_k5_weighted", "dimp18"])
 def test_steepest_descent_matches_the_reference_recursion(data_root, name):
     case = json.loads((data_root / "oracles/dimp_steepest_descent.json").read_text())[name]
+    result = fitted(case, jnp.float32)
     # Their loss lacks the factor 1/2 that makes the gradient J'r.
-    np.testing.assert_allclose(2 * fitted(case, jnp.float32).losses, case["losses"], rtol=1e-5)
+    np.testing.assert_allclose(2 * result.losses, case["losses"], rtol=1e-5)
     # The ten steps of dimp18 multiply a rounding to 1.6e-5 of the filter's norm in float32.
-    wide = jnp.float64 if name == "dimp18" else jnp.float32
-    with jax.enable_x64(wide == jnp.float64):
-        result = fitted(case, wide)
+    with jax.enable_x64(name == "dimp18"):
+        if name == "dimp18":
+            result = fitted(case, jnp.float64)
         np.testing.assert_allclose(jnp.sum(result.params**2), case["filter_sqnorm"], rtol=1e-5)
         values = result.params.transpose(2, 0, 1).ravel()
         scale = np.abs(values).max()
@@ -80,9 +81,10 @@ def test_step_lengths_match_the_reference(data_root, name, steps):
     case = json.loads((data_root / "oracles/dimp_steepest_descent.json").read_text())[name]
     objective, params, samples = reference_problem(case)
     rule = metaopt.SteepestDescent(np.log(case["step"]))
+    step = jax.jit(lambda params, state: rule.step(objective, params, state, samples))
     state, lengths = rule.init(params), []
     for _ in range(steps):
-        params, state = rule.step(objective, params, state, samples)
+        params, state = step(params, state)
         lengths.append(state.step_length)
     np.testing.assert_allclose(lengths, case["alphas"][:steps], rtol=1e-5)
 
