@@ -24,19 +24,38 @@ def assert_auc_is_that_of_its_boxes(cell):
     assert each[0] == pytest.approx(first) and cell["auc"] == pytest.approx(np.mean(each))
 
 
+# The default run leaves out one of the three rules that are compared by default.
+RULES = {
+    "two rules": ("none", "steepest_descent"),
+    "default": ("none", "learned_rates", "steepest_descent"),
+}
+
+
+@pytest.fixture(
+    scope="module", params=["two rules", pytest.param("default", marks=pytest.mark.full)]
+)
+def rules(request):
+    return RULES[request.param]
+
+
+def flags(rules, folder):
+    """Rules that are the default are not named."""
+    named = [] if rules == RULES["default"] else [f"--inner_optimizers={','.join(rules)}"]
+    return ["--preset=smoke", "--seeds=2", *named, f"--output_dir={folder}"]
+
+
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(rules, tmp_path_factory):
     folder = tmp_path_factory.mktemp("compare")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(EfficientNetLite0, "pretrained", lambda *_: Tiny())
-        assert not programs.run(compare, "--preset=smoke", "--seeds=2", f"--output_dir={folder}")
+        assert not programs.run(compare, *flags(rules, folder))
     return folder
 
 
-def test_results_hold_every_cell_and_finite_means(finished):
+def test_results_hold_every_cell_and_finite_means(finished, rules):
     results = json.loads((finished / "results.json").read_text())
     cells = {(cell["inner_optimizer"], cell["seed"]) for cell in results["cells"]}
-    rules = ("none", "learned_rates", "steepest_descent")
     assert cells == {(rule, seed) for rule in rules for seed in (0, 1)}
     for rule in rules:
         for score in ("auc", "precision20", "query_loss"):
@@ -66,17 +85,15 @@ def test_plots_are_pictures(finished, name):
         assert picture.width > 500 and len(picture.getcolors(1 << 24)) > 20
 
 
-def test_the_table_names_every_rule(finished):
+def test_the_table_names_every_rule(finished, rules):
     table = (finished / "table.txt").read_text()
-    assert all(rule in table for rule in ("none", "learned_rates", "steepest_descent"))
+    assert all(rule in table for rule in rules)
 
 
-def test_resume_redoes_nothing_and_gives_the_same_results(finished, monkeypatch):
+def test_resume_redoes_nothing_and_gives_the_same_results(finished, rules, monkeypatch):
     before = (finished / "results.json").read_text()
     monkeypatch.setattr(training, "train", None)  # would fail if it were called
-    programs.run(
-        compare, "--preset=smoke", "--seeds=2", f"--output_dir={finished}", "--resume"
-    )  # fmt: skip
+    programs.run(compare, *flags(rules, finished), "--resume")
     assert (finished / "results.json").read_text() == before
 
 
@@ -107,8 +124,8 @@ def test_mean_and_interval_by_students_t():
 @pytest.mark.full
 def test_a_tracker_whose_episodes_are_mixed_is_compared(tmp_path, monkeypatch):
     monkeypatch.setattr(EfficientNetLite0, "pretrained", lambda *_: Tiny())
-    flags = "--preset=smoke", "--inner_optimizers=none", f"--output_dir={tmp_path}"
-    assert not programs.run(compare, "--tracker=meta_rtt", *flags)
+    smallest = "--preset=smoke", "--inner_optimizers=none", f"--output_dir={tmp_path}"
+    assert not programs.run(compare, "--tracker=meta_rtt", *smallest)
     (cell,) = json.loads((tmp_path / "results.json").read_text())["cells"]
     assert_auc_is_that_of_its_boxes(cell)
     assert np.isfinite(cell["query_losses"]).all()
@@ -120,8 +137,8 @@ def test_a_tracker_whose_episodes_are_mixed_is_compared(tmp_path, monkeypatch):
 @pytest.mark.parametrize("tracker", TRACKERS)
 def test_every_rule_finishes_in_every_tracker(tracker, tmp_path, monkeypatch):
     monkeypatch.setattr(EfficientNetLite0, "pretrained", lambda *_: Tiny())
-    flags = "--preset=smoke", "--inner_optimizers=all", f"--output_dir={tmp_path}"
-    assert not programs.run(compare, f"--tracker={tracker}", *flags)
+    all_rules = "--preset=smoke", "--inner_optimizers=all", f"--output_dir={tmp_path}"
+    assert not programs.run(compare, f"--tracker={tracker}", *all_rules)
     cells = json.loads((tmp_path / "results.json").read_text())["cells"]
     assert {cell["inner_optimizer"] for cell in cells} == set(metaopt.optimizers.names())
     for cell in cells:

@@ -7,6 +7,8 @@ import random
 import subprocess
 import sys
 
+import pytest
+
 from tests.experiments import killed_program
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -23,11 +25,12 @@ def run(folder, *moment):
     )
 
 
-def test_killed_runs_end_as_one_that_was_never_stopped(tmp_path):
+@pytest.mark.parametrize("early", [False, pytest.param(True, marks=pytest.mark.full)])
+def test_killed_runs_end_as_one_that_was_never_stopped(tmp_path, early):
     whole = killed_program.main(tmp_path / "whole")
     assert len(whole) == 6
-    early, late = random.randint(1, STEPS // 2), random.randint(STEPS // 2 + 1, STEPS - 1)
-    for moment in (str(early), "save", str(late)):
+    late = random.randint(STEPS // 2 + 1, STEPS - 1)
+    for moment in (*([str(random.randint(1, STEPS // 2))] if early else []), "save", str(late)):
         killed = run(tmp_path / "killed", moment)
         assert killed.returncode == -9, killed.stderr
         assert not killed.stdout

@@ -50,6 +50,7 @@ def test_steps_to_a_loss():
     assert [from_scratch.steps_to(curve, loss) for loss in (5, 3, 2, 0.5)] == [0, 1, 2, None]
 
 
+@pytest.mark.full
 def test_the_program_compares_on_both_families(tmp_path, capsys, monkeypatch):
     rates = {name: (make, np.array([0.01, 0.1])) for name, (make, _) in transfer._RATES.items()}
     monkeypatch.setattr(transfer, "_RATES", rates)

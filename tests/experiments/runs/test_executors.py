@@ -94,6 +94,7 @@ def test_workers_end_with_the_process_that_started_them(tmp_path):
     wait_until(lambda: not any(map(alive, workers())), 20)
 
 
+@pytest.mark.full
 def test_jobs_run_on_ray():
     ray = pytest.importorskip("ray")
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)

@@ -19,9 +19,9 @@ SMALL = {name: tracker.config_type.small() for name, tracker in TRACKERS.items()
 RULES = metaopt.optimizers.names()
 
 
-def pairs(without=()):
-    """Every tracker with every rule; the default run has those of `default_pairs`, less some."""
-    default = set(default_pairs()) - set(without)
+def pairs(default=None):
+    """Every tracker with every rule; the default run has those of `default_pairs`, or others."""
+    default = default_pairs() if default is None else default
     return chosen([(name, rule) for name in TRACKERS for rule in RULES], default)
 
 

@@ -91,6 +91,7 @@ def test_shapes_are_those_of_the_losses(runner):
     np.testing.assert_allclose(losses, np.square(errors), rtol=1e-6)
 
 
+@pytest.mark.full
 def test_a_learned_rule_is_trained_and_timed_beside_adam(runner, monkeypatch):
     table, trained = TABLES["dslt_rules"], []
 

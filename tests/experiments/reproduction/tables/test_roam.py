@@ -85,6 +85,7 @@ def test_an_oracle_learns_from_what_it_is_told():
     np.testing.assert_allclose(middle, middle[:1].repeat(len(middle), 0), atol=1e-4)
 
 
+@pytest.mark.full
 def test_figures_have_their_curves(runner):
     steps = measure(runner, "roam_steps", "ROAM")
     assert steps.curves["auc_by_steps"][0] == [1.0, 2.0]
