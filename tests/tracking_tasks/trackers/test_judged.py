@@ -2,6 +2,7 @@
 
 import functools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -19,13 +20,13 @@ MOVED = Prediction(jnp.array([80.0, 90.0, 30.0, 20.0]), jnp.array(0.97))
 @functools.cache
 def started():
     tracker = make("gradnet", "none", stand_in=True)
-    return tracker, tracker.init(frame(IMAGES[0]), jnp.asarray(BOXES[0]))
+    return tracker, jax.jit(tracker.init)(frame(IMAGES[0]), jnp.asarray(BOXES[0]))
 
 
 def judged(images, score):
     tracker, before = started()
     after = before.replace(center=MOVED.box[:2] + MOVED.box[2:] / 2, size=MOVED.box[2:])
-    return tracker.judged(before, images, after, MOVED._replace(score=jnp.asarray(score)))
+    return jax.jit(tracker.judged)(before, images, after, MOVED._replace(score=jnp.asarray(score)))
 
 
 def noise(deviation):

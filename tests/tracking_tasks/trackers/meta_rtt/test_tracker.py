@@ -79,7 +79,8 @@ def test_hard_examples_count_in_the_triplet_loss_alone(gradients):
 
 @pytest.fixture(scope="module")
 def view():
-    return tracker().simulate(jax.tree.map(lambda leaf: leaf[0], batch())).replace(key=KEY)
+    first = jax.tree.map(lambda leaf: leaf[0], batch())
+    return jax.jit(lambda one, episode: one.simulate(episode))(tracker(), first).replace(key=KEY)
 
 
 def test_later_targets_are_where_the_classifier_finds_them(view):

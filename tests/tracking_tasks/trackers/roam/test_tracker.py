@@ -24,6 +24,8 @@ from tracking_tasks.trackers.roam.tracker import ROAM
 init = jax.jit(lambda tracker, frame, box: tracker.init(frame, box))
 step = jax.jit(lambda tracker, state, frame: tracker.step(state, frame))
 update = jax.jit(lambda tracker, state: tracker.update(state))
+cut = jax.jit(lambda tracker, episode: tracker.clip(episode))
+random_frames = jax.jit(clips.random_frames, static_argnums=2)
 
 
 def test_a_clip_shows_the_first_frame_stretched_and_then_the_frames_in_order():
@@ -47,8 +49,8 @@ def test_a_clip_shows_the_first_frame_stretched_and_then_the_frames_in_order():
 
 def test_a_future_frame_is_shaped_by_what_was_known_before_it():
     tracker = make("roam", "none", stand_in=True)
-    clip = tracker.clip(episode("roam"))
-    future = clips.random_frames(jax.random.key(0), clip, 1)
+    clip = cut(tracker, episode("roam"))
+    future = random_frames(jax.random.key(0), clip, 1)
     np.testing.assert_array_equal(future.target[0], clip.first.target)
     np.testing.assert_array_equal(future.target[1:], clip.blocks.target[:-1])
     np.testing.assert_array_equal(future.boxes[:, 0], clip.blocks.boxes[:, 0])
@@ -57,12 +59,12 @@ def test_a_future_frame_is_shaped_by_what_was_known_before_it():
 def test_an_update_may_be_judged_by_all_frames_of_the_block_after_it():
     tracker = make("roam", "none", stand_in=True)
     config = dataclasses.replace(tracker.config, blocks=1, block=2)
-    clip = tracker.replace(config=config).clip(episode("roam"))
+    clip = cut(tracker.replace(config=config), episode("roam"))
     blocks = clip.blocks
     hidden = blocks.weights.at[0, 0].set(0.0)
     clip = clip.replace(blocks=blocks.replace(weights=hidden))
     count = hidden.shape[1]
-    future = clips.random_frames(jax.random.key(0), clip, count)
+    future = random_frames(jax.random.key(0), clip, count)
     in_order = lambda boxes: np.sort(np.asarray(boxes)[..., 0], axis=1)
     np.testing.assert_array_equal(in_order(future.boxes), in_order(blocks.boxes))
     expected = np.array(hidden > 0) / np.maximum(np.sum(hidden > 0, 1, keepdims=True), 1)
@@ -79,7 +81,7 @@ def test_an_estimated_box_is_where_the_response_peaks_and_has_the_size_of_the_re
     monkeypatch,
 ):
     tracker = make("roam", "none", stand_in=True)
-    clip = tracker.clip(episode("roam"))
+    clip = cut(tracker, episode("roam"))
     blocks, n = clip.blocks.weights.shape
     target = clip.first.target
     true = jnp.broadcast_to(boxes_lib.from_center(jnp.full(2, 3.0), target), (blocks, n, 4))
@@ -100,7 +102,7 @@ def test_an_estimated_box_is_where_the_response_peaks_and_has_the_size_of_the_re
 
 def test_updates_in_meta_training_see_estimated_boxes_beside_the_first_frame():
     tracker = make("roam", "learned_rates", stand_in=True)
-    clip = tracker.clip(episode("roam"))
+    clip = cut(tracker, episode("roam"))
 
     @functools.partial(jax.jit, static_argnames=("simulation", "share"))
     def models(clip, simulation, share=0.5):
@@ -109,7 +111,8 @@ def test_updates_in_meta_training_see_estimated_boxes_beside_the_first_frame():
 
     config, estimated, true = tracker.config, models(clip, "estimated"), models(clip, "true")
     first = jax.tree.map(lambda leaf: leaf[0], estimated)
-    found = clips.estimated_boxes(config.model, config.search, first, clip.first, clip.blocks)
+    estimate = jax.jit(clips.estimated_boxes, static_argnums=(0, 1))
+    found = estimate(config.model, config.search, first, clip.first, clip.blocks)
     target = config.target_shape(found[:, -1, 2:])
     given = models(clip.replace(blocks=clip.blocks.replace(boxes=found, target=target)), "true")
     leaves = zip(*map(jax.tree.leaves, (estimated, given, true)), strict=True)
@@ -132,9 +135,10 @@ def test_a_clip_of_one_block_is_fitted_to_its_first_frame_only():
     tracker = make("roam", "learned_rates", stand_in=True)
     short = tracker.replace(config=dataclasses.replace(tracker.config, blocks=1, block=2))
     updates = jax.jit(lambda episode: short.updates(short.clip(episode)))(episode("roam"))
-    start = tracker.fit(
-        tracker.optimizer, tracker.initial, batch=tracker.clip(episode("roam")).first, steps=1
+    fit = lambda tracker, samples: tracker.fit(
+        tracker.optimizer, tracker.initial, batch=samples, steps=1
     )
+    start = jax.jit(fit)(tracker, cut(tracker, episode("roam")).first)
     np.testing.assert_allclose(updates.losses, start.losses[:1], rtol=1e-5)
     for model, expected in zip(
         jax.tree.leaves(updates.models), jax.tree.leaves(start.params), strict=True
@@ -244,6 +248,7 @@ def test_the_first_model_has_its_share_in_the_response(share, same):
     assert bool(jnp.abs(renewed - state.reference) < 1e-6) == same
 
 
+@pytest.mark.full  # that its scales are searched is in test_scale_search
 def test_the_search_over_scales_follows_a_plain_target_as_the_regression_does():
     images, boxes = video(12)
     tracker = make("roam", ROAM.default_rule)
