@@ -309,7 +309,7 @@ def ridge_problem():
     return batch, jnp.array(1.5), jnp.array(0.3)
 
 
-@pytest.mark.parametrize("kind", ["least_squares", "scalar"])
+@pytest.mark.parametrize("kind", ["least_squares", pytest.param("scalar", marks=pytest.mark.full)])
 def test_implicit_equals_unrolled_and_the_closed_form_at_convergence(kind):
     """Under jit and vmap, by the batch, what the objective holds, and what it closes over."""
     with jax.enable_x64(True):

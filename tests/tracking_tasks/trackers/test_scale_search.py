@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from basics.errors import InputError
+from tests.products import chosen
 from tests.tracking_tasks.striped import frame, video
 from tests.tracking_tasks.trackers.small import make
 
@@ -38,7 +39,7 @@ def started(tracker):
     return jax.jit(tracker.init)(seen, jnp.asarray(boxes[0])), seen
 
 
-@pytest.mark.parametrize("name", FOLLOWED)
+@pytest.mark.parametrize(("name",), chosen(zip(FOLLOWED), [("dslt",)]))
 def test_a_step_follows_scales_at_the_interval_and_as_all_crops_show_them(name):
     tracker = searching(name)
     state, seen = started(tracker)
