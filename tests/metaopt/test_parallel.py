@@ -38,20 +38,32 @@ def values(process):
     return np.array(output.splitlines()[-1].split(), float)
 
 
-def test_meta_gradients_are_equal_on_one_device_eight_and_two_processes():
+@pytest.fixture(scope="module")
+def reference():
+    """On one device."""
+    found = parallel_program.main()
+    assert found[0] == 1 and np.abs(found[3:]).max() > 0
+    return found
+
+
+def assert_equal(actual, devices, reference):
+    assert actual[0] == devices
+    # Sums in another order: equal to float32's precision of the largest entry.
+    scale = np.abs(reference[1:]).max()
+    np.testing.assert_allclose(actual[1:], reference[1:], rtol=0, atol=1e-6 * scale)
+
+
+def test_meta_gradients_are_equal_on_one_device_and_eight(reference):
+    assert_equal(values(start(8)), 8, reference)
+
+
+@pytest.mark.full
+def test_meta_gradients_are_equal_in_one_process_and_two(reference):
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         coordinator = f"localhost:{probe.getsockname()[1]}"
-    eight = start(8)
-    two = [start(1, coordinator, "2", str(index)) for index in range(2)]
-    reference = parallel_program.main()
-    assert reference[0] == 1 and np.abs(reference[3:]).max() > 0
-    for process, devices in [(eight, 8), (two[0], 2), (two[1], 2)]:
-        actual = values(process)
-        assert actual[0] == devices
-        # Sums in another order: equal to float32's precision of the largest entry.
-        scale = np.abs(reference[1:]).max()
-        np.testing.assert_allclose(actual[1:], reference[1:], rtol=0, atol=1e-6 * scale)
+    for process in [start(1, coordinator, "2", str(index)) for index in range(2)]:
+        assert_equal(values(process), 2, reference)
 
 
 def test_inside_of_shard_map_each_device_fits_its_own_samples_and_the_outer_step_means_all():

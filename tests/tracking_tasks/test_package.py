@@ -8,16 +8,17 @@ import pytest
 import tracking_tasks
 from tracking_tasks import online, trackers
 
-_REPORT = "; print(*(m for m in sys.modules if m.count('.') > 1))"
+_REPORT = "print(*(m for m in sys.modules if m.count('.') > 1))"
 
 
-def imported(statement):
-    """The modules of this project that a fresh interpreter has after a statement."""
-    program = f"import sys; {statement}{_REPORT}"
+def imported(*statements):
+    """The modules of this project that a fresh interpreter has after each statement."""
+    program = "; ".join(["import sys", *(f"{each}; {_REPORT}" for each in statements)])
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    return [name for name in run.stdout.split() if name.startswith("tracking_tasks.")]
+    lines = run.stdout.splitlines()
+    return [[name for name in line.split() if name.startswith("tracking_tasks.")] for line in lines]
 
 
 def of_trackers(names):
@@ -25,20 +26,21 @@ def of_trackers(names):
 
 
 def test_a_reader_of_data_imports_no_tracker():
-    names = imported("import tracking_tasks.data.formats.otb, tracking_tasks.data.episodes")
+    (names,) = imported("import tracking_tasks.data.formats.otb, tracking_tasks.data.episodes")
     assert "tracking_tasks.data.formats.otb" in names and not of_trackers(names)
 
 
 def test_scores_and_their_evaluation_import_no_tracker_but_the_base():
-    names = imported("import tracking_tasks.evaluation")
-    assert set(of_trackers(names)) <= {
+    before, after = imported(
+        "import tracking_tasks.evaluation", "import tracking_tasks; tracking_tasks.TRACKERS['dimp']"
+    )
+    assert set(of_trackers(before)) <= {
         "tracking_tasks.trackers.base",
         "tracking_tasks.trackers.history",
         "tracking_tasks.trackers.ranges",
         "tracking_tasks.trackers.registry",
     }
-    names = imported("import tracking_tasks; tracking_tasks.TRACKERS['dimp']")
-    assert "tracking_tasks.trackers.roam.tracker" in names
+    assert "tracking_tasks.trackers.roam.tracker" in after
 
 
 def test_the_public_names_are_those_of_their_modules():

@@ -34,7 +34,7 @@ def judged(spoil, prediction=FOUND):
     learned = {name: jax.tree.map(lambda x: x + 1, getattr(before, name)) for name in TRAINED}
     after = before.replace(center=FOUND.box[:2], size=FOUND.box[2:], **learned)
     after = after.replace(exemplar=after.exemplar.at[0, 0, 0].set(spoil))
-    return before, after, *tracker.judged(before, SEEN, after, prediction)
+    return before, after, *jax.jit(tracker.judged)(before, SEEN, after, prediction)
 
 
 def assert_equal(one, other):
@@ -70,6 +70,7 @@ def test_a_response_that_is_not_finite_moves_no_target(lost):
     assert (float(prediction.score), bool(prediction.present)) == (0.0, False)
 
 
+@pytest.mark.full
 def test_a_finite_run_is_bit_for_bit_that_without_a_look_at_it(monkeypatch):
     tracker, first = started()
 

@@ -49,7 +49,8 @@ def test_a_look_alike_is_learned_from_at_once(start, after):
     state, _ = start
     found = after[Trust.HARD_NEGATIVE]
     samples = FilterSamples(**found.memory.samples, weights=found.memory.weights)
-    fitted = TRACKER.fit(state.target_filter, samples, 3, state=state.rule_state)
+    fit = jax.jit(lambda start, samples, memory: TRACKER.fit(start, samples, 3, state=memory))
+    fitted = fit(state.target_filter, samples, state.rule_state)
     assert jnp.abs(fitted.params - state.target_filter).max() > 1e-3
     np.testing.assert_allclose(found.target_filter, fitted.params, rtol=1e-3, atol=1e-5)
     # Frame 1 is not one of the regular updates, which come every second frame.

@@ -34,6 +34,7 @@ def states(tracker, count=3):
     return found
 
 
+@pytest.mark.full
 def test_without_update_the_filter_stays_that_of_the_first_frame():
     filters = [state.target_filter for state in states(make(update="none"))]
     assert all(jnp.array_equal(one, filters[0]) for one in filters)
@@ -53,8 +54,13 @@ def test_averaging_mixes_in_what_the_frame_alone_predicts():
     one = FilterSamples(**jax.tree.map(lambda leaf: leaf[None], sample), weights=jnp.ones(1))
     size = jnp.full(2, tracker.config.target_cells)
     box = jnp.concatenate([sample["centers"] - size / 2, size])[None]
-    start = tracker.head.initial_filter(one.features, box, one.weights)
-    predicted = tracker.fit(start, one, tracker.config.train_steps).params
+
+    @jax.jit
+    def predict(tracker):
+        start = tracker.head.initial_filter(one.features, box, one.weights)
+        return tracker.fit(start, one, tracker.config.train_steps).params
+
+    predicted = predict(tracker)
     expected = 0.9 * first.target_filter + 0.1 * predicted
     assert jnp.abs(second.target_filter - first.target_filter).max() > 0.01
     np.testing.assert_allclose(second.target_filter, expected, atol=1e-4)
@@ -64,12 +70,15 @@ def test_without_initializer_the_fit_starts_from_zero():
     small = small_episode()
     adapt = jax.jit(lambda tracker: tracker.adapt(small, 1))
     with_zero, with_initial = adapt(make(initializer=False)), adapt(make())
-    tracker = make(initializer=False)
-    boxes = tracker.backbone.grid.boxes_to_cells(small.support_boxes)
-    features = tracker.head(tracker.backbone(small.support_images))
-    samples = FilterSamples(features, boxes[:, :2] + boxes[:, 2:] / 2, small.support_weights)
-    zero = jnp.zeros((5, 5, 10))
-    residuals, _ = tracker.loss(zero, samples)
+
+    @jax.jit
+    def residuals_of_zero(tracker):
+        boxes = tracker.backbone.grid.boxes_to_cells(small.support_boxes)
+        features = tracker.head(tracker.backbone(small.support_images))
+        samples = FilterSamples(features, boxes[:, :2] + boxes[:, 2:] / 2, small.support_weights)
+        return tracker.loss(jnp.zeros((5, 5, 10)), samples)[0]
+
+    residuals = residuals_of_zero(make(initializer=False))
     assert with_zero.inner_losses[0] == pytest.approx(float(0.5 * jnp.sum(residuals**2)), rel=1e-4)
     assert with_zero.inner_losses[1] < with_zero.inner_losses[0]
     assert with_initial.inner_losses[0] != pytest.approx(float(with_zero.inner_losses[0]), rel=1e-3)
@@ -145,6 +154,7 @@ def test_a_step_sees_what_following_the_searched_crops_does():
         np.testing.assert_allclose(crops.center, alone.center, rtol=1e-5)
 
 
+@pytest.mark.full
 def test_both_take_the_size_from_the_scales_and_the_shape_from_the_predicted_overlap():
     iou = IoUConfig(search="lines", center_lr=0.0, size_lr=0.0, aspect_lr=1.0, calibrations=1)
     tracker = make(box_estimation="both", iou=iou, **SEARCH | {"scale_interval": 1})
@@ -206,6 +216,7 @@ def test_a_checkpoint_knows_its_backbone(tmp_path):
         tracking_tasks.load("dimp", checkpoint=path)
 
 
+@pytest.mark.full  # the contract has every tracker follow on its own
 def test_another_backbone_follows_the_target():
     images, boxes = video(8)
     tracker = tracking_tasks.OnlineTracker(make(crop_size=96), "steepest_descent")

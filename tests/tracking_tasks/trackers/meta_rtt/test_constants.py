@@ -1,6 +1,7 @@
 """What the constants of MetaRTT do, one by one."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -44,8 +45,9 @@ def test_samples_are_drawn_as_their_own_constants_say(monkeypatch):
     calls = spied(monkeypatch, box_sampling, "overlapping")
     features = jnp.zeros((12, 12, 16))
     for first in (True, False):
-        one.model.samples(KEY, features, BOX, (3, 5), first)
-    one.model.around(KEY, BOX)
+        draw = functools.partial(one.model.samples, KEY, features, BOX, (3, 5), first)
+        jax.eval_shape(lambda draw=draw: jax.tree.leaves(draw()))
+    jax.eval_shape(lambda: jax.tree.leaves(one.model.around(KEY, BOX)))
     assert [call[2:] for call in calls] == [
         (3, spreads[0], 0.71),
         (5, spreads[1], 0.0, 0.52),

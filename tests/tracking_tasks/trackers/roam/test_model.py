@@ -1,5 +1,7 @@
 """ROAM's anchors, loss and search against values worked out by hand."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -54,13 +56,18 @@ def test_the_label_has_its_value_half_a_target_away():
     np.testing.assert_allclose(label[7, 2], np.exp(-20 / 4), rtol=1e-5)
 
 
+@functools.cache
+def features():
+    return jax.random.normal(jax.random.key(1), (2, 6, 8, 4))
+
+
 def samples(weights=(0.25, 0.75), boxes=(BOX, BOX + 1)):
-    features = jax.random.normal(jax.random.key(1), (2, 6, 8, 4))
     return resizable.ResizableSamples(
-        features, jnp.stack(boxes), jnp.array(weights), jnp.array([2.0, 2.0])
+        features(), jnp.stack(boxes), jnp.array(weights), jnp.array([2.0, 2.0])
     )
 
 
+@jax.jit
 def random_model():
     model = resizable.ResizableModel.create(jax.random.key(0), 4, CONFIG)
     return jax.tree.map(
@@ -71,8 +78,10 @@ def random_model():
 def test_the_other_model_has_its_share_in_the_response_alone():
     model, maps, target = random_model(), samples().features, samples().target
     other = jax.tree.map(lambda leaf: -2 * leaf, model)
-    seen, others = (resizable.outputs(CONFIG, each, maps, target) for each in (model, other))
-    mixed = resizable.mixed_outputs(CONFIG, model, other, 0.3, maps, target)
+    outputs = jax.jit(resizable.outputs, static_argnums=0)
+    seen, others = (outputs(CONFIG, each, maps, target) for each in (model, other))
+    mixed_outputs = jax.jit(resizable.mixed_outputs, static_argnums=(0, 3))
+    mixed = mixed_outputs(CONFIG, model, other, 0.3, maps, target)
     np.testing.assert_allclose(
         mixed.response, 0.7 * seen.response + 0.3 * others.response, rtol=1e-5, atol=1e-6
     )
