@@ -16,6 +16,7 @@ CASES = [
 ]
 
 
+@pytest.mark.figures
 def test_inner_loop_prints_every_row_and_its_recursions_agree(tmp_path, capsys):
     flags = "--suite=inner_loop", "--preset=smoke", "--repeats=1", f"--output_dir={tmp_path}"
     assert run(benchmark, *flags) == 0

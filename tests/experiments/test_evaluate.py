@@ -40,6 +40,7 @@ def loaded(monkeypatch):
     return calls
 
 
+@pytest.mark.figures
 def test_results_of_a_perfect_tracker(dataset, loaded, tmp_path, capsys):
     out = tmp_path / "out"
     assert run(evaluate, f"--dataset_dir={dataset}", f"--output_dir={out}") == 0

@@ -40,6 +40,7 @@ def trackers(tmp_path):
     return [tmp_path / name for name in ("late", "perfect", "one")]
 
 
+@pytest.mark.figures
 def test_everyone_is_in_the_plots(dataset, trackers, tmp_path):
     out, folders = tmp_path / "out", ",".join(map(str, trackers))
     flags = f"--dataset_dir={dataset}", f"--results_dirs={folders}", f"--output_dir={out}"

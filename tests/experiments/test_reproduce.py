@@ -117,6 +117,7 @@ def test_the_summary_has_every_ordering(finished):
     assert lines[1].split()[:6] == ["made_up", "undecided", "+b", "better", "than", "a,"]
 
 
+@pytest.mark.figures
 @pytest.mark.parametrize("name", ["differences", "scores", "loss", "counts"])
 def test_plots_are_pictures(finished, name):
     with Image.open(finished / f"{name}.png") as picture:

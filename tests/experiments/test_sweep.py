@@ -42,6 +42,7 @@ def run(tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.figures
 def test_the_matrix_has_every_cell_and_its_statistics(run, tmp_path, capsys):
     assert run("--inner_optimizers=adam,steepest_descent,none") == 0
     results = json.loads((tmp_path / "out" / "results.json").read_text())

@@ -53,6 +53,7 @@ def test_supervised(flags, tmp_path, capsys):
     assert [line.split()[0] for line in table[:3]] == ["sequence", "a", "all"]
 
 
+@pytest.mark.figures
 def test_anchored(flags, tmp_path):
     assert run(vot, "--challenge=vot2022", *flags) == 0
     results = json.loads((tmp_path / "out" / "results.json").read_text())

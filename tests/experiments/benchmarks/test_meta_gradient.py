@@ -19,6 +19,8 @@ SMALL = meta_gradient.PRESETS["smoke"].sizes
 PROBLEMS = tuple(meta_problems.problems(SMALL))
 
 
+@pytest.mark.full
+@pytest.mark.figures
 def test_the_suite_measures_every_problem_adjoint_and_step(tmp_path, capsys, monkeypatch):
     adjoints = {name: meta_gradient.ADJOINTS[name] for name in ("unrolled", "first order")}
     monkeypatch.setattr(meta_gradient, "ADJOINTS", adjoints)
@@ -75,6 +77,7 @@ def test_the_exact_adjoints_agree(name):
     np.testing.assert_allclose(norm("unrolled, mixed mode"), exact, rtol=1e-5)
 
 
+@pytest.mark.full
 def test_the_meta_gradient_of_maml_is_the_mean_over_tasks():
     model, batch = meta_problems.classifier(SMALL), meta_problems.episodes(SMALL, 3)
     rule = meta_problems.problems(SMALL)[PROBLEMS[0]].meta[0]

@@ -18,6 +18,7 @@ def test_least_work_of_a_frame():
     assert (alone.distractors, alone.occluders) == (0, 0)
 
 
+@pytest.mark.figures
 @pytest.mark.full
 def test_every_case_and_part_is_timed(tmp_path):
     flags = "--suite=renderer", "--preset=smoke", "--repeats=1", f"--output_dir={tmp_path}"
