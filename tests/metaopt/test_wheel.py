@@ -25,6 +25,8 @@ PYENV = pathlib.Path(os.environ.get("PYENV_ROOT", pathlib.Path.home() / ".pyenv"
 OF_THE_REPOSITORY = ["test_imports.py", "test_own_rule.py", "test_wheel.py"]
 # What the others take of what is around them.
 AROUND = ["tests/__init__.py", "tests/products.py", "docs/optax.md"]
+# Nothing of this checkout may be found beside what is installed.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 FOREIGN = {"models.py": "ours = 1", "basics/__init__.py": "ours = 2", "experiments.py": "ours = 3"}
 
 pytestmark = pytest.mark.slow
@@ -40,9 +42,9 @@ def interpreter(version):
 PYTHONS = {version: path for version in VERSIONS if (path := interpreter(version))}
 
 
-def run(*command, **options):
+def run(*command, env=ENVIRONMENT, **options):
     result = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, **options
+        [str(part) for part in command], capture_output=True, text=True, env=env, **options
     )
     assert result.returncode == 0, f"{command}\n{result.stdout[-4000:]}\n{result.stderr[-4000:]}"
     return result.stdout
@@ -101,7 +103,7 @@ def lowest():
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
     """What is in the environment of all runs of the tests: programs are compiled once for all."""
-    return os.environ | {
+    return ENVIRONMENT | {
         "XLA_FLAGS": "--xla_backend_optimization_level=0",
         "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
@@ -148,5 +150,7 @@ def test_alone_it_works_and_leaves_another_project_whole(
     run(alone, "-m", "pip", "uninstall", "-q", "-y", "metaopt-jax")
     found = "import models, basics, experiments; print(models.ours, basics.ours, experiments.ours)"
     assert run(alone, "-c", found, cwd=tmp_path).split() == ["1", "2", "3"]
-    gone = subprocess.run([alone, "-c", "import metaopt"], cwd=tmp_path, capture_output=True)
+    gone = subprocess.run(
+        [alone, "-c", "import metaopt"], cwd=tmp_path, capture_output=True, env=ENVIRONMENT
+    )
     assert gone.returncode != 0
