@@ -45,3 +45,14 @@ def test_the_first_example_of_the_readme_runs_as_pasted(capsys):
     loss, gradient = capsys.readouterr().out.split("\n", 1)
     assert 0 <= float(loss) < 1e-3  # five steps nearly solve three unknowns
     assert "SteepestDescent" in gradient
+
+
+def test_the_readme_has_the_totals_of_the_scoreboard():
+    totals = r"\d+ holds, \d+ fails, \d+ undecided, \d+ not run"
+    pages = [ROOT / "README.md", ROOT / "docs" / "papers" / "README.md"]
+    ours, scoreboard = (re.findall(totals, page.read_text()) for page in pages)
+    assert ours == scoreboard and len(ours) == 1
+
+
+def test_the_readme_is_one_page():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
