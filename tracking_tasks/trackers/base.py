@@ -180,9 +180,9 @@ class Tracker(struct.PyTreeNode):
     def outer_loss(self, episode: Episode) -> tuple[Float[Array, ""], dict[str, Array]]:
         """The loss on the query after the fit to the support, and metrics to log."""
 
-    @abc.abstractmethod
     def learned_functions(self) -> dict[str, tuple[Array, Array]]:
-        """What of the objective was learned, as curves to plot: name to (x, y); may be empty."""
+        """What of the objective was learned, as curves to plot: name to (x, y); here nothing."""
+        return {}
 
     @abc.abstractmethod
     def init(self, frame: Frame, box: Float[Array, "4"]) -> PyTree:

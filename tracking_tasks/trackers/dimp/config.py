@@ -8,6 +8,7 @@ from tracking_tasks.trackers.base import TrackerConfig
 from tracking_tasks.trackers.dimp.localization import LocalizationConfig
 from tracking_tasks.trackers.dimp.loss import DiscriminativeLossConfig
 from tracking_tasks.trackers.dimp.refinement import IoUConfig
+from tracking_tasks.trackers.scale_filter import ScaleFilterConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +49,7 @@ class DiMPConfig(TrackerConfig):
         scale_penalty: factor on the score of a changed scale (here).
         scale_lr: share of a scale change that is followed (here).
         scale_interval: frames from one search over scales to the next (here).
+        scale_filter: finds the size, too, where it is enabled.
         min_inside: share of the box that is kept inside the frame (code).
         present_score, found_again_score: see the base (experiments.presence).
     """
@@ -83,6 +85,7 @@ class DiMPConfig(TrackerConfig):
     scale_penalty: float = 0.985
     scale_lr: float = 0.6
     scale_interval: int = 1
+    scale_filter: ScaleFilterConfig = ScaleFilterConfig()
     min_inside: float = 0.2
     present_score: float = 0.6
     found_again_score: float = 0.89

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from models import Features
 from tracking_tasks.memory import SampleMemory
 from tracking_tasks.trackers.dimp.iou import Reference
+from tracking_tasks.trackers.scale_filter import ScaleFilter
 
 
 class Seen(NamedTuple):
@@ -37,6 +38,7 @@ class DiMPState(struct.PyTreeNode):
         target_filter: the inner parameters.
         rule_state: the state of the inner optimizer.
         reference: what the overlap is predicted from; None in a search over scales.
+        scale_filter: finds the size, too; None where it is not enabled.
         memory: samples with `features` and `centers` (in cells).
         frames: number of frames since the first.
     """
@@ -48,5 +50,6 @@ class DiMPState(struct.PyTreeNode):
     target_filter: Float[Array, "k k c"]
     rule_state: PyTree
     reference: Reference | None
+    scale_filter: ScaleFilter | None
     memory: SampleMemory
     frames: Int[Array, ""]

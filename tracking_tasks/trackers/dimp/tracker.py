@@ -18,6 +18,7 @@ from tracking_tasks import augmentation, boxes, labels
 from tracking_tasks.episode import Episode, Frame, Prediction
 from tracking_tasks.memory import SampleMemory
 from tracking_tasks.peaks import best_scale
+from tracking_tasks.trackers import scale_filter
 from tracking_tasks.trackers.base import Adaptation
 from tracking_tasks.trackers.dimp.config import DiMPConfig as DiMPConfig
 from tracking_tasks.trackers.dimp.iou import IoURefiner
@@ -182,6 +183,7 @@ class DiMP(ScaleSearch):
             target_filter=result.params,
             rule_state=result.state,
             reference=reference,
+            scale_filter=scale_filter.create(config.scale_filter, frame, box),
             memory=SampleMemory.create(stored, n, config.memory_size),
             frames=jnp.zeros((), jnp.int32),
         )
@@ -224,6 +226,7 @@ class DiMP(ScaleSearch):
         found = location.trust != Trust.NOT_FOUND
         center = state.center + jnp.where(found, (boxes.center(box) - middle) / zoom, 0.0)
         size = jnp.where(found, box[2:] / zoom, state.size)
+        size *= scale_filter.growth(state.scale_filter, frame, center, state.size, found)
         center, size = boxes.bounded(
             center, size, state.min_size, state.max_size, frame.extent, config.min_inside
         )
@@ -232,7 +235,10 @@ class DiMP(ScaleSearch):
             "features": seen.features,
             "centers": self.backbone.grid.to_cells(boxes.center(box)),
         }
-        state = state.replace(center=center, size=size, frames=state.frames + 1)
+        fitted = scale_filter.learned(state.scale_filter, frame, center, size, found)
+        state = state.replace(
+            center=center, size=size, scale_filter=fitted, frames=state.frames + 1
+        )
         state = self._learn(state, sample, location.trust)
         return state, Prediction(boxes.from_center(center, size), location.score)
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 from tracking_tasks import augmentation
 from tracking_tasks.trackers.base import TrackerConfig
 from tracking_tasks.trackers.dslt.objective import RegressionConfig
+from tracking_tasks.trackers.scale_filter import ScaleFilterConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +47,7 @@ class DSLTConfig(TrackerConfig):
         scale_penalty: factor on the score of a changed scale (here).
         scale_lr: share of a scale change that is followed (code).
         scale_interval: frames from one search over scales to the next (here; paper 1).
+        scale_filter: finds the size, too, where it is enabled.
         lost_threshold: response below which the target counts as lost: the tracker stays (here; the
             paper's always moves).
         update_threshold: share of the usual response below which the tracker does not learn (here;
@@ -85,6 +87,7 @@ class DSLTConfig(TrackerConfig):
     scale_penalty: float = 0.985
     scale_lr: float = 0.6
     scale_interval: int = 1
+    scale_filter: ScaleFilterConfig = ScaleFilterConfig()
     lost_threshold: float = 0.2
     update_threshold: float = 0.7
     usual_lr: float = 0.03

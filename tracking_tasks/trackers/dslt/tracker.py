@@ -17,10 +17,12 @@ from models.heads.regression_head import Levels, RegressionHead
 from tracking_tasks import augmentation, boxes, labels
 from tracking_tasks.episode import Episode, Frame, Prediction
 from tracking_tasks.peaks import search_scales
+from tracking_tasks.trackers import scale_filter
 from tracking_tasks.trackers.base import Adaptation
 from tracking_tasks.trackers.dslt.config import DSLTConfig as DSLTConfig
 from tracking_tasks.trackers.dslt.objective import MapsOf, RegressionSamples
 from tracking_tasks.trackers.registry import register
+from tracking_tasks.trackers.scale_filter import ScaleFilter
 from tracking_tasks.trackers.scale_search import ScaleSearch, SeenPeak
 
 
@@ -36,6 +38,7 @@ class DSLTState(struct.PyTreeNode):
         rule_state: the state of the inner optimizer.
         memory: samples of the first frame, in slot 0, and of the latest ones: the maps that the
             filters work on, and where the target is in them.
+        scale_filter: finds the size, too; None where it is not enabled.
         usual: moving average of the scores.
         trusted: whether the latest score was not far below it.
         frames: number of frames since the first.
@@ -50,6 +53,7 @@ class DSLTState(struct.PyTreeNode):
     head: RegressionHead
     rule_state: PyTree
     memory: RegressionSamples
+    scale_filter: ScaleFilter | None
     usual: Float[Array, ""]
     trusted: Bool[Array, ""]
     frames: Int[Array, ""]
@@ -131,9 +135,6 @@ class DSLT(ScaleSearch):
         }
         return adaptation.query_losses[-1], metrics
 
-    def learned_functions(self) -> dict[str, tuple[Array, Array]]:
-        return {}
-
     def first_samples(self, frame: Frame, box: Float[Array, "4"]) -> RegressionSamples:
         """The levels of the first frame, seen in several ways; the untouched one first."""
         config = self.config
@@ -173,6 +174,7 @@ class DSLT(ScaleSearch):
                 .set(config.first_share),
                 samples.target,
             ),
+            scale_filter=scale_filter.create(config.scale_filter, frame, box),
             usual=jnp.asarray(1 - config.converged_error, jnp.float32),
             trusted=jnp.array(True),
             frames=jnp.zeros((), jnp.int32),
@@ -206,12 +208,16 @@ class DSLT(ScaleSearch):
         center = state.center + jnp.where(found, shift, 0.0)
         factor = 1 + config.scale_lr * (seen.scale - 1)
         size = jnp.where(score > config.scale_threshold, state.size * factor, state.size)
+        size *= scale_filter.growth(state.scale_filter, frame, center, state.size, found)
         center, size = boxes.bounded(
             center, size, state.min_size, state.max_size, frame.extent, config.min_inside
         )
         trusted = found & (score >= config.update_threshold * state.usual)
         usual = state.usual + config.usual_lr * (score - state.usual)
-        state = state.replace(center=center, size=size, usual=usual, trusted=trusted)
+        fitted = scale_filter.learned(state.scale_filter, frame, center, size, found)
+        state = state.replace(
+            center=center, size=size, usual=usual, trusted=trusted, scale_filter=fitted
+        )
         state = self._learn(state.replace(frames=state.frames + 1), seen.features, seen.position)
         return state, Prediction(boxes.from_center(center, size), score)
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from models.backbone import STRIDE, Grid
 from tracking_tasks.trackers.base import TrackerConfig
+from tracking_tasks.trackers.scale_filter import ScaleFilterConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,7 @@ class GradNetConfig(TrackerConfig):
             from (paper).
         initial_share: of the first frame's template in the template in use (here; code 0.85 of its
             response).
+        scale_filter: finds the size, too, where it is enabled.
         scales: factors of the search region that are tried (code).
         scale_penalty: factor on the score of a changed scale (code).
         scale_lr: share of a scale change that is followed (code).
@@ -78,6 +80,7 @@ class GradNetConfig(TrackerConfig):
     restart: bool = True
     update_threshold: float = 0.5
     initial_share: float = 0.5
+    scale_filter: ScaleFilterConfig = ScaleFilterConfig()
     scales: tuple[float, ...] = (1 / 1.04, 1.0, 1.04)
     scale_penalty: float = 0.97
     scale_lr: float = 0.59

@@ -4,6 +4,7 @@ from flax import struct
 from jaxtyping import Array, Float, Int, PyTree
 
 from tracking_tasks.trackers.gradnet.loss import SearchSamples
+from tracking_tasks.trackers.scale_filter import ScaleFilter
 
 
 class TemplateTask(struct.PyTreeNode):
@@ -50,6 +51,7 @@ class GradNetState(struct.PyTreeNode):
         template: what is searched for.
         min_score: the score from which a frame is reliable.
         newest: the frame to learn from.
+        scale_filter: finds the size, too; None where it is not enabled.
         frames: number of frames since the first.
     """
 
@@ -65,4 +67,5 @@ class GradNetState(struct.PyTreeNode):
     template: Float[Array, "k k c"]
     min_score: Float[Array, ""]
     newest: Reliable
+    scale_filter: ScaleFilter | None
     frames: Int[Array, ""]

@@ -17,6 +17,7 @@ from models.heads.filter_head import fuse
 from tracking_tasks import boxes, labels
 from tracking_tasks.episode import Episode, EpisodeConfig, Frame, Prediction
 from tracking_tasks.peaks import search_scales
+from tracking_tasks.trackers import scale_filter
 from tracking_tasks.trackers.base import Adaptation
 from tracking_tasks.trackers.gradnet.config import GradNetConfig as GradNetConfig
 from tracking_tasks.trackers.gradnet.loss import SearchSamples, balanced_logistic, positives
@@ -162,9 +163,6 @@ class GradNet(ScaleSearch):
         }
         return adaptation.query_losses[-1], metrics
 
-    def learned_functions(self) -> dict[str, tuple[Array, Array]]:
-        return {}
-
     def first_samples(
         self, frame: Frame, box: Float[Array, "4"]
     ) -> tuple[Float[Array, "e e c8"], SearchSamples]:
@@ -195,6 +193,7 @@ class GradNet(ScaleSearch):
             template=template,
             min_score=config.update_threshold * highest,
             newest=Reliable(samples.features[0], samples.centers[0], jnp.zeros(())),
+            scale_filter=scale_filter.create(config.scale_filter, frame, box),
             frames=jnp.zeros((), jnp.int32),
         )
 
@@ -220,15 +219,23 @@ class GradNet(ScaleSearch):
     ) -> tuple[GradNetState, Prediction]:
         config = self.config
         pixels_per_cell = seen.scale * self._pixels_per_cell(state)
+        center = state.center + (seen.position - self._middle) * pixels_per_cell
+        size = state.size * (1 + config.scale_lr * (seen.scale - 1))
+        size *= scale_filter.growth(state.scale_filter, frame, center, state.size)
         center, size = boxes.bounded(
-            state.center + (seen.position - self._middle) * pixels_per_cell,
-            state.size * (1 + config.scale_lr * (seen.scale - 1)),
+            center,
+            size,
             state.min_size,
             state.max_size,
             frame.extent,
             config.min_inside,
         )
-        state = state.replace(center=center, size=size, frames=state.frames + 1)
+        state = state.replace(
+            center=center,
+            size=size,
+            scale_filter=scale_filter.learned(state.scale_filter, frame, center, size),
+            frames=state.frames + 1,
+        )
         if config.online_update:
             state = self._learn(state, Reliable(seen.features, seen.position, seen.score))
         return state, Prediction(boxes.from_center(center, size), seen.score)

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 
 from tracking_tasks.trackers.base import TrackerConfig
 from tracking_tasks.trackers.meta_rtt.box_sampling import Spread
+from tracking_tasks.trackers.scale_filter import ScaleFilterConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +64,7 @@ class MetaRTTConfig(TrackerConfig):
         regression_weight: of the box regression's error on the test frame in the outer loss, which
             teaches the shared layer what outlives the first frame (here; the paper has none).
         reference_lr: by which the box regression gets used to new looks (here; base 0).
+        scale_filter: finds the size, too, where it is enabled.
         size_lr: share of a change of the size that is followed, both sides alike (here; base 1,
             each side by itself, which made narrow targets ever narrower).
         long_memory, short_memory: frames whose positives a long-term and a short-term update may
@@ -123,6 +125,7 @@ class MetaRTTConfig(TrackerConfig):
     regression_overlap: float = 0.6
     ridge: float = 0.01
     regression_weight: float = 5.0
+    scale_filter: ScaleFilterConfig = ScaleFilterConfig()
     size_lr: float = 0.05
     reference_lr: float = 0.05
     long_memory: int = 100

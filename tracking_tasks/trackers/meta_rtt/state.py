@@ -7,6 +7,7 @@ from models import MLP
 from models.layers.fast_convolutions import PointwiseConv
 from tracking_tasks.memory import RecentSamples
 from tracking_tasks.trackers.meta_rtt.box_regression import BoxRegressor
+from tracking_tasks.trackers.scale_filter import ScaleFilter
 
 
 class MetaRTTState(struct.PyTreeNode):
@@ -21,6 +22,7 @@ class MetaRTTState(struct.PyTreeNode):
         first: the inner parameters as the first frame left them.
         classifier: the inner parameters.
         regressor: refines a box.
+        scale_filter: finds the size, too; None where it is not enabled.
         first_target: what the classifier sees of the target in the first frame.
         positives, negatives: samples of the newest frames that clearly showed the target.
         lost: whether the latest frame did not.
@@ -35,6 +37,7 @@ class MetaRTTState(struct.PyTreeNode):
     first: MLP
     classifier: MLP
     regressor: BoxRegressor
+    scale_filter: ScaleFilter | None
     first_target: Float[Array, " d"]
     positives: RecentSamples
     negatives: RecentSamples

@@ -20,6 +20,7 @@ from models.layers.fast_convolutions import PointwiseConv
 from tracking_tasks import boxes
 from tracking_tasks.episode import Episode, EpisodeConfig, Frame, Prediction
 from tracking_tasks.memory import RecentSamples
+from tracking_tasks.trackers import scale_filter
 from tracking_tasks.trackers.base import Adaptation, Tracker
 from tracking_tasks.trackers.meta_rtt import box_sampling
 from tracking_tasks.trackers.meta_rtt import pruning as channel_pruning
@@ -164,9 +165,6 @@ class MetaRTT(Tracker):
         found, _ = channel_pruning.layers(classifier, samples.features)
         return self.masks(channel_pruning.averaged(found, self.config.channels), key)
 
-    def learned_functions(self) -> dict[str, tuple[Array, Array]]:
-        return {}
-
     def init(self, frame: Frame, box: Float[Array, "4"]) -> MetaRTTState:
         config = self.config
         center, size = boxes.center(box), box[2:]
@@ -196,6 +194,7 @@ class MetaRTT(Tracker):
             first=classifier,
             classifier=classifier,
             regressor=regressor,
+            scale_filter=scale_filter.create(config.scale_filter, frame, box),
             first_target=regressor.reference,
             positives=memory(positives, config.long_memory),
             negatives=memory(negatives, config.short_memory),
@@ -232,6 +231,7 @@ class MetaRTT(Tracker):
         center = state.center + (boxes.center(found) - middle) / zoom
         change = jnp.sqrt(jnp.prod(found[2:] / local[2:]))  # the shape stays
         size = state.size * change**config.size_lr
+        size *= scale_filter.growth(state.scale_filter, frame, center, state.size, ~lost)
         center, size = boxes.bounded(
             center, size, state.min_size, state.max_size, frame.extent, config.min_inside
         )
@@ -243,6 +243,7 @@ class MetaRTT(Tracker):
             center=center,
             size=size,
             regressor=state.regressor.follow(seen_there, rate),
+            scale_filter=scale_filter.learned(state.scale_filter, frame, center, size, ~lost),
             positives=state.positives.store(positives, learned),
             negatives=state.negatives.store(negatives, learned),
             lost=lost,

@@ -8,6 +8,7 @@ from basics.errors import InputError
 from tracking_tasks.trackers.base import TrackerConfig
 from tracking_tasks.trackers.roam.model import ResizableConfig
 from tracking_tasks.trackers.roam.search import SearchConfig
+from tracking_tasks.trackers.scale_filter import ScaleFilterConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,7 @@ class ROAMConfig(TrackerConfig):
         search_factor: side of the search region in square roots of the target's area (paper).
         model: the tracking model and its loss.
         search: how a box is found; its `boxes` chooses between ROAM and ROAM++.
+        scale_filter: finds the size, too, where it is enabled.
         train_steps: steps of an update in meta-training (paper).
         initial_lr: step length from which rules with learned rates start (here).
         adjoint: "truncated" detaches the model between updates (code), "unrolled" does not.
@@ -63,6 +65,7 @@ class ROAMConfig(TrackerConfig):
     search_factor: float = 5.0
     model: ResizableConfig = ResizableConfig()
     search: SearchConfig = SearchConfig()
+    scale_filter: ScaleFilterConfig = ScaleFilterConfig()
     train_steps: int = 1
     initial_lr: float = 0.2
     adjoint: Literal["truncated", "unrolled"] = "truncated"

@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from tracking_tasks.memory import RecentSamples
 from tracking_tasks.trackers.roam.model import ResizableModel
 from tracking_tasks.trackers.roam.search import Found
+from tracking_tasks.trackers.scale_filter import ScaleFilter
 
 
 class ROAMState(struct.PyTreeNode):
@@ -26,6 +27,7 @@ class ROAMState(struct.PyTreeNode):
         lost: whether the motion map is wide: in the beginning, and after frames without the target.
         first_sample: of the first frame, as in the memory.
         memory: the newest samples: `features`, and `boxes` of the target in them, in cells.
+        scale_filter: finds the size, too; None where it is not enabled.
         frames: number of frames since the first.
     """
 
@@ -41,6 +43,7 @@ class ROAMState(struct.PyTreeNode):
     lost: Bool[Array, ""]
     first_sample: dict[str, Array]
     memory: RecentSamples
+    scale_filter: ScaleFilter | None
     frames: Int[Array, ""]
 
 

@@ -15,6 +15,7 @@ from models.heads.filter_head import fuse
 from tracking_tasks import augmentation, boxes
 from tracking_tasks.episode import Episode, EpisodeConfig, Frame, Prediction
 from tracking_tasks.memory import RecentSamples
+from tracking_tasks.trackers import scale_filter
 from tracking_tasks.trackers.base import Adaptation
 from tracking_tasks.trackers.registry import register
 from tracking_tasks.trackers.roam import clips
@@ -153,9 +154,6 @@ class ROAM(ScaleSearch):
         ranges = ResizableModel(response, regression)
         return metaopt.RandomScaling(self.optimizer, self.initial, key, ranges)
 
-    def learned_functions(self) -> dict[str, tuple[Array, Array]]:
-        return {}
-
     def init(self, frame: Frame, box: Float[Array, "4"]) -> ROAMState:
         config = self.config
         center, size = boxes.center(box), box[2:]
@@ -189,6 +187,7 @@ class ROAM(ScaleSearch):
             lost=jnp.ones((), bool),
             first_sample=sample,
             memory=RecentSamples.create(sample, config.memory_size),
+            scale_filter=scale_filter.create(config.scale_filter, frame, box),
             frames=jnp.zeros((), jnp.int32),
         )
 
@@ -238,14 +237,16 @@ class ROAM(ScaleSearch):
         present = strength >= config.lost_threshold
         center = state.center + jnp.where(present, found.shift, 0.0) * pixels_per_cell
         size = jnp.where(present, found.size * pixels_per_cell, state.size)
+        size *= scale_filter.growth(state.scale_filter, frame, center, state.size, present)
         bounds = jnp.minimum(config.min_size, state.size), state.max_size
         center, size = boxes.bounded(center, size, *bounds, frame.extent, config.min_inside)
         lost = jnp.where(state.lost, strength < config.redetection_threshold, ~present)
-
         zoom = seen.scale * pixels_per_cell
         box = boxes.from_center(self._middle + (center - state.center) / zoom, size / zoom)
         sample = Sample(seen.features, box, present)
+        fitted = scale_filter.learned(state.scale_filter, frame, center, size, present)
         state = state.replace(center=center, size=size, lost=lost, frames=state.frames + 1)
+        state = state.replace(scale_filter=fitted)
         return state, Prediction(boxes.from_center(center, size), strength), sample
 
     def learn(self, state: ROAMState, sample: Sample) -> ROAMState:
