@@ -59,8 +59,8 @@ class ScaleFilter(struct.PyTreeNode):
 
     Attributes:
         config: constants.
-        numerator: A, for each feature.
-        denominator: B.
+        numerator: of the filter for each feature, A in the paper.
+        denominator: of all of them, B.
     """
 
     config: ScaleFilterConfig = struct.field(pytree_node=False)
@@ -203,7 +203,7 @@ def histograms(patch: Float[Array, "s s c"], cell: int, bins: int) -> Float[Arra
 def _parts(
     config: ScaleFilterConfig, features: Float[Array, "scales d"]
 ) -> tuple[Complex[Array, "scales d"], Float[Array, " scales"]]:
-    """Numerator and denominator of the filter of one frame (eq. 3)."""
+    """Numerator and denominator of the filter of one frame (eq. 4)."""
     wanted = np.fft.fft(np.exp(-0.5 * (config.exponents / config.sigma) ** 2))
     seen = jnp.fft.fft(features, axis=0)
     return jnp.conj(jnp.asarray(wanted, seen.dtype))[:, None] * seen, jnp.sum(jnp.abs(seen) ** 2, 1)
