@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 
@@ -23,6 +24,20 @@ def sub_cell(scores: Float[Array, "h w"], peak: Int[Array, "2"]) -> Float[Array,
         return jnp.where(bend > 0, (line[2] - line[0]) / (2 * jnp.where(bend > 0, bend, 1.0)), 0.0)
 
     return jnp.clip(jnp.stack([vertex(patch[1]), vertex(patch[:, 1])]), -0.5, 0.5)
+
+
+def line_peak(values: Float[Array, " n"]) -> Float[Array, ""]:
+    """Where, in steps from the first, evenly spaced values are highest.
+
+    It is the vertex of the parabola through the highest and its neighbours, at most a step from
+    it; the first and the last count as neighbours only. Where all are alike it is the middle.
+    """
+    n = len(values)
+    near = 1e-6 * np.abs(np.linspace(-1, 1, n))
+    index = jnp.clip(jnp.argmax(values - near), 1, n - 2)
+    left, middle, right = values[index - 1], values[index], values[index + 1]
+    offset = (right - left) / (2 * jnp.maximum(2 * middle - left - right, 1e-6))
+    return index + jnp.clip(offset, -1, 1)
 
 
 class ScalePeak(NamedTuple):

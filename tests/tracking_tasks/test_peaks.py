@@ -41,3 +41,16 @@ def test_where_the_target_may_be_decides_and_the_response_gives_place_and_score(
     assert found.scale == 1 and found.score == scores[1, 2, 3]
     # The parabola through the neighbours of cell 3 has its vertex half a cell off, at most.
     np.testing.assert_allclose(found.position, [2.5, 2.0], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("vertex", "expected"),
+    [(2.3, 2.3), (4.0, 4.0), (0.2, 0.2), (-3.0, 0.0), (7.9, 7.9), (11.0, 8.0)],
+)
+def test_the_peak_of_a_line_is_the_parabola_s_vertex_as_far_as_the_line_goes(vertex, expected):
+    values = 5 - 0.3 * (jnp.arange(9.0) - vertex) ** 2
+    assert peaks.line_peak(values) == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_line_without_a_peak_has_it_in_the_middle():
+    assert peaks.line_peak(jnp.full(9, 0.7)) == 4

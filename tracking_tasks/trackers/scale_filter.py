@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Complex, Float
 
 from tracking_tasks import boxes, crops
 from tracking_tasks.episode import Frame
+from tracking_tasks.peaks import line_peak
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,10 +30,8 @@ class ScaleFilterConfig:
         sigma: standard deviation of the Gaussian in steps (here; paper 1.43).
         regularization: of the ridge regression, lambda (paper).
         learning_rate: share of a frame in the filter, eta (paper).
-        followed: share of a change, in its logarithm, that the size follows (here; paper
-            1).
-        patch: side of the picture of the target at a scale, in pixels (here; paper
-            of 512 pixels in all).
+        followed: share of a change, in its logarithm, that the size follows (here; paper 1).
+        patch: side of the picture of the target at a scale, in pixels (here; paper: 512 in all).
         cell: side of a cell of the histograms in pixels (code).
         bins: directions of a gradient without its sign (code).
     """
@@ -52,6 +51,11 @@ class ScaleFilterConfig:
     def exponents(self) -> Float[np.ndarray, " scales"]:
         """The scales as powers of `step`."""
         return np.arange(self.scales) - (self.scales - 1) / 2
+
+    @property
+    def factors(self) -> Float[np.ndarray, " scales"]:
+        """The scales."""
+        return self.step**self.exponents
 
 
 class ScaleFilter(struct.PyTreeNode):
@@ -80,12 +84,7 @@ class ScaleFilter(struct.PyTreeNode):
         seen = jnp.fft.fft(look(self.config, frame, center, size), axis=0)
         total = jnp.sum(jnp.conj(self.numerator) * seen, 1)
         response = jnp.fft.ifft(total / (self.denominator + self.config.regularization)).real
-        n = self.config.scales
-        near = 1e-6 * np.abs(self.config.exponents)  # where all are alike, the size stays
-        best = jnp.clip(jnp.argmax(response - near), 1, n - 2)
-        left, middle, right = response[best - 1], response[best], response[best + 1]
-        offset = 0.5 * (right - left) / jnp.maximum(2 * middle - left - right, 1e-9)
-        return best - (n - 1) / 2 + jnp.clip(offset, -1.0, 1.0)
+        return line_peak(response) - (self.config.scales - 1) / 2
 
 
 def create(config: ScaleFilterConfig, frame: Frame, box: Float[Array, "4"]) -> ScaleFilter | None:
@@ -166,9 +165,8 @@ def patches(
 
     The largest is cut from the frame, and the others from it.
     """
-    largest = config.step ** config.exponents[-1]
     side = 2 * config.patch
-    whole = crops.crop(frame.pixels, frame.extent, center, size * largest, side)
+    whole = crops.crop(frame.pixels, frame.extent, center, size * config.factors[-1], side)
     weights = _resampling(config, side)
     return jnp.einsum("sih,hwc,sjw->sijc", weights, whole, weights, optimize=True)
 
@@ -214,11 +212,10 @@ def _resampling(config: ScaleFilterConfig, side: int) -> Float[np.ndarray, "scal
 
     A pixel is the mean over the part of the line that it covers, of four points at least.
     """
-    largest = config.step ** config.exponents[-1]
     points = 4
     fractions = (np.arange(points * config.patch) + 0.5) / (points * config.patch) - 0.5
     weights = []
-    for factor in config.step**config.exponents / largest:
+    for factor in config.factors / config.factors[-1]:
         position = np.clip((0.5 + factor * fractions) * side - 0.5, 0, side - 1)
         distance = np.abs(position[:, None] - np.arange(side))
         linear = np.maximum(1 - distance, 0)

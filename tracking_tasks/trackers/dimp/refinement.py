@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from tracking_tasks import boxes
+from tracking_tasks.peaks import line_peak
 
 Predictor = Callable[[Float[Array, "4"]], Float[Array, ""]]
 
@@ -180,20 +181,10 @@ def best_on_lines(predict: Predictor, box: Float[Array, "4"], config: IoUConfig)
 
     drawn = place(jnp.stack([x, y], -1), jnp.stack([width, height], -1))
     predicted = jax.vmap(jax.vmap(predict))(drawn)
-    x, y, area, aspect = jax.vmap(_vertex)(predicted)
+    x, y, area, aspect = jax.vmap(line_peak)(predicted) * 2 / (config.line - 1) - 1
     offset = config.line_shift * jnp.stack([x, y])
     log_factor = config.line_size * jnp.stack([area + aspect, area - aspect])
     return Estimate(place(offset, log_factor), predicted.max())
-
-
-def _vertex(values: Float[Array, " n"]) -> Float[Array, ""]:
-    """Where in [-1, 1] the parabola through the highest of evenly spaced values has its vertex."""
-    n = len(values)
-    near = 1e-6 * np.abs(np.linspace(-1, 1, n))  # where all are alike, the middle
-    index = jnp.clip(jnp.argmax(values - near), 1, n - 2)
-    left, middle, right = values[index - 1], values[index], values[index + 1]
-    offset = (right - left) / (2 * jnp.maximum(2 * middle - left - right, 1e-6))
-    return (index + jnp.clip(offset, -1, 1)) * 2 / (n - 1) - 1
 
 
 def refine(

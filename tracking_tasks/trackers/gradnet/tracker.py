@@ -223,12 +223,7 @@ class GradNet(ScaleSearch):
         size = state.size * (1 + config.scale_lr * (seen.scale - 1))
         size *= scale_filter.growth(state.scale_filter, frame, center, state.size)
         center, size = boxes.bounded(
-            center,
-            size,
-            state.min_size,
-            state.max_size,
-            frame.extent,
-            config.min_inside,
+            center, size, state.min_size, state.max_size, frame.extent, config.min_inside
         )
         state = state.replace(
             center=center,
