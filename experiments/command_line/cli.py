@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import pathlib
 import signal
 import sys
@@ -17,6 +18,7 @@ from experiments.runs import claims
 Main = Callable[[Sequence[str]], None]
 
 _OF_ABSL = ("flagfile", "undefok")
+_PIPE_CLOSED = 128 + signal.SIGPIPE  # the status that a shell gives to what a closed pipe ends
 _HELP = ("--help", "-help", "--helpfull", "--helpshort", "-h")
 
 
@@ -30,8 +32,9 @@ def run(
 
     What a user can put right (an InputError, a file the system refuses) ends as one line on
     standard error and exit status 1; a wrong flag as one line and status 2; Ctrl-C and SIGTERM as
-    one line and status 130. Anything else is a defect of ours and keeps its traceback. In every
-    case the folders that the program claimed are released.
+    one line and status 130; a reader of its output that has enough (`--help | head`) without a
+    word. Anything else is a defect of ours and keeps its traceback. In every case the folders that
+    the program claimed are released.
 
     Args:
         main: the program.
@@ -49,6 +52,8 @@ def run(
         try:
             with _sigterm_as_interrupt():
                 main(remaining)
+        except BrokenPipeError:
+            raise
         except (InputError, OSError) as error:
             _fail(error, status=1)
         except KeyboardInterrupt:
@@ -59,7 +64,8 @@ def run(
 
     logging.set_verbosity(logging.WARNING)  # the libraries' notes would bury ours
     keep_compiled_programs()
-    app.run(guarded, argv=list(sys.argv if argv is None else argv), flags_parser=parse)
+    with _closed_pipe_ends():
+        app.run(guarded, argv=list(sys.argv if argv is None else argv), flags_parser=parse)
 
 
 def require_folder(path: pathlib.Path) -> None:
@@ -67,6 +73,17 @@ def require_folder(path: pathlib.Path) -> None:
     for part in (path, *path.parents):
         if part.exists() and not part.is_dir():
             raise InputError(f"{part} is a file: give a folder to write to")
+
+
+@contextlib.contextmanager
+def _closed_pipe_ends() -> Iterator[None]:
+    """A reader that has enough, as in `--help | head`, ends the program without a word."""
+    try:
+        yield
+    except BrokenPipeError:
+        # What is left in the buffer would fail once more when Python flushes it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_PIPE_CLOSED)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,10 @@
 
 import dataclasses
 import os
+import pathlib
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -14,6 +17,8 @@ from experiments.command_line import cli
 from experiments.command_line.config_flags import ConfigFlags
 from experiments.command_line.output_folder import OutputFolder
 from tests.experiments.programs import run
+
+ROOT = pathlib.Path(__file__).parents[3]
 
 
 def flags_of(text):
@@ -96,6 +101,22 @@ def test_a_signal_ends_as_a_sentence_and_releases_the_folder(tmp_path, capsys, n
     assert said == "error: stopped: what was written before is kept; --resume goes on with it\n"
     assert [path.name for path in tmp_path.iterdir()] == ["done"]
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_reader_that_has_enough_ends_it_without_a_word():
+    """As in `--help | head -1`, whatever is left to be written."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-c", _TALKS]
+    ended = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, cwd=ROOT, text=True)
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGPIPE, "")
+
+
+_TALKS = """
+from absl import flags
+from experiments.command_line import cli
+cli.run(lambda _: print("much " * 100_000), flags.FlagValues(), ["it"])
+"""
 
 
 @pytest.mark.parametrize("error", [InputError("it is wrong"), OSError(28, "No space left")])
