@@ -142,8 +142,9 @@ class LoadedTracker:
         )
         self._redetect = flags.DEFINE_bool(
             "redetect",
-            False,
-            "Look for a target that is absent all over the frame, at two more places a frame.",
+            None,
+            "Look for a target that is absent all over the frame, at two more places a frame; by "
+            "default as the constants say.",
             flag_values=registry,
         )
 
@@ -162,8 +163,8 @@ class LoadedTracker:
         given = self._constants.given(self._name.value) if self._constants else {}
         if given:
             metadata["constants"] = {name: repr(value) for name, value in given.items()}
-        if self._redetect.value:
-            metadata["redetect"] = True
+        if self._redetect.value is not None:
+            metadata["redetect"] = self._redetect.value
         return metadata
 
     def load(self) -> tracking_tasks.OnlineTracker:
@@ -182,5 +183,5 @@ class LoadedTracker:
             backbone=self._backbone.load(),
             checkpoint=self._checkpoint.value,
             change=change,
-            redetect=bool(self._redetect.value),
+            redetect=self._redetect.value,
         )

@@ -24,7 +24,6 @@ class _Loaded(Protocol):
     """What `tracking_tasks.load` returns, as far as it is needed here."""
 
     tracker: Tracker
-    redetect: bool
 
 
 class MultiTracker:
@@ -43,7 +42,7 @@ class MultiTracker:
     """
 
     def __init__(self, tracker: _Loaded) -> None:
-        self._tracker, self._redetect = tracker.tracker, tracker.redetect
+        self._tracker = tracker.tracker
         self._states: dict[Hashable, Any] = {}
         self._redetections: dict[Hashable, Redetection] = {}
         self._pool = concurrent.futures.ThreadPoolExecutor(_THREADS)
@@ -79,7 +78,7 @@ class MultiTracker:
             InputError: if the image or the box cannot be used.
         """
         self._states[name] = start(self._tracker, image, box)
-        if self._redetect:
+        if self._tracker.config.redetect:
             self._redetections[name] = Redetection(self._tracker)
 
     def remove(self, name: Hashable) -> None:

@@ -1,5 +1,6 @@
 """What a user meets: a tracker with `init`, `update` and `track`."""
 
+import dataclasses
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
@@ -31,23 +32,21 @@ class OnlineTracker:
     Args:
         tracker: the pure functions and their parameters.
         inner_optimizer: the name of its rule, for reports.
-        redetect: whether it looks all over the frame for a target that is absent.
 
     Attributes:
         state: what it knows of its target; None before `init`.
     """
 
-    def __init__(self, tracker: Tracker, inner_optimizer: str, redetect: bool = False) -> None:
+    def __init__(self, tracker: Tracker, inner_optimizer: str) -> None:
         self.tracker = tracker
         self.name = tracker.name
         self.inner_optimizer = inner_optimizer
-        self.redetect = redetect
         self.state: Any = None
         self._redetection: Redetection | None = None
 
     def clone(self) -> "OnlineTracker":
         """Another tracker of the same parameters, without a target; it may run in a thread."""
-        return OnlineTracker(self.tracker, self.inner_optimizer, self.redetect)
+        return OnlineTracker(self.tracker, self.inner_optimizer)
 
     def init(self, image: ImageLike, box: ArrayLike) -> None:
         """Fits to the target.
@@ -60,7 +59,7 @@ class OnlineTracker:
             InputError: if the image or the box cannot be used; there is no target then.
         """
         self.state = None
-        self._redetection = Redetection(self.tracker) if self.redetect else None
+        self._redetection = Redetection(self.tracker) if self.tracker.config.redetect else None
         self.state = start(self.tracker, image, box)
 
     def update(self, image: ImageLike) -> Prediction:
@@ -131,7 +130,7 @@ def load(
     backbone: Any = None,
     checkpoint: str | os.PathLike[str] | None = None,
     change: Callable[[Any], Any] | None = None,
-    redetect: bool = False,
+    redetect: bool | None = None,
 ) -> OnlineTracker:
     """Makes a tracker ready for use.
 
@@ -144,7 +143,8 @@ def load(
             meta-trained with the rule where there are any.
         change: makes other constants of those in the checkpoint, for example
             `lambda config: dataclasses.replace(config, memory_size=100)`.
-        redetect: look for a target that is absent all over the frame, see `redetection`.
+        redetect: look for a target that is absent all over the frame, see `redetection`; by
+            default as the checkpoint's constants say.
 
     Raises:
         InputError: if a name is unknown or the checkpoint cannot be used.
@@ -158,7 +158,9 @@ def load(
         )
     path = checkpoint or shipped_weights(name, inner_optimizer)
     tracker, rule = checkpoints.load(path, name, inner_optimizer, backbone, change)
-    return OnlineTracker(tracker, rule, redetect)
+    if redetect is not None:
+        tracker = tracker.replace(config=dataclasses.replace(tracker.config, redetect=redetect))
+    return OnlineTracker(tracker, rule)
 
 
 def shipped_weights(name: str, inner_optimizer: str | None = None) -> pathlib.Path:

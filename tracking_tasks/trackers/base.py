@@ -40,6 +40,8 @@ class TrackerConfig:
             (experiments.presence on training videos: the least mean of both kinds of mistake).
         found_again_score: a score from which a target is found elsewhere; a hundredth of the frames
             without it has so much (likewise).
+        redetect: whether a target that is absent is looked for all over the frame, see
+            `online.redetection` (here; not in the trackers' papers).
     """
 
     inner_steps: ClassVar[tuple[str, ...]] = ("train_steps",)
@@ -51,6 +53,7 @@ class TrackerConfig:
     min_inside: float = 0.2
     present_score: float = 0.5
     found_again_score: float = 0.9
+    redetect: bool = False
 
     def __post_init__(self) -> None:
         """Raises InputError if a constant has a value that cannot be meant."""

@@ -1,5 +1,6 @@
 """What a user hands in and gets back, of one target and of several."""
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -9,7 +10,8 @@ from PIL import Image
 from basics.errors import InputError
 from tests.tracking_tasks.striped import video
 from tests.tracking_tasks.trackers.small import make
-from tracking_tasks.online import MultiTracker, OnlineTracker
+from tracking_tasks.episode import Prediction
+from tracking_tasks.online import MultiTracker, OnlineTracker, redetection
 
 
 @functools.cache
@@ -31,6 +33,21 @@ def test_init_takes_what_update_takes():
         tracker = loaded()
         tracker.init(form(IMAGES[0]), BOXES[0].tolist())
         np.testing.assert_array_equal(tracker.update(form(IMAGES[1])).box, expected[1])
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+@pytest.mark.parametrize("said", [True, False])
+def test_constants_say_whether_an_absent_target_is_looked_for(monkeypatch, said, targets):
+    away = Prediction(np.float32([1, 2, 3, 4]), 0.9, True)
+    monkeypatch.setattr(redetection, "_step_at", lambda tracker, state, frame, at: (state, away))
+    constants = dataclasses.replace(
+        pure().config, redetect=said, present_score=1e6, found_again_score=0.8
+    )
+    tracker = OnlineTracker(pure().replace(config=constants), "none").clone()
+    images = [*IMAGES, *IMAGES][: 2 + redetection.PATIENCE]
+    boxes, _ = tracker.track(images, BOXES[0] if targets == 1 else BOXES[[0, 0]])
+    found = (boxes[-1] == away.box).all()
+    assert found == said and not (boxes[-2] == away.box).any()
 
 
 @pytest.mark.parametrize("image", [[[[300, 0, 0]]], IMAGES[0].astype(float), IMAGES[0][..., 0]])
