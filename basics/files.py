@@ -29,13 +29,32 @@ def write_atomic(path: str | os.PathLike[str], data: str | bytes) -> None:
         raise
 
 
+def require_regular(path: pathlib.Path) -> None:
+    """Raises InputError for a pipe or a device, from which reading may never end."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(f"{path} is no regular file: give a file")
+
+
+def parse_json(data: str | bytes) -> Any:
+    """What JSON says.
+
+    Raises:
+        ValueError: it is none, no UTF-8, or nested too deeply.
+    """
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def read_json(path: pathlib.Path) -> Any:
     """What a file holds that an earlier run wrote.
 
     Raises:
         InputError: it is damaged.
     """
+    require_regular(path)
     try:
-        return json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
+        return parse_json(path.read_bytes())
+    except ValueError as error:
         raise InputError(f"{path} is damaged ({error}): delete it and resume") from None

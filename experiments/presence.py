@@ -20,7 +20,6 @@ which at least half of the target is seen count where the tracker has it (an ove
 another place, and prints in how many of them it is found again (an overlap above 0.5 in the end).
 """
 
-import json
 import pathlib
 from collections.abc import Sequence
 
@@ -30,7 +29,7 @@ from absl import flags
 from sklearn import metrics
 
 from basics.errors import InputError
-from experiments.command_line import cli, tracker_flags
+from experiments.command_line import cli, dataset_flags, tracker_flags
 from tracking_tasks import evaluation
 from tracking_tasks.data.absences import LEAD, RETURN, coming_back_elsewhere, with_absences
 from tracking_tasks.data.formats import read_dataset
@@ -155,12 +154,7 @@ def _away(sequence: Video) -> np.ndarray:
 
 def _real() -> list[Video]:
     folder = pathlib.Path(str(_VIDEOS_DIR.value))
-    try:
-        names = json.loads((folder / "split.json").read_text())[_SPLIT.value]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"{folder}/split.json must name the targets of {_SPLIT.value} ({error!r})"
-        ) from None
+    names = dataset_flags.targets_of(folder, _SPLIT.value)
     random = np.random.default_rng(_SEED.value)
     chosen = sorted(random.permutation(names)[: _TARGETS.value])
     read = read_dataset(folder, "otb", names=chosen)

@@ -28,19 +28,28 @@ _OUTPUT = flags.DEFINE_string(
 def main(arguments: Sequence[str]) -> None:
     """Runs the program."""
     folder = pathlib.Path(arguments[1])
+    text = page_of(folder)
+    target = pathlib.Path(_OUTPUT.value or folder / "report.html")
+    write_atomic(target, text)
+    print(f"written to {target}")
+
+
+def page_of(folder: pathlib.Path) -> str:
+    """The page of a folder.
+
+    Raises:
+        InputError: it holds no results of a matrix, or damaged ones.
+    """
     path = folder / "results.json"
     if not path.is_file():
         raise InputError(f"{path} is not there: give a folder of experiments.sweep or compare")
     results = read_json(path)
     try:
-        text = page.build(results, folder)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+        return page.build(results, folder)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise InputError(
             f"{path} is damaged, or not of experiments.sweep or compare ({error!r})"
         ) from None
-    target = pathlib.Path(_OUTPUT.value or folder / "report.html")
-    write_atomic(target, text)
-    print(f"written to {target}")
 
 
 if __name__ == "__main__":

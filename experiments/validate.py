@@ -33,11 +33,10 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from basics.errors import InputError
 from basics.files import write_atomic
 from experiments.analysis import validation_results
 from experiments.analysis.evaluation_folder import EvaluationFolder
-from experiments.command_line import cli, tracker_flags
+from experiments.command_line import cli, dataset_flags, tracker_flags
 from experiments.command_line.output_folder import OutputFolder
 from tracking_tasks import evaluation
 from tracking_tasks.data.formats import read_dataset
@@ -107,13 +106,9 @@ def _draw(frames_dir: pathlib.Path) -> list[tuple[str, trials.Trial, Video]]:
         InputError: `split.json` or a target is missing, or a frame cannot be read.
     """
     folder = pathlib.Path(_VIDEOS_DIR.value)
-    try:
-        named = json.loads((folder / "split.json").read_text())
-        targets = {name: split for split in _SPLITS.value for name in named[split]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{folder}/split.json must name the targets of {', '.join(_SPLITS.value)} ({error!r})"
-        ) from None
+    targets = {
+        name: split for split in _SPLITS.value for name in dataset_flags.targets_of(folder, split)
+    }
     drawn = []
     for sequence in read_dataset(folder, "otb", names=list(targets)):
         for trial in trials.draw(sequence, _TRIALS.value, _FRAMES.value, _SEED.value):

@@ -59,7 +59,7 @@ def load(path: str | os.PathLike[str], like: InnerOptimizer | None = None) -> In
     try:
         arrays, metadata = _safetensors.parse(pathlib.Path(path).read_bytes())
         description = json.loads(metadata[_DESCRIPTION])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, RecursionError):
         raise ValueError(f"{path} holds no rule that metaopt.save wrote.") from None
     return _rebuild(description, arrays, like, str(path))
 

@@ -52,7 +52,7 @@ def parse(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         header = json.loads(data[8:end])
         metadata = header.pop("__metadata__", {})
         arrays = {name: _array(data[end:], **entry) for name, entry in header.items()}
-    except (AttributeError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"not of the safetensors format: {error}") from None
     return arrays, metadata
 

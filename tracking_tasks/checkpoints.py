@@ -12,6 +12,7 @@ import numpy as np
 import metaopt
 from basics import tensors
 from basics.errors import InputError
+from basics.files import parse_json
 from basics.leaves import is_part, named_leaves, with_leaves
 from tracking_tasks.trackers import TRACKERS, Tracker, history
 
@@ -150,7 +151,7 @@ def _constants(path: str | os.PathLike[str], metadata: Mapping[str, str]) -> Any
     """The config of a checkpoint; raises InputError if it is unreadable."""
     name = metadata["tracker"]
     try:
-        constants = json.loads(metadata["config"])
+        constants = parse_json(metadata["config"])
         if metadata["format"] == _OLD_FORMAT:
             constants = history.current_constants(name, constants)
         if not isinstance(constants, dict):

@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from basics.errors import InputError
 from basics.files import write_atomic
+from basics.names import require_name
 from experiments.runs import run_lock
 from tracking_tasks.data.sequences import Sequence
 from tracking_tasks.evaluation import SequenceResult
@@ -65,7 +66,7 @@ class EvaluationFolder:
         )
 
     def _file(self, kind: str, name: str) -> pathlib.Path:
-        return self._path / kind / f"{name}.txt"
+        return self._path / kind / f"{require_name(name)}.txt"
 
 
 def format_rows(rows: Float[np.ndarray, "rows columns"], decimals: int = 4) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from basics.errors import InputError
+from basics.names import require_name
 from experiments.analysis.evaluation_folder import read_rows
 from tracking_tasks.data.sequences import Sequence
 
@@ -15,7 +16,12 @@ _PLACES = ("boxes/{name}.txt", "{name}/{name}_001.txt", "{name}.txt")
 
 
 def find_boxes(folder: pathlib.Path, name: str) -> pathlib.Path | None:
-    """Returns the file with the boxes of a sequence; None if there is none."""
+    """Returns the file with the boxes of a sequence; None if there is none.
+
+    Raises:
+        InputError: the name would lead out of the folder.
+    """
+    require_name(name)
     paths = [folder / place.format(name=name) for place in _PLACES]
     return next((path for path in paths if path.is_file()), None)
 

@@ -1,6 +1,5 @@
 """What trials found: means over targets, and how far two trackers are apart on the same trials."""
 
-import json
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from basics.errors import InputError
+from basics.files import parse_json
 from experiments.analysis.statistics import Interval, bootstrap
 from tracking_tasks.data.degraded_copies import HIDDEN, KINDS
 from tracking_tasks.evaluation import SequenceResult, metrics
@@ -90,8 +90,12 @@ def read(folder: pathlib.Path) -> list[dict[str, Any]]:
     """
     path = folder / "results.json"
     try:
-        return list(json.loads(path.read_text())["trials"])
-    except (OSError, ValueError, KeyError, TypeError):
+        rows = list(parse_json(path.read_bytes())["trials"])
+        wanted = {"target", "number", "split", "kind", *METRICS}
+        if not all(wanted <= row.keys() and _plain(row) for row in rows):
+            raise ValueError("a trial lacks something")
+        return rows
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InputError(f"{path} holds no trials: give a folder of experiments.validate") from None
 
 
@@ -109,6 +113,12 @@ def table(
                 line += f"  {mean:+.3f} [{low:+.3f}, {high:+.3f}]"
         lines.append(line)
     return "\n".join(lines)
+
+
+def _plain(found: Row) -> bool:
+    """Whether a row has numbers for scores, and else what can be a key."""
+    scores = all(isinstance(found[metric], int | float) for metric in METRICS)
+    return scores and all(isinstance(value, int | float | str) for value in found.values())
 
 
 def _values(rows: Sequence[Row]) -> list[str]:

@@ -13,6 +13,23 @@ from tracking_tasks.data.sequences import Sequence
 from tracking_tasks.evaluation import otb_starts
 
 DATASETS_VARIABLE = "METAOPT_DATASETS"
+SPLIT = "split.json"  # beside videos: which targets are for training, for validation, ...
+
+
+def targets_of(folder: pathlib.Path, part: str) -> list[str]:
+    """The names of the targets that the `split.json` of a folder has in a part.
+
+    Raises:
+        InputError: there is no such file, it is damaged, or has no such part.
+    """
+    path = folder / SPLIT
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: it must name the targets of {part}")
+    found = read_json(path)
+    names = found.get(part) if isinstance(found, dict) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"{path} must name the targets of {part} in a list: correct it")
+    return names
 
 
 def start_flag(registry: flags.FlagValues) -> flags.FlagHolder[str]:
@@ -125,10 +142,5 @@ class Dataset:
         Raises:
             InputError: such a file is damaged.
         """
-        paths = [path for folder in self.folders() if (path := folder / "split.json").is_file()]
-        try:
-            return {name for path in paths for name in read_json(path)["train"]}
-        except (KeyError, TypeError):
-            raise InputError(
-                f"{paths[0]} must name the targets of its part for training as train"
-            ) from None
+        folders = [folder for folder in self.folders() if (folder / SPLIT).is_file()]
+        return {name for folder in folders for name in targets_of(folder, "train")}

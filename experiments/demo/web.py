@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from basics.errors import InputError
+from basics.files import parse_json
 
 STATIC = pathlib.Path(__file__).parent / "static"
 
@@ -39,7 +40,7 @@ class Request:
             InputError: it is none.
         """
         try:
-            return json.loads(self.body)
+            return parse_json(self.body)
         except ValueError:
             raise InputError("the request is no JSON") from None
 

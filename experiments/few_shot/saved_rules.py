@@ -6,6 +6,7 @@ import pathlib
 import metaopt
 from basics import tensors
 from basics.errors import InputError
+from basics.files import parse_json
 from basics.leaves import named_leaves, with_leaves
 
 _FORMAT = "metaopt rule 1"
@@ -33,7 +34,7 @@ def load(path: pathlib.Path) -> metaopt.CoordinatewiseRNN:
     """
     metadata = tensors.read_metadata(path, _FORMAT, "experiments.few_shot.transfer")
     try:
-        rule = metaopt.CoordinatewiseRNN(**json.loads(metadata["made"]))
+        rule = metaopt.CoordinatewiseRNN(**parse_json(metadata["made"]))
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"checkpoint {path}: does not say what it holds; save it again") from error
     leaves = tensors.read(path)

@@ -32,6 +32,7 @@ from absl import flags
 from tqdm import tqdm
 
 import metaopt
+from basics.errors import InputError
 from basics.files import write_atomic
 from experiments.command_line import choices, cli
 from experiments.command_line.output_folder import OutputFolder
@@ -62,7 +63,7 @@ def main(_: Sequence[str]) -> None:
     tasks = choices.choose(_TASKS.value, HELD_OUT, "task")
     rules: dict[str, metaopt.InnerOptimizer] = {_UNTRAINED: untrained()}
     if _RULE.value:
-        rules[_LEARNED] = metaopt.load(_RULE.value)
+        rules[_LEARNED] = _read(_RULE.value)
     flat = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(rules)])
     identity = {"seeds": _SEEDS.value, "rule": hashlib.sha256(flat.tobytes()).hexdigest()}
     _OUTPUT.lock(identity, taken=(folder / "cells").exists())
@@ -90,6 +91,14 @@ def main(_: Sequence[str]) -> None:
     write_atomic(folder / "results.json", json.dumps(document) + "\n")
     write_atomic(folder / "table.txt", text + "\n")
     print(text)
+
+
+def _read(path: str) -> metaopt.InnerOptimizer:
+    """A saved rule; raises InputError if the file holds none."""
+    try:
+        return metaopt.load(path)
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 def _trial(

@@ -12,7 +12,7 @@ from tensorboardX import SummaryWriter
 
 import metaopt
 from basics.errors import InputError
-from basics.files import write_atomic
+from basics.files import parse_json, write_atomic
 
 
 class TrainingFolder:
@@ -79,13 +79,17 @@ class TrainingFolder:
 
     def _forget_metrics_after(self, step: int) -> None:
         """Drops the lines that a resumed run will write again, and a line cut by a kill."""
-        if not self._metrics.exists():
-            return
-        kept = []
-        for line in self._metrics.read_bytes().splitlines():
-            try:
-                if json.loads(line)["step"] <= step:
-                    kept.append(line + b"\n")
-            except (ValueError, KeyError, TypeError, RecursionError):
-                continue
-        write_atomic(self._metrics, b"".join(kept))
+        if self._metrics.exists():
+            write_atomic(self._metrics, metrics_until(self._metrics.read_bytes(), step))
+
+
+def metrics_until(lines: bytes, step: int) -> bytes:
+    """The lines of a `metrics.jsonl` up to a step; those that cannot be read are left out."""
+    kept = []
+    for line in lines.splitlines():
+        try:
+            if parse_json(line)["step"] <= step:
+                kept.append(line + b"\n")
+        except (ValueError, KeyError, TypeError):
+            continue
+    return b"".join(kept)

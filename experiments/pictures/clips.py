@@ -8,7 +8,9 @@ from jaxtyping import Float, UInt8
 from matplotlib.colors import to_rgb
 from PIL import Image, ImageDraw
 
+from basics.errors import InputError
 from experiments.pictures.drawing import corners
+from tracking_tasks.data.sequences import open_image
 
 _SCALE = 2  # of the rendered frames, so that thin boxes are seen
 _MILLISECONDS = 120  # a frame
@@ -31,13 +33,18 @@ def decode(data: bytes) -> list[UInt8[np.ndarray, "h w 3"]]:
     """The frames of an animated WebP.
 
     Raises:
-        OSError: it is damaged.
+        InputError: it is damaged, or larger than a clip.
     """
-    image = Image.open(io.BytesIO(data))
     frames = []
-    for index in range(getattr(image, "n_frames", 1)):
-        image.seek(index)
-        frames.append(np.asarray(image.convert("RGB")))
+    try:
+        with open_image(data, animated=True) as image:
+            for index in range(getattr(image, "n_frames", 1)):
+                image.seek(index)
+                frames.append(np.asarray(image.convert("RGB")))
+    except InputError:
+        raise
+    except Exception as error:  # PIL reports damage by many types
+        raise InputError(f"the clip is damaged ({error}): remove it") from error
     return frames
 
 

@@ -1,6 +1,6 @@
 """The plots of VOT's reports, from what `experiments.vot` left."""
 
-import json
+import math
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -8,16 +8,43 @@ from typing import Any
 import numpy as np
 
 from basics.errors import InputError
+from basics.files import parse_json, require_regular
 from tracking_tasks.evaluation import plots
 
 
 def read(folder: pathlib.Path) -> dict[str, Any]:
     """Returns the results of a VOT experiment; nothing if the folder holds none."""
+    path = folder / "results.json"
     try:
-        found = json.loads((folder / "results.json").read_text())
-        return found if "expected_overlap" in found else {}
-    except (OSError, ValueError, TypeError):
+        require_regular(path)
+        found = parse_json(path.read_bytes())
+    except (OSError, ValueError):
         return {}
+    if not isinstance(found, dict) or "expected_overlap" not in found:
+        return {}
+    if not _has_form(found):
+        raise InputError(f"{path} is damaged: run experiments.vot again")
+    return found
+
+
+def _has_form(found: Mapping[str, Any]) -> bool:
+    """Whether results hold what is drawn, and numbers where numbers belong."""
+    numbers = ("accuracy", "robustness", *({"eao", "reliability"} & found.keys()))
+    curve, interval = found["expected_overlap"], found.get("interval")
+    return (
+        isinstance(found.get("challenge"), str)
+        and isinstance(found.get("sequences"), dict)
+        and all(_is_number(found.get(name)) for name in numbers)
+        and isinstance(curve, list)
+        and all(map(_is_number, curve))
+        and isinstance(interval, list)
+        and len(interval) == 2
+        and all(_is_number(end) and 0 <= end < 10**6 for end in interval)
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def save(folder: pathlib.Path, found: Mapping[str, Mapping[str, Any]]) -> None:

@@ -14,6 +14,7 @@ import time
 from absl import logging
 
 from basics.errors import InputError
+from basics.files import parse_json
 
 _NAME = ".claim"
 _NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)  # as on some parallel file systems
@@ -106,7 +107,7 @@ def _this_process() -> dict[str, str | int]:
 
 def _described(holder: str) -> str:
     try:
-        found = json.loads(holder)
+        found = parse_json(holder)
         return f"process {found['process']} on {found['host']} since {found['start']}"
     except (ValueError, KeyError, TypeError):
         return "a process that has not said who it is"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from basics.errors import InputError
-from basics.files import write_atomic
+from basics.files import parse_json, write_atomic
 
 _SHORT = 40  # characters of a value that fits into a message
 
@@ -45,7 +45,7 @@ def lock(
 
 def _configuration(path: pathlib.Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(path.read_text())["configuration"])
+        return dict(parse_json(path.read_bytes())["configuration"])
     except (OSError, ValueError, TypeError, KeyError):
         raise InputError(
             f"{path} does not say what made the results beside it: give another --output_dir"

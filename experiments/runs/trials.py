@@ -4,6 +4,7 @@ import json
 import pathlib
 from typing import Any
 
+from basics.errors import InputError
 from basics.files import read_json, write_atomic
 
 
@@ -19,7 +20,12 @@ def load(folder: pathlib.Path, row: str, seed: int) -> dict[str, Any] | None:
         InputError: the file is damaged.
     """
     path = _path(folder, row, seed)
-    return read_json(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise InputError(f"{path} is damaged (it is no trial): delete it and resume")
+    return found
 
 
 def _path(folder: pathlib.Path, row: str, seed: int) -> pathlib.Path:

@@ -154,6 +154,8 @@ def load_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
       WeightsError: the file is missing, truncated, no checkpoint, or asks for anything but tensors.
     """
     path = pathlib.Path(path)
+    if path.is_fifo():  # from which reading would never end
+        raise WeightsError(f"{path} is no regular file: give the path of a PyTorch checkpoint.")
     try:
         with path.open("rb") as file:
             is_zip = file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC

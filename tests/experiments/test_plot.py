@@ -129,6 +129,24 @@ def test_damaged_results_are_named(dataset, trackers, tmp_path, capsys, text, me
     assert message in error_line(capsys)
 
 
+VOT = {
+    "challenge": "vot2018", "accuracy": 0.6, "robustness": 0.2, "sequences": {},
+    "interval": [1, 2], "expected_overlap": [1.0, 0.5],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("accuracy", "high"), ("robustness", None), ("expected_overlap", {}), ("interval", [1]),
+     ("challenge", 3), ("expected_overlap", [1.0, "x"]), ("sequences", 1)],
+)  # fmt: skip
+def test_results_of_vot_of_another_form_are_one_line(tmp_path, capsys, key, value):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "results.json").write_text(json.dumps(VOT | {key: value}))
+    assert run(plot, f"--results_dirs={tmp_path / 'a'}", f"--output_dir={tmp_path / 'out'}") == 1
+    assert "a/results.json is damaged: run experiments.vot again" in error_line(capsys)
+
+
 def test_the_first_box_shows_where_pixels_count_from(tmp_path):
     sequence = Sequence("a", (np.zeros((60, 80, 3), np.uint8),) * 4, TRUTH)
     for offset, moved in (([1, 1, 0, 0], True), ([0.1, 0, 0, 0], False), ([1, 0, 0, 0], False)):

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
+from basics.errors import InputError
 from experiments import report
 from experiments.command_line import cli
 from experiments.matrix import sweep_results
@@ -146,12 +147,36 @@ def test_one_cell_is_enough(tmp_path):
     assert "<svg" in (tmp_path / "page.html").read_text()
 
 
-@pytest.mark.parametrize("content", [None, "{", "[]", '{"cells": []}', '{"cells": [{}]}'])
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "content", [None, "{", "[]", DEEP, '{"cells": []}', '{"cells": [{}]}', '{"cells": {"a": 1}}']
+)
 def test_bad_input_is_one_line(tmp_path, capsys, content):
     if content is not None:
         (tmp_path / "results.json").write_text(content)
     assert run(str(tmp_path)) == 1
     assert capsys.readouterr().err.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("update_ms", "fast"), ("sequences", 3), ("boxes", [[1.0]]), ("seed", [])]
+)
+def test_a_trial_of_another_form_is_one_line(tmp_path, capsys, key, value):
+    make(tmp_path, seeds=1)
+    results = json.loads((tmp_path / "results.json").read_text())
+    results["cells"] = results["cells"][:1]
+    results["cells"][0][key] = value
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    assert run(str(tmp_path)) == 1
+    assert "damaged, or not of experiments.sweep" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("data", [b"", b"RIFF", b"no picture"])
+def test_a_damaged_clip_is_a_sentence(data):
+    with pytest.raises(InputError, match="the clip is damaged"):
+        clips.decode(data)
 
 
 def test_the_folder_has_to_be_named(capsys):

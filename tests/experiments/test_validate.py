@@ -86,4 +86,4 @@ def test_more_trials_of_a_run(videos, tmp_path, monkeypatch):
 
 def test_what_cannot_be_run(videos, tmp_path, capsys):
     assert validated(videos, tmp_path / "out", "--splits=val,test")[0] == 1
-    assert "split.json must name the targets of val, test" in error_line(capsys)
+    assert "split.json must name the targets of test in a list" in error_line(capsys)

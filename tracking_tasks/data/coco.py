@@ -1,6 +1,5 @@
 """Objects annotated in still images, in COCO's notation or a shorter one of our own."""
 
-import json
 import os
 import pathlib
 from typing import Any, NamedTuple
@@ -8,6 +7,8 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from basics.errors import InputError
+from basics.files import parse_json, require_regular
+from basics.names import inside, require_name
 from tracking_tasks.data.run_lengths import parse_counts
 
 PATTERN = "instances*.json"
@@ -50,11 +51,12 @@ def read_annotations(path: pathlib.Path) -> dict[pathlib.Path, list[Instance]]:
     Raises:
         InputError: the file is not of that form; names the entry.
     """
+    require_regular(path)
     try:
-        document = json.loads(path.read_bytes())
+        document = parse_json(path.read_bytes())
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: restore it or remove its name") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise _unfit(path, error) from error
     if isinstance(document, list):
         return _read_list(path, document)
@@ -75,7 +77,7 @@ def _read_list(path: pathlib.Path, entries: list[Any]) -> dict[pathlib.Path, lis
     for index, entry in enumerate(entries, start=1):
         with _Entry(f"{path}: not a list of photographs with polygons: entry", index):
             file, size, items = str(entry["file"]), _size(entry), list(entry["instances"])
-        found[path.parent / file] = instances = []
+            found[inside(path.parent, file)] = instances = []
         for number, item in enumerate(items, start=1):
             with _Entry(f"{path}: {file}, instance", number):
                 instances.append(_listed(number, size, item))
@@ -101,6 +103,7 @@ def _read_coco(path: pathlib.Path, document: dict[str, Any]) -> dict[pathlib.Pat
     for index, entry in enumerate(_items(path, document, "images"), start=1):
         with _Entry(f"{path}, image", index):
             images[int(entry["id"])] = (str(entry["file_name"]), _size(entry))
+            inside(path.parent, str(entry["file_name"]))
     folder = _images_folder(path, [file for file, _ in images.values()])
     found: dict[pathlib.Path, list[Instance]] = {folder / file: [] for file, _ in images.values()}
     annotations = tqdm(_items(path, document, "annotations"), desc=path.name, delay=5)
@@ -133,7 +136,7 @@ def _annotated(
         if any(len(part) % 2 for part in segmentation):
             raise ValueError("a polygon that is not x and y by turns")
         polygons = [_corners(part, size) for part in segmentation if len(part) > 4]
-    name = str(item.get("id", index))
+    name = require_name(str(item.get("id", index)))
     return Instance(name, size, box, category, names.get(category, ""), polygons, counts)
 
 

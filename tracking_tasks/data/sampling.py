@@ -6,7 +6,6 @@ that is resumed sees what it would have seen, and several processes share the wo
 
 import dataclasses
 import functools
-import io
 import math
 from collections.abc import Sequence
 
@@ -18,6 +17,7 @@ from PIL import Image
 
 from tracking_tasks.data.episodes import Clip
 from tracking_tasks.data.packed import PackedDataset, PackedSequence
+from tracking_tasks.data.sequences import open_image
 from tracking_tasks.episode import EpisodeConfig
 
 _DEVIATIONS = 2.0  # of a crop's random scale that a window leaves room for
@@ -60,20 +60,20 @@ class Window:
             The part of the window that lies in the picture, in the upper left; its width and
             height there; and the box there.
         """
-        image = Image.open(io.BytesIO(encoded))
-        frame = np.asarray(image.size)
-        side = self.reach * math.sqrt(max(box[2] * box[3], 1.0))
-        center = box[:2] + box[2:] / 2
-        low = np.clip(np.floor(center - side / 2), 0, frame - 1).astype(int)
-        high = np.clip(np.ceil(center + side / 2), low + 1, frame).astype(int)
-        shrink = min(self.size / (high - low).max(), 1.0)
-        extent = np.maximum(np.rint((high - low) * shrink), 1).astype(np.int32)
+        with open_image(encoded) as image:
+            frame = np.asarray(image.size)
+            side = self.reach * math.sqrt(max(box[2] * box[3], 1.0))
+            center = box[:2] + box[2:] / 2
+            low = np.clip(np.floor(center - side / 2), 0, frame - 1).astype(int)
+            high = np.clip(np.ceil(center + side / 2), low + 1, frame).astype(int)
+            shrink = min(self.size / (high - low).max(), 1.0)
+            extent = np.maximum(np.rint((high - low) * shrink), 1).astype(np.int32)
 
-        image.draft("RGB", tuple(np.ceil(frame * shrink).astype(int)))
-        decoded = np.asarray(image.size) / frame
-        part = image.convert("RGB").resize(
-            tuple(extent), Image.Resampling.BILINEAR, box=(*(low * decoded), *(high * decoded))
-        )
+            image.draft("RGB", tuple(np.ceil(frame * shrink).astype(int)))
+            decoded = np.asarray(image.size) / frame
+            part = image.convert("RGB").resize(
+                tuple(extent), Image.Resampling.BILINEAR, box=(*(low * decoded), *(high * decoded))
+            )
         pixels = np.zeros((self.size, self.size, 3), np.uint8)
         pixels[: extent[1], : extent[0]] = np.asarray(part)
         scale = extent / (high - low)

@@ -6,6 +6,7 @@ Frames are decoded only when they are asked for.
 import contextlib
 import dataclasses
 import functools
+import io
 import pathlib
 import re
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,8 @@ from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image, ImageOps
 
 from basics.errors import InputError
+from basics.files import require_regular
+from basics.names import require_name
 
 # What Pillow registers beside pictures: files that it cannot decode, or that hold other things.
 _NO_PICTURES = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
@@ -30,7 +33,7 @@ class Sequence:
     protocols that ask for it; None, or nothing, means that the format does not say.
 
     Attributes:
-        name: unique within its data set.
+        name: unique within its data set, and fit to name the files of its results.
         frames: the images in order, as files or in memory.
         boxes: the true boxes, one a frame: x, y, width, height in pixels, 0-based. A row without
             positive width and height marks a frame that is not annotated: it is tracked, and each
@@ -46,6 +49,9 @@ class Sequence:
             starts and runs to the beginning, 0 elsewhere.
         polygons: the outline that the boxes stand for: corners (x, y) in pixels, 0-based; NaN in
             frames that have none.
+
+    Raises:
+        InputError: the name cannot be that of a file.
     """
 
     name: str
@@ -60,6 +66,9 @@ class Sequence:
     category: str = ""
     anchors: Int[np.ndarray, "frames"] | None = None
     polygons: Float[np.ndarray, "frames corners 2"] | None = None
+
+    def __post_init__(self) -> None:
+        require_name(self.name)
 
     @property
     def annotated(self) -> Bool[np.ndarray, "frames"]:
@@ -77,21 +86,32 @@ class Sequence:
 
 
 @contextlib.contextmanager
-def open_image(path: pathlib.Path) -> Iterator[Image.Image]:
-    """Opens an image file, nothing of which is decoded yet.
+def open_image(
+    source: pathlib.Path | bytes, formats: tuple[str, ...] | None = None, *, animated: bool = False
+) -> Iterator[Image.Image]:
+    """Opens an image, nothing of which is decoded yet.
+
+    Args:
+        source: a file, or what stands in one.
+        formats: of Pillow, which it may have; all by default.
+        animated: whether all pictures of an animation count, or the first alone.
 
     Raises:
         InputError: it is no regular file, from which reading may never end, or has more pixels
             than a frame or a photograph.
         OSError: it is missing, or no image.
     """
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path} is no regular file: give an image file")
-    with Image.open(path) as image:
-        if image.width * image.height > _MOST_PIXELS:
+    name = source if isinstance(source, pathlib.Path) else "an image"
+    if isinstance(source, pathlib.Path):
+        require_regular(source)
+    opened = io.BytesIO(source) if isinstance(source, bytes) else source
+    with Image.open(opened, formats=formats) as image:
+        count = getattr(image, "n_frames", 1) if animated else 1
+        if count * image.width * image.height > _MOST_PIXELS:
+            times = f"{count} times " if count > 1 else ""
             raise InputError(
-                f"{path} has {image.width}x{image.height} pixels, more than {_MOST_PIXELS:,}: "
-                "shrink it"
+                f"{name} has {times}{image.width}x{image.height} pixels, more than "
+                f"{_MOST_PIXELS:,}: shrink it"
             )
         yield image
 

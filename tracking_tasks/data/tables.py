@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from basics.errors import InputError
+from basics.files import require_regular
 
 _SEPARATOR = re.compile(rb"\s*[,;]\s*|\s+")
 _LAST = re.compile(rb"\s*[,;]?\s*$")
@@ -31,8 +32,9 @@ def read_lines(path: pathlib.Path) -> list[bytes]:
     A byte-order mark says how the text is encoded, as editors of Windows write it.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, or is a pipe.
     """
+    require_regular(path)
     try:
         data = path.read_bytes()
     except FileNotFoundError:

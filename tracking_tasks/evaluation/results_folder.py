@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from basics.errors import InputError
 from basics.files import write_atomic
+from basics.names import require_name
 from tracking_tasks.evaluation.reports import Boxes
 
 Files = dict[str, str]
@@ -44,11 +45,11 @@ def write_got10k(folder: pathlib.Path, tracker: str, results: Sequence[TimedResu
         results: in the coordinates of the data set.
 
     Raises:
-        InputError: a box is not finite.
+        InputError: a box is not finite, or a name cannot be that of a file.
     """
     for result in results:
         for name, text in got10k_files(result).items():
-            write_atomic(folder / "GOT-10k" / tracker / name, text)
+            write_atomic(folder / "GOT-10k" / require_name(tracker) / name, text)
 
 
 def got10k_files(result: TimedResult) -> Files:
@@ -57,12 +58,12 @@ def got10k_files(result: TimedResult) -> Files:
     The first frame has the time 0, which the toolkit leaves out.
 
     Raises:
-        InputError: a box is not finite.
+        InputError: a box is not finite, or a name cannot be that of a file.
     """
-    times = np.append(0, result.seconds)[:, None]
+    name, times = require_name(result.name), np.append(0, result.seconds)[:, None]
     return {
-        f"{result.name}/{result.name}_time.txt": _lines(result.name, times, 8),
-        f"{result.name}/{result.name}_001.txt": _lines(result.name, result.boxes, 3),
+        f"{name}/{name}_time.txt": _lines(name, times, 8),
+        f"{name}/{name}_001.txt": _lines(name, result.boxes, 3),
     }
 
 
@@ -98,13 +99,13 @@ def write_text_form(folder: pathlib.Path, form: str, results: Sequence[TimedResu
         results: with boxes counted from 0.
 
     Raises:
-        InputError: a box is not finite.
+        InputError: a box is not finite, or a name cannot be that of a file.
     """
     chosen = TEXT_FORMS[form]
     shift = np.array([chosen.count_from, chosen.count_from, 0, 0])
     for result in results:
         text = _lines(result.name, result.boxes + shift, 4).replace(",", chosen.separator)
-        write_atomic(folder / f"{result.name}.txt", text)
+        write_atomic(folder / f"{require_name(result.name)}.txt", text)
     write_atomic(folder / "README.txt", chosen.said + "\n")
 
 
@@ -112,9 +113,9 @@ def trackingnet_files(result: TimedResult) -> Files:
     """Returns the text of TrackingNet's file of one sequence, by its path.
 
     Raises:
-        InputError: a box is not finite.
+        InputError: a box is not finite, or a name cannot be that of a file.
     """
-    return {f"{result.name}.txt": _lines(result.name, result.boxes, 4)}
+    return {f"{require_name(result.name)}.txt": _lines(result.name, result.boxes, 4)}
 
 
 # What the servers of the benchmarks with a withheld truth take, by the name of the protocol.

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from basics.files import write_atomic
+from basics.names import require_name
 from tracking_tasks.data import sequences as sequences_lib
 from tracking_tasks.evaluation import vot_anchor, vot_supervised
 from tracking_tasks.evaluation.vot_anchor import AnchorRun
@@ -22,12 +23,14 @@ def write_supervised(folder: pathlib.Path, sequence: str, runs: Sequence[Supervi
         sequence: its name.
         runs: in order.
     """
+    require_name(sequence)
     for number, run in enumerate(runs, start=1):
         _write(folder / sequence, f"{sequence}_{number:03d}", run.boxes, run.codes, run.seconds)
 
 
 def write_anchored(folder: pathlib.Path, sequence: str, runs: Sequence[AnchorRun]) -> None:
     """Writes `<sequence>/<sequence>_<anchor>.txt` of each run; otherwise as `write_supervised`."""
+    require_name(sequence)
     for run in runs:
         codes = np.full(len(run.boxes), Code.TRACKED)
         codes[0] = Code.STARTED

@@ -1,6 +1,5 @@
 """Reading an image that may be damaged, or anything but an image."""
 
-import io
 import pathlib
 
 import numpy as np
@@ -8,6 +7,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from basics.errors import InputError
+from tracking_tasks.data.sequences import open_image
 
 # What zipfile, zlib and Pillow raise on damaged input. SyntaxError is Pillow's for a broken PNG.
 DAMAGED = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
@@ -34,7 +34,7 @@ def read_image(
         InputError: if it is damaged, or of another size.
     """
     try:
-        with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as image:
+        with open_image(data) as image:
             if size is not None and image.size != size:
                 found, wanted = (f"{width}x{height}" for width, height in (image.size, size))
                 raise InputError(f"{name} has {found} pixels, not {wanted}: get the data set again")

@@ -7,6 +7,8 @@ from jaxtyping import UInt8
 from tqdm import tqdm
 
 from basics.errors import InputError
+from basics.files import require_regular
+from basics.names import is_name
 from experiments.few_shot.tasks.classes import ImageClasses
 from experiments.few_shot.tasks.images import read_image
 
@@ -65,12 +67,13 @@ def _read(folder: pathlib.Path, split: str) -> dict[str, UInt8[np.ndarray, "n h 
 def _listed(table: pathlib.Path) -> dict[str, list[pathlib.Path]]:
     """The files that a table names, which lie in `images` beside it."""
     by_class: dict[str, list[pathlib.Path]] = {}
+    require_regular(table)
     lines = table.read_text(errors="replace").splitlines()
     if lines[:1] != ["filename,label"]:
         raise InputError(f"{table} does not begin with the columns filename,label: get it again")
     for number, line in enumerate(lines[1:], start=2):
         name, _, label = line.partition(",")
-        if not label or pathlib.PurePath(name).name != name:
+        if not label or not is_name(name):
             raise InputError(f"{table}, line {number}: expected the name of a file and a label")
         by_class.setdefault(label, []).append(table.parent / "images" / name)
     return by_class

@@ -39,7 +39,7 @@ def test_those_for_training_are_named_by_split_json(folders):
     (folders[0] / "split.json").write_text(json.dumps({"train": ["dog"], "val": ["cat"]}))
     assert dataset(*folders).for_training() == {"dog"}
     (folders[0] / "split.json").write_text(json.dumps({"val": ["cat"]}))
-    with pytest.raises(InputError, match=r"split.json must name .* as train"):
+    with pytest.raises(InputError, match=r"split.json must name .* of train"):
         dataset(*folders).for_training()
 
 

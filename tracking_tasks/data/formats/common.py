@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
 from basics.errors import InputError
+from basics.names import is_name
 from tracking_tasks.data.sequences import Sequence, natural_key
 from tracking_tasks.data.tables import read_labels, read_lines
 
@@ -36,8 +37,7 @@ def read_names(path: pathlib.Path) -> list[str]:
     names = []
     for number, line in enumerate(read_lines(path), start=1):
         name = line.strip().decode(errors="replace")
-        plain = name.isprintable() and len(name.encode()) < 256 and not {*"/\\"} & {*name}
-        if not plain or not name.strip("."):
+        if not is_name(name):
             raise InputError(
                 f"{path}, line {number}: expected the name of a sequence, found {name[:40]!r}"
             )

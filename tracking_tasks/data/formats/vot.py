@@ -1,13 +1,13 @@
 """VOT: the folders of the VOT challenges, before 2020 and since."""
 
 import functools
-import os
 import pathlib
 
 import numpy as np
 from jaxtyping import Bool, Int
 
 from basics.errors import InputError
+from basics.names import inside
 from tracking_tasks.data.formats import regions
 from tracking_tasks.data.formats.common import (
     Found,
@@ -66,7 +66,7 @@ def _truths(video: pathlib.Path, required: bool) -> list[pathlib.Path]:
 def _read(path: pathlib.Path, name: str) -> Sequence:
     video = path.parent
     folder = _frames_folder(video)
-    if not os.path.isdir(folder):  # the name comes from a file and may be too long
+    if not folder.is_dir():
         raise InputError(f"{folder} does not exist: it must hold the frames of {path}")
     frames = list_images(folder)
     truth = regions.read_regions(path)
@@ -100,7 +100,7 @@ def _frames_folder(video: pathlib.Path) -> pathlib.Path:
     channel = channels.get("channels.color", next(iter(channels.values()), None))
     if channel is None:
         return video / "color" if (video / "color").is_dir() else video
-    pattern = video / channel
+    pattern = inside(video, channel)
     return pattern.parent if "%" in pattern.name else pattern
 
 

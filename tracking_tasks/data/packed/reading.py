@@ -1,6 +1,5 @@
 """Reading packed data sets: any frame of any sequence, without the others."""
 
-import json
 import os
 import pathlib
 from collections.abc import Sequence
@@ -11,6 +10,8 @@ import tensorflow_datasets as tfds
 from jaxtyping import Float
 
 from basics.errors import InputError
+from basics.files import parse_json, require_regular
+from basics.names import require_name
 from tracking_tasks.data.packed import layout
 
 
@@ -50,12 +51,14 @@ class PackedDataset:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = pathlib.Path(folder)
+        path = self.folder / layout.MANIFEST
+        require_regular(path)
         try:
-            manifest = json.loads((self.folder / layout.MANIFEST).read_bytes())
+            manifest = parse_json(path.read_bytes())
             self.name, self.frames = str(manifest["name"]), int(manifest["frames"])
             self._sequences = int(manifest["sequences"])
             inventory = {key: manifest[key] for key in ("format", "files")}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise InputError(
                 f"{folder} is no packed data set: give a folder written by experiments.pack"
             ) from error
@@ -71,16 +74,22 @@ class PackedDataset:
     def __getitem__(self, index: int) -> PackedSequence:
         """Reads a sequence; raises InputError if it is damaged."""
         record = self._read(self._targets, index)
-        boxes, visible = record["boxes"], record["visible"]
-        sequence = PackedSequence(record["name"].decode(), int(record["first"]), boxes, visible)
-        sound = len(boxes) == len(visible) > 0 and visible.max() > 0 and np.isfinite(boxes).all()
-        if not sound or not 0 <= sequence.first <= self.frames - len(boxes):
+        try:
+            name, first = require_name(record["name"].decode()), int(record["first"])
+            boxes = np.asarray(record["boxes"], np.float32).reshape(-1, 4)
+            visible = np.asarray(record["visible"], np.float32).reshape(-1)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise self._damaged(f"sequence {index} is of another form") from error
+        sound = len(boxes) == len(visible) > 0 and np.isfinite(boxes).all()
+        if not sound or not 0 < visible.max() <= 1 or not visible.min() >= 0:
+            raise self._damaged(f"sequence {index} has no target that can be seen")
+        if not 0 <= first <= self.frames - len(boxes):
             raise self._damaged(f"sequence {index} does not fit its frames")
-        return sequence
+        return PackedSequence(name, first, boxes, visible)
 
     def image(self, number: int) -> bytes:
         """Reads the image file of a frame; raises InputError if it is damaged."""
-        return self._read(self._images, number)["image"]
+        return bytes(self._read(self._images, number)["image"])
 
     def _open(self, name: str, count: int) -> Sequence[Any]:
         try:

@@ -20,6 +20,7 @@ from PIL import ExifTags, Image
 from tqdm import tqdm
 
 from basics.errors import InputError
+from basics.files import require_regular
 from tracking_tasks.data import sequences
 from tracking_tasks.data.packed import layout
 
@@ -172,6 +173,7 @@ def _prepare(builder: _Builder) -> None:
 def _encode(frame: _Frame, longest_side: int | None) -> tuple[bytes, float]:
     """A frame as the bytes of an image file, and by which factor it was shrunk."""
     if isinstance(frame, pathlib.Path):
+        require_regular(frame)
         kept = _as_it_is(frame.read_bytes(), longest_side)
         if kept is not None:
             return kept, 1.0
@@ -189,7 +191,7 @@ def _encode(frame: _Frame, longest_side: int | None) -> tuple[bytes, float]:
 def _as_it_is(data: bytes, longest_side: int | None) -> bytes | None:
     """The same bytes, if they are a whole, upright JPEG of a common kind that is small enough."""
     try:
-        with Image.open(io.BytesIO(data), formats=["jpeg"]) as image:
+        with sequences.open_image(data, formats=("jpeg",)) as image:
             if image.mode not in _KEPT_MODES or max(image.size) > (longest_side or math.inf):
                 return None
             if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
