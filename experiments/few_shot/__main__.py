@@ -14,6 +14,9 @@ Tasks:
     sinusoid        regression to a sine wave from 10 of its points; no data
     digits          the 8x8 digits of scikit-learn: tests on 5 to 9; no network
     omniglot        handwritten characters, from the published zip files or TensorFlow Datasets
+    omniglot_small1, omniglot_small2
+                    the Omniglot challenge: five alphabets to learn from, 20 runs of 20 ways and one
+                    drawing to tell, beside published results; from the published zip files
     mini_imagenet   84x84 photographs, from a folder
 
 Inner optimizers:
@@ -88,7 +91,11 @@ _LEARNING_RATE = flags.DEFINE_float(
     flag_values=FLAGS,
 )
 _TEST_EPISODES = flags.DEFINE_integer(
-    "test_episodes", 600, "Episodes of the evaluation.", 2, flag_values=FLAGS
+    "test_episodes",
+    600,
+    "Episodes of the evaluation, where the task does not give them.",
+    2,
+    flag_values=FLAGS,
 )
 _MORE_STEPS = flags.DEFINE_integer(
     "more_steps", 10, "Steps of the evaluation beyond those trained.", 0, flag_values=FLAGS

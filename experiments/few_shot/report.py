@@ -93,6 +93,9 @@ def _table(
         lines.append("  ".join([f"{name:{width}}", *(f"{text:>17}" for text in texts)]))
     episodes = next(iter(summaries.values()))["episodes"]
     lines.append(f"Mean and 95 % interval over {episodes} test episodes; minutes of training.")
+    if task.published:
+        others = ", ".join(f"{name} {score:.3f}" for name, score in task.published.items())
+        lines.append(f"Published: {others}.")
     return "\n".join(lines)
 
 

@@ -8,10 +8,12 @@ from experiments.few_shot.tasks.base import Episode, Samples, Task
 from experiments.few_shot.tasks.digits import Digits
 from experiments.few_shot.tasks.mini_imagenet import MiniImageNet
 from experiments.few_shot.tasks.omniglot import Omniglot
+from experiments.few_shot.tasks.omniglot_challenge import OmniglotSmall1, OmniglotSmall2
 from experiments.few_shot.tasks.sinusoid import Sinusoid
 
 TASKS: dict[str, type[Task]] = {
-    task.name: task for task in (Sinusoid, Omniglot, Digits, MiniImageNet)
+    task.name: task
+    for task in (Sinusoid, Omniglot, OmniglotSmall1, OmniglotSmall2, Digits, MiniImageNet)
 }
 
 

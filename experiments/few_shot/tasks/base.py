@@ -1,6 +1,8 @@
 """What a family of few-shot tasks is."""
 
 import abc
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 from flax import struct
@@ -46,6 +48,7 @@ class Task(struct.PyTreeNode):
         episodes: how many make an outer step.
         outer_steps: how many outer steps are worth taking.
         stride: outer steps that one call takes; many where a step takes less than its call.
+        published: scores of others on its tests, by their names.
     """
 
     name: ClassVar[str]
@@ -57,6 +60,7 @@ class Task(struct.PyTreeNode):
     episodes: ClassVar[int]
     outer_steps: ClassVar[int]
     stride: ClassVar[int] = 1
+    published: ClassVar[Mapping[str, float]] = MappingProxyType({})
 
     @classmethod
     @abc.abstractmethod
@@ -71,6 +75,11 @@ class Task(struct.PyTreeNode):
     @abc.abstractmethod
     def sample(self, key: Array, *, training: bool) -> Episode:
         """An episode; in training none that a test would show."""
+
+    @property
+    def test_episodes(self) -> Episode | None:
+        """All test episodes, with a leading axis, where a benchmark gives them; else None."""
+        return None
 
     @abc.abstractmethod
     def network(self, key: Array) -> Any:

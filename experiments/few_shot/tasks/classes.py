@@ -123,8 +123,7 @@ class ImageClasses(Task):
     def sample(self, key: Array, *, training: bool) -> Episode:
         classes, rotations = self.training if training else self.test, self.rotations
         choice_key, images_key = jax.random.split(key)
-        total = len(classes.count) * rotations
-        chosen = jax.random.choice(choice_key, total, (self.ways,), replace=False)
+        chosen = self.choose(choice_key, training=training)
 
         def images(key: Array, which: Int[Array, ""]) -> Float[Array, "count h w c"]:
             drawn = classes.draw(key, which // rotations, self.shots + self.queries) / 255
@@ -133,7 +132,12 @@ class ImageClasses(Task):
 
         drawn = jax.vmap(images)(jax.random.split(images_key, self.ways), chosen)
         support, query = drawn[:, : self.shots], drawn[:, self.shots :]
-        return Episode(_labelled(support), _labelled(query))
+        return Episode(labelled(support), labelled(query))
+
+    def choose(self, key: Array, *, training: bool) -> Int[Array, " ways"]:
+        """The classes of an episode: their numbers, times `rotations`, plus their quarter turns."""
+        total = len((self.training if training else self.test).count) * self.rotations
+        return jax.random.choice(key, total, (self.ways,), replace=False)
 
     def network(self, key: Array) -> FewShotClassifier:
         height, width, channels = self.training.images.shape[1:]
@@ -150,7 +154,7 @@ class ImageClasses(Task):
         return jax.nn.one_hot(targets, self.ways)
 
 
-def _labelled(images: Float[Array, "ways each h w c"]) -> Samples:
+def labelled(images: Float[Array, "ways each h w c"]) -> Samples:
     """The images in one row, with the number of their class."""
     ways, each = images.shape[:2]
     return Samples(images.reshape(ways * each, *images.shape[2:]), jnp.arange(ways).repeat(each))

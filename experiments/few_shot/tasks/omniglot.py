@@ -65,15 +65,15 @@ def _from_folder(folder: pathlib.Path) -> tuple[Drawings, Drawings]:
             f"{folder} holds no images_*.zip: give the folder of Omniglot's published zip files"
         )
     evaluation = [path for path in paths if path.stem == _EVALUATION]
-    background = _read([path for path in paths if path not in evaluation])
+    background = read_drawings([path for path in paths if path not in evaluation])
     if evaluation:
-        return background, _read(evaluation)
+        return background, read_drawings(evaluation)
     order = np.random.default_rng(0).permutation(sorted(background))
     test = {name: background[name] for name in order[: len(order) // 5]}
     return {name: each for name, each in background.items() if name not in test}, test
 
 
-def _read(paths: list[pathlib.Path]) -> Drawings:
+def read_drawings(paths: list[pathlib.Path]) -> Drawings:
     """All drawings in some files; a character that is in two of them counts once."""
     found: dict[str, UInt8[np.ndarray, "n h w 1"]] = {}
     for path in paths:
@@ -92,16 +92,32 @@ def _drawings(path: pathlib.Path) -> Iterator[tuple[str, UInt8[np.ndarray, "h w 
                 parts = pathlib.PurePosixPath(member.filename).parts
                 if len(parts) != 4 or not member.filename.endswith(".png"):
                     continue
-                if member.file_size > _MOST_BYTES:
-                    raise InputError(f"{path}: {member.filename} is too large for a drawing")
-                name = f"{path}: {member.filename}"
-                pixels = read_image(archive.read(member), name, mode="L", side=_SIDE, size=_DRAWING)
-                yield f"{parts[1]}/{parts[2]}", 255 - pixels
+                yield f"{parts[1]}/{parts[2]}", read_drawing(archive, member.filename)
     except InputError:
         raise
     # RuntimeError and NotImplementedError: encrypted, or compressed in an unknown way.
     except (*DAMAGED, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         raise InputError(f"{path} is no zip file or is damaged: get it again") from error
+
+
+def read_drawing(archive: zipfile.ZipFile, name: str) -> UInt8[np.ndarray, "h w 1"]:
+    """A drawing of an archive, bright on black."""
+    contents = read_member(archive, name)
+    pixels = read_image(
+        contents, f"{archive.filename}: {name}", mode="L", side=_SIDE, size=_DRAWING
+    )
+    return 255 - pixels
+
+
+def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A small file of an archive.
+
+    Raises:
+        InputError: if it is larger than a drawing can be.
+    """
+    if archive.getinfo(name).file_size > _MOST_BYTES:
+        raise InputError(f"{archive.filename}: {name} is too large for a drawing")
+    return archive.read(name)
 
 
 def _from_tfds() -> tuple[Drawings, Drawings]:
