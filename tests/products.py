@@ -19,7 +19,8 @@ def covering(cases: Iterable[tuple[Any, ...]]) -> list[Any]:
 
 def chosen(cases: Iterable[tuple[Any, ...]], default: Iterable[tuple[Any, ...]]) -> list[Any]:
     """Parameters for pytest: those that are not of the default run are marked `full`."""
-    default = set(default)
+    cases, default = list(cases), set(default)
+    assert default <= set(cases), "the default run has what is no case"
     return [
         pytest.param(*case, marks=() if case in default else pytest.mark.full) for case in cases
     ]

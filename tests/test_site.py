@@ -78,6 +78,7 @@ def test_coming_from_optax():
     np.testing.assert_allclose(norm, 0.1, rtol=1e-5)  # the rate times a gradient clipped to 1
 
 
+@pytest.mark.full
 def test_coming_from_learn2learn():
     names = run("coming_from/learn2learn.md", "metaopt")
     start = names["state"].params  # moves to the point that all lines have in common
@@ -91,6 +92,7 @@ def test_coming_from_learn2learn():
     assert after < 0.6 * before
 
 
+@pytest.mark.full
 def test_coming_from_jaxopt():
     names = run("coming_from/jaxopt.md", "metaopt")
     x, y = np.asarray(names["x"]), np.asarray(names["y"])
@@ -102,6 +104,7 @@ def test_coming_from_jaxopt():
     )
 
 
+@pytest.mark.full
 def test_coming_from_pytracking(monkeypatch):
     monkeypatch.chdir(ROOT)
     names = run("coming_from/pytracking.md", "metaopt")

@@ -23,6 +23,7 @@ def test_a_program_is_short_and_stands_in_the_readme_if_any_of_it_does(path):
     assert [block for block in blocks if title in block] in ([], [text])
 
 
+@pytest.mark.full
 def test_own_task():
     names = runpy.run_path(str(ROOT / "examples/own_task.py"))
     state, metrics = names["state"], names["metrics"]

@@ -16,6 +16,7 @@ CASES = [
 ]
 
 
+@pytest.mark.full
 @pytest.mark.figures
 def test_inner_loop_prints_every_row_and_its_recursions_agree(tmp_path, capsys):
     flags = "--suite=inner_loop", "--preset=smoke", "--repeats=1", f"--output_dir={tmp_path}"
@@ -53,6 +54,7 @@ def test_only_the_plain_recursion_convolves(way, convolves):
     assert ("conv_general_dilated" in program) == convolves
 
 
+@pytest.mark.full
 def test_the_backward_pass_is_the_gradient_of_the_forward_pass():
     with jax.enable_x64(True):
         loss = inner_loop.PlainDiscriminativeLoss(DiscriminativeLossConfig())

@@ -24,7 +24,6 @@ def assert_auc_is_that_of_its_boxes(cell):
     assert each[0] == pytest.approx(first) and cell["auc"] == pytest.approx(np.mean(each))
 
 
-# The default run leaves out one of the three rules that are compared by default.
 RULES = {
     "two rules": ("none", "steepest_descent"),
     "default": ("none", "learned_rates", "steepest_descent"),
@@ -32,7 +31,7 @@ RULES = {
 
 
 @pytest.fixture(
-    scope="module", params=["two rules", pytest.param("default", marks=pytest.mark.full)]
+    scope="module", params=[pytest.param(name, marks=pytest.mark.full) for name in RULES]
 )
 def rules(request):
     return RULES[request.param]

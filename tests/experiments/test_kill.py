@@ -25,6 +25,7 @@ def run(folder, *moment):
     )
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("early", [False, pytest.param(True, marks=pytest.mark.full)])
 def test_killed_runs_end_as_one_that_was_never_stopped(tmp_path, early):
     whole = killed_program.main(tmp_path / "whole")

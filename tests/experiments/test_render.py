@@ -114,6 +114,7 @@ def test_rendered_videos_are_not_mixed_with_earlier_ones(rendered, capsys):
     assert "holds rendered videos already" in error_line(capsys)
 
 
+@pytest.mark.full
 def test_the_seed_decides(rendered, tmp_path):
     flags = [f"--output_dir={tmp_path}", *SIZE, "--layout=otb", "--seed=1"]
     assert run(render, *flags) == 0

@@ -72,6 +72,7 @@ def test_a_folder_with_a_run_is_not_overwritten_unasked(on_small_episodes, tmp_p
     assert run(tmp_path, "--resume") == 0
 
 
+@pytest.mark.full
 def test_a_pooled_run_goes_on_from_a_checkpoint_and_leaves_frozen_parts(
     on_small_episodes, tmp_path
 ):
@@ -96,7 +97,8 @@ def packed_folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("rendered_weight", "packed_episodes", "photographs"), [("0", 2, None), ("0.5", 1, 0)]
+    ("rendered_weight", "packed_episodes", "photographs"),
+    [pytest.param("0", 2, None, marks=pytest.mark.full), ("0.5", 1, 0)],
 )
 def test_packed_data_take_the_place_of_rendered_videos_or_join_them(
     on_small_episodes,

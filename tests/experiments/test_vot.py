@@ -75,6 +75,7 @@ def test_anchored(flags, tmp_path):
         assert Image.open(plots / name).size[0] > 500
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("challenge", "last"),
     chosen([("vot2018", "a_003.txt"), ("vot2022", "a_00000010.txt")], [("vot2018", "a_003.txt")]),

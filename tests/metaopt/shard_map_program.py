@@ -42,7 +42,7 @@ def main():
     state = metaopt.OuterState.create(start, sgd)
     step = lambda s, x, y: metaopt.outer_step(outer, sgd, s, (x, y))
     after, metrics = shared(step, SHARED)(state, *episodes)
-    wanted, wanted_metrics = step(state, *episodes)
+    wanted, wanted_metrics = jax.jit(step)(state, *episodes)
     np.testing.assert_allclose(after.params, wanted.params, rtol=1e-4)
     for name, value in wanted_metrics.items():
         np.testing.assert_allclose(metrics[name], value, rtol=1e-4)

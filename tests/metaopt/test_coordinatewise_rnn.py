@@ -161,6 +161,7 @@ def test_an_update_is_what_the_network_emits_times_the_scale():
     np.testing.assert_allclose(moved, 3.0 + 0.01 * raw[0], rtol=1e-6)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("cell", ["lstm", "gru", "mlp"])
 def test_meta_training_a_direct_update_beats_its_start(cell):
     """Andrychowicz et al., section 3.1, in small: random quadratics."""

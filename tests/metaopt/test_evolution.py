@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 import metaopt
 
@@ -110,6 +111,7 @@ def test_persistent_evolution_has_no_truncation_bias_where_truncated_has():
     )
 
 
+@pytest.mark.full
 def test_persistent_evolution_of_a_rate_through_fit():
     """Unrolls of two steps of momentum: the carry is the params and the optimizer's state."""
     objective = metaopt.ScalarLoss(lambda p, batch: 0.5 * jnp.sum(batch * p**2))

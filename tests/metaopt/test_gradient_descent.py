@@ -146,7 +146,12 @@ RULES = {
 }
 
 
-@pytest.mark.parametrize("name", RULES)
+# Moments, factored ones, a trust ratio, a norm, an accumulation, a sign.
+VALUES = ["adam", "adafactor", "lamb", "clip_by_global_norm", "accumulated_adam", "lion"]
+MASKED = ["adam", "adafactor", "clip_by_global_norm", "lion"]
+
+
+@pytest.mark.parametrize(("name",), chosen(zip(RULES), zip(VALUES)))
 def test_the_value_is_optax_s_own(name):
     transformation = RULES[name]
 
@@ -163,7 +168,7 @@ def test_the_value_is_optax_s_own(name):
     np.testing.assert_allclose(ours, expected, rtol=2e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize(("name",), chosen(zip(RULES), zip(MASKED)))
 def test_a_masked_coordinate_does_no_harm_to_the_meta_gradient(name):
     """In float64, against differences along the coordinates that are not masked."""
     with jax.enable_x64(True):
@@ -183,7 +188,7 @@ def test_a_masked_coordinate_does_no_harm_to_the_meta_gradient(name):
     ("name",),
     chosen(
         [(name,) for name in RULES if name not in ("lamb", "adafactor")],
-        [("adam",), ("clip_by_global_norm",), ("rmsprop",), ("lion",)],
+        [("adam",), ("rmsprop",)],
     ),
 )
 def test_a_masked_coordinate_is_carried_as_it_is(name):
@@ -199,7 +204,7 @@ def test_a_masked_coordinate_is_carried_as_it_is(name):
     ("name", "mode"),
     chosen(
         [(name, mode) for name in RULES for mode in (jax.jacrev, jax.jacfwd)],
-        [("adam", jax.jacrev), ("lamb", jax.jacrev), ("clip_by_global_norm", jax.jacfwd)],
+        [("adam", jax.jacrev), ("clip_by_global_norm", jax.jacfwd)],
     ),
 )
 def test_an_all_zero_gradient_has_a_finite_meta_gradient(name, mode):

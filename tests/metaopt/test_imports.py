@@ -52,6 +52,7 @@ def test_importing_metaopt_loads_none_of_the_others():
     assert output.stdout.strip() == "[]"
 
 
+@pytest.mark.full
 def test_few_shot_learning_knows_nothing_of_tracking():
     code = (
         "import sys, experiments.few_shot.__main__, experiments.few_shot.transfer; "

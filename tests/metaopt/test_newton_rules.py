@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import metaopt
+from tests.products import chosen
 
 A = np.random.default_rng(0).normal(size=(6, 3))
 B = np.random.default_rng(1).normal(size=6)
@@ -96,7 +97,9 @@ TEXTBOOK = {
 }
 
 
-@pytest.mark.parametrize("problem", TEXTBOOK)
+@pytest.mark.parametrize(
+    ("problem",), chosen(zip(TEXTBOOK), [("helical valley",), ("kowalik and osborne",)])
+)
 def test_levenberg_marquardt_reaches_the_textbook_minimum_and_never_climbs(problem, float64):
     residuals, start, least = TEXTBOOK[problem]
     objective = metaopt.LeastSquares(residuals)
@@ -120,6 +123,7 @@ def test_rejected_steps_are_counted_and_leave_the_params(float64):
     np.testing.assert_allclose(fitted.state.damping, 2e-8 * curvature, rtol=1e-6)
 
 
+@pytest.mark.full
 def test_levenberg_marquardt_is_differentiable_through_its_gains(float64):
     @jax.jit
     def final(log_damping, start):
@@ -136,7 +140,11 @@ def test_levenberg_marquardt_is_differentiable_through_its_gains(float64):
     np.testing.assert_allclose(by_start @ v, along, rtol=1e-5)
 
 
-@pytest.mark.parametrize("rule", [metaopt.GaussNewton(), metaopt.LevenbergMarquardt()], ids=str)
+@pytest.mark.parametrize(
+    "rule",
+    [pytest.param(metaopt.GaussNewton(), marks=pytest.mark.full), metaopt.LevenbergMarquardt()],
+    ids=str,
+)
 def test_a_batch_of_fits_is_the_fits_one_by_one(rule, float64):
     objective = metaopt.LeastSquares(rosenbrock)
     fit = lambda start: metaopt.fit(rule, objective, start, (), steps=5).params
@@ -145,6 +153,7 @@ def test_a_batch_of_fits_is_the_fits_one_by_one(rule, float64):
     np.testing.assert_allclose(together, jnp.stack([fit(s) for s in starts]), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.full
 def test_the_first_order_derivative_leaves_the_curvature_out(float64):
     """Under FirstOrder the step is a constant but for the damping; values stay."""
     moved = lambda log_damping, adjoint: (

@@ -117,7 +117,7 @@ def test_an_update_that_overflows_is_skipped_and_counted():
 MEAN = np.mean([1.0 * 2, 3.0 * 4]) / np.mean([1.0, 3.0])  # where the mean loss is least
 
 
-@pytest.mark.parametrize("at_once", [None, 1])
+@pytest.mark.parametrize("at_once", [pytest.param(None, marks=pytest.mark.full), 1])
 def test_lbfgs_gets_the_loss_as_a_function(at_once):
     lbfgs = optax.lbfgs()
     state = start(lbfgs)

@@ -32,6 +32,7 @@ def example(monkeypatch):
     return names
 
 
+@pytest.mark.full
 def test_the_rule_follows_its_recursion_and_can_be_meta_trained(example):
     rule, objective, outer_loss = (example[n] for n in ("rule", "objective", "outer_loss"))
     params, velocity = np.zeros(2), np.zeros(2)

@@ -65,6 +65,7 @@ def test_a_scale_free_rule_is_told_from_the_scaled_coordinates_only():
         np.testing.assert_allclose(change, 0.01 * rule.factors[name], rtol=1e-3)
 
 
+@pytest.mark.full
 def test_a_range_of_zero_changes_nothing_and_the_rule_keeps_its_meta_gradient():
     def final(network, ranges):
         rule = scaled(network, ranges=ranges)

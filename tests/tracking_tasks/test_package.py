@@ -30,6 +30,7 @@ def test_a_reader_of_data_imports_no_tracker():
     assert "tracking_tasks.data.formats.otb" in names and not of_trackers(names)
 
 
+@pytest.mark.full
 def test_scores_and_their_evaluation_import_no_tracker_but_the_base():
     before, after = imported(
         "import tracking_tasks.evaluation", "import tracking_tasks; tracking_tasks.TRACKERS['dimp']"

@@ -53,6 +53,7 @@ def test_the_full_preset_has_the_sizes_of_maml_and_powers_of_two():
 CASES = chosen(zip(PROBLEMS), [PROBLEMS[-1:]])
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("name",), CASES)
 def test_rematerialization_holds_memory_at_64_steps_within_3_times_that_at_4(name):
     sizes = dataclasses.replace(SMALL, filters=8)
@@ -64,6 +65,7 @@ def test_rematerialization_holds_memory_at_64_steps_within_3_times_that_at_4(nam
     assert ratio(metaopt.Unrolled(remat=False)) > 3
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("name",), CASES)
 def test_the_exact_adjoints_agree(name):
     problem = meta_problems.problems(SMALL)[name]

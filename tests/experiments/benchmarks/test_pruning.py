@@ -21,6 +21,7 @@ def test_frames_with_and_without_pruning_are_timed(tmp_path):
     assert row["all / half"] == whole / half
 
 
+@pytest.mark.full
 def test_half_of_the_channels_is_gone_and_the_target_is_not_lost(monkeypatch):
     seconds, states = {"all channels": 3.0, "half of them": 2.0}, {}
 

@@ -16,11 +16,14 @@ from experiments.learned_optimizer.contenders import CONTENDERS
 from experiments.learned_optimizer.tasks.functions import Quadratics
 from metaopt.optimizers.orthogonal_mlp import OrthogonalMLP
 from tests.experiments import programs
+from tests.products import chosen
 
 FAMILY = Quadratics(rows=8, shape=(4, 2))
 
 
-@pytest.mark.parametrize("name", ["Adam", "Adam, cosine", "AdamW, schedule-free"])
+@pytest.mark.parametrize(
+    ("name",), chosen(zip(("Adam", "Adam, cosine", "AdamW, schedule-free")), [("Adam, cosine",)])
+)
 def test_a_curve_is_that_of_a_plain_loop(name):
     contender, steps, key = CONTENDERS[name], 6, jax.random.key(2)
     schedule = optax.cosine_decay_schedule(0.1, steps)
@@ -57,6 +60,7 @@ def test_records_end_at_the_horizons():
     ]
 
 
+@pytest.mark.full
 def test_the_learned_one_starts_where_the_others_do():
     keys = jax.random.split(jax.random.key(0), 2)
     rule = OrthogonalMLP(20.0)

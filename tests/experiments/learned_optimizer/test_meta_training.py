@@ -52,7 +52,7 @@ RULES = [Straight, pytest.param(OrthogonalMLP, marks=pytest.mark.full)]
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("steps", [3, 7])
+@pytest.mark.parametrize("steps", [3, pytest.param(7, marks=pytest.mark.full)])
 def test_the_outer_gradient_is_that_of_a_fit_truncated_to_its_last_steps(steps, rule):
     rule, key = rule(1000.0), jax.random.key(4)
 
@@ -83,6 +83,7 @@ def test_the_outer_gradient_is_that_of_a_fit_truncated_to_its_last_steps(steps, 
         np.testing.assert_allclose(found, leaf, rtol=1e-2, atol=1e-4, err_msg=name)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("rule", RULES)
 def test_meta_training_lowers_the_outer_loss_and_leaves_the_steps(rule):
     config = dataclasses.replace(CONFIG, outer_steps=40, learning_rate=0.03, problems=4)
@@ -98,6 +99,7 @@ def test_meta_training_lowers_the_outer_loss_and_leaves_the_steps(rule):
     assert trained.steps == 1000
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("rule", RULES)
 def test_a_steep_problem_counts_less(rule):
     state = metaopt.OuterState.create(

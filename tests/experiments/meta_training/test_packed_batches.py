@@ -70,6 +70,7 @@ def test_the_shares_of_processes_are_disjoint_and_together_the_whole(dataset, pr
         assert sum(map(len, parts)) == 4
 
 
+@pytest.mark.full
 def test_joined_batches_hold_the_episodes_of_all(dataset):
     recorded, later = make(dataset), make(dataset)
     joined = packed_batches.joined_batches([recorded, lambda index: later(index + 3)])(1)
@@ -77,6 +78,7 @@ def test_joined_batches_hold_the_episodes_of_all(dataset):
     assert_same(joined, expected)
 
 
+@pytest.mark.full
 def test_a_training_that_was_stopped_and_resumed_ends_bit_for_bit_the_same(dataset, tmp_path):
     rule = metaopt.optimizers.make("learned_rates", jnp.zeros(2), steps=2, rate=0.05)
     tracker = Linear(config=None, backbone=None, optimizer=rule, start=jnp.array([0.3, -0.4]))

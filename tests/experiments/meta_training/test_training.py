@@ -69,6 +69,7 @@ def test_a_loss_that_stays_non_finite_ends_the_run_in_a_sentence(tracker):
         training.train(tracker, poisoned, config)
 
 
+@pytest.mark.full
 def test_frozen_parts_stay_as_they_are(tracker):
     config = dataclasses.replace(
         CONFIG, outer_steps=2, frozen=("backbone", "loss.label", "head.initializer", "hea")

@@ -1,5 +1,6 @@
 """DSLT_34 and DSLT_35: which features they see, and that their cells lie where they say."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -13,11 +14,13 @@ def test_a_pooled_cell_is_the_mean_around_its_own_place():
     np.testing.assert_allclose(pooled(ramp)[0, 0, :, 0], [1, 3, 5, 6.5])
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("kind", "level"), [(Levels34, "fine"), (Levels35, "coarse")])
 def test_the_earlier_level_stands_in_the_place_of_the_finer(kind, level):
     trunk = EfficientNetLite0.pretrained()
     image = np.random.default_rng(0).integers(0, 255, (1, 64, 64, 3)).astype(np.uint8)
-    found, whole, early = kind(trunk)(image), trunk(image), trunk.shallow(image)
+    see = jax.jit(lambda trunk, x: (kind(trunk)(x), trunk(x), trunk.shallow(x)))
+    found, whole, early = see(trunk, image)
     assert early.shape == (1, 16, 16, 24) and found.fine.shape == (1, 8, 8, 24)
     np.testing.assert_allclose(found.fine[0, 2, 2], early[0, 4:7, 4:7].mean((0, 1)), atol=1e-4)
     np.testing.assert_array_equal(found.coarse, getattr(whole, level))

@@ -57,17 +57,24 @@ def test_a_recipe_is_trained_once_a_seed_and_found_again(calls, tmp_path):
     for name, leaf in named_leaves(first).items():
         np.testing.assert_array_equal(leaf, named_leaves(again)[name])
     runner.make(RECIPE, 1)
+    assert calls["train"] == 2
+    TableRunner("smoke", tmp_path, backbone=Tiny(), resume=True).make(RECIPE, 0)
+    assert calls["train"] == 2
+
+
+@pytest.mark.full
+def test_another_recipe_and_a_new_run_are_trained_anew(calls, tmp_path):
+    runner = TableRunner("smoke", tmp_path, backbone=Tiny())
+    runner.make(RECIPE, 0)
     frozen = dataclasses.replace(RECIPE.training, frozen=("backbone", "head"))
     kept = runner.make(dataclasses.replace(RECIPE, training=frozen), 0)
-    assert calls["train"] == 3
+    assert calls["train"] == 2
     np.testing.assert_array_equal(kept.head.projection[...], np.eye(10))
-
-    TableRunner("smoke", tmp_path, backbone=Tiny(), resume=True).make(RECIPE, 0)
-    assert calls["train"] == 3
     TableRunner("smoke", tmp_path, backbone=Tiny()).make(RECIPE, 0)
-    assert calls["train"] == 4
+    assert calls["train"] == 3
 
 
+@pytest.mark.full
 def test_a_training_that_was_stopped_goes_on_where_it_was(calls, tmp_path, monkeypatch):
     monkeypatch.setattr(table_runner, "_SAVE_EVERY", 1)
     four = dataclasses.replace(RECIPE, training=training.TrainingConfig(outer_steps=4))
@@ -106,6 +113,7 @@ def test_a_recipe_of_the_trackers_own_loss_has_the_digest_that_it_always_had():
     assert len({each.digest for each in (RECIPE, other, another, *further)}) == 5
 
 
+@pytest.mark.full
 def test_a_recipe_may_start_from_what_another_trained(calls, tmp_path):
     runner = TableRunner("smoke", tmp_path, backbone=Tiny())
     frozen = dataclasses.replace(RECIPE.training, frozen=("backbone", "head"))
@@ -117,6 +125,7 @@ def test_a_recipe_may_start_from_what_another_trained(calls, tmp_path):
     assert np.abs(second.loss.label[...] - first.loss.label[...]).max() > 0
 
 
+@pytest.mark.full
 def test_rows_of_a_seed_are_judged_on_the_same_videos(calls, tmp_path):
     real = [sequence(3)]
     runner = TableRunner("smoke", tmp_path, real=real, backbone=Tiny(), judged_on="both")
@@ -134,7 +143,11 @@ def test_rows_of_a_seed_are_judged_on_the_same_videos(calls, tmp_path):
 
 @pytest.mark.parametrize(
     ("judged_on", "renderings", "prefixes"),
-    [("real", 0, {"real_"}), ("rendered", 1, {""}), ("both", 1, {"", "real_"})],
+    [
+        pytest.param("real", 0, {"real_"}, marks=pytest.mark.full),
+        pytest.param("rendered", 1, {""}, marks=pytest.mark.full),
+        ("both", 1, {"", "real_"}),
+    ],
 )
 def test_a_runner_judges_on_what_it_is_told(calls, tmp_path, judged_on, renderings, prefixes):
     runner = TableRunner(
@@ -172,6 +185,7 @@ def test_a_tracker_that_no_seed_trained_starts_a_real_sequence_elsewhere_with_ev
         runner.judge(None, "none", VIDEOS, 20, "shipped", evaluate=see)
 
 
+@pytest.mark.full
 def test_the_shipped_tracker_is_that_of_load_but_for_what_validation_chose(tmp_path):
     tracker, loaded = TableRunner("smoke", tmp_path).shipped("dimp"), tracking_tasks.load("dimp")
     assert tracker.config == DiMPConfig() != loaded.tracker.config

@@ -61,6 +61,7 @@ def reference_features(state_dict, images):
     return outputs[4], outputs[10]
 
 
+@pytest.mark.full
 def test_names_what_pictures_show(network):
     names = {"chelsea": 282, "coffee": 967, "rocket": 657}  # tiger cat, espresso, missile
     images = np.stack([picture(name, 224) for name in names])
@@ -98,6 +99,7 @@ def test_receptive_fields_are_centred_where_documented(network):
         assert (touched[0] + touched[-1] + 1) / 2 == 8 * (cell + 1) - 0.5
 
 
+@pytest.mark.full
 def test_is_a_pytree_of_parameters(network):
     leaves = jax.tree.leaves(network)
     # The published count, less the scales of the batch norms, which went into the kernels.
@@ -121,6 +123,7 @@ def test_gradient_reaches_every_parameter_of_a_block(network):
         assert jnp.abs(leaf).max() > 0
 
 
+@pytest.mark.full
 def test_maps_over_a_batch_of_batches(network):
     images = jnp.stack([picture("coffee", 32), picture("chelsea", 32)])
     mapped = jax.jit(jax.vmap(network))(images[:, None])

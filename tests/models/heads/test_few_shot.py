@@ -1,4 +1,5 @@
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ from jax import lax
 import metaopt
 from models import FewShotClassifier, convolve
 from models.layers.convolution import _CACHE
+from tests.products import chosen, covering
 
 
 def plain_convolve(x, kernel):
@@ -44,13 +46,20 @@ def forward_over_reverse(function, x, kernel):
     return jax.jvp(slope, (x, kernel), (jnp.cos(x), jnp.cos(kernel)))[1]
 
 
+DERIVATIVES = {
+    "value": lambda f, *a: f(*a),
+    "forward over reverse": forward_over_reverse,
+    "third": third_derivative,
+}
+AXES = [(0, 0), (1, None), (None, 2), (3, 4)]
+
+
 @pytest.mark.parametrize(
-    "derivative",
-    [lambda f, *a: f(*a), forward_over_reverse, third_derivative],
-    ids=["value", "forward over reverse", "third"],
+    ("shape", "derivative"),
+    covering(itertools.product([(2, 4, 5, 3), (7, 3, 3, 1), (1, 1, 1, 2)], DERIVATIVES)),
 )
-@pytest.mark.parametrize("shape", [(2, 4, 5, 3), (7, 3, 3, 1), (1, 1, 1, 2)])
-def test_convolution_and_its_derivatives_are_those_of_lax(derivative, shape):
+def test_convolution_and_its_derivatives_are_those_of_lax(shape, derivative):
+    derivative = DERIVATIVES[derivative]
     with jax.enable_x64(True):
         x, kernel = random(0, *shape), 0.3 * random(1, 3, 3, shape[-1], 4)
         jax.tree.map(
@@ -59,7 +68,7 @@ def test_convolution_and_its_derivatives_are_those_of_lax(derivative, shape):
         )
 
 
-@pytest.mark.parametrize("axes", [(0, 0), (1, None), (None, 2), (3, 4)])
+@pytest.mark.parametrize(("axes",), chosen(zip(AXES), [(AXES[0],)]))
 def test_convolution_maps_over_inputs_and_kernels(axes):
     x = (
         random(0, 2, 4, 5, 3)
@@ -126,7 +135,7 @@ def second_derivative(network, model, x):
     [
         lambda network, model, x: network(model, x),
         lambda network, model, x: jax.grad(functools.partial(loss, network), (0, 1))(model, x),
-        second_derivative,
+        pytest.param(second_derivative, marks=pytest.mark.full),
     ],
     ids=["logits", "gradient", "second"],
 )
@@ -141,6 +150,7 @@ def test_classifier_is_the_network_of_its_definition(derivative):
         jax.tree.map(close, ours, plain)
 
 
+@pytest.mark.full
 def test_classifier_in_single_precision():
     model = FewShotClassifier(5, key=jax.random.key(0))
     x = random(1, 5, 28, 28, 1)
@@ -151,13 +161,14 @@ def test_classifier_in_single_precision():
 
 
 def test_logits_follow_the_images_and_ignore_their_contrast():
-    model, x = small_classifier(), random(1, 6, 11, 8, 2)
-    order = jnp.array([3, 1, 5, 0, 2, 4])
+    model, x = jax.jit(small_classifier()), np.asarray(random(1, 6, 11, 8, 2))
+    order = np.array([3, 1, 5, 0, 2, 4])
     np.testing.assert_allclose(model(x[order]), model(x)[order], atol=1e-5)
     np.testing.assert_allclose(model(7 * x), model(x), atol=1e-3)
     assert np.abs(model(x[:3]) - model(x)[:3]).max() > 0.01  # the batch's statistics
 
 
+@pytest.mark.full
 def test_the_first_step_of_a_fit_is_down_the_gradient():
     model, x = small_classifier(), random(1, 6, 11, 8, 2)
     function = lambda model, x: loss(lambda model, x: model(x), model, x)

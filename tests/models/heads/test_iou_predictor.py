@@ -70,7 +70,7 @@ def test_many_boxes_at_once_equal_one_by_one(predictor):
     modulation = predictor.modulation(first(features(1)), jnp.array([10.0, 14.0, 30.0, 22.0]))
     maps = first(predictor.query(features(2), modulation))
     boxes = jnp.array([[12.0, 9.0, 26.0, 31.0], [-5.0, 40.0, 12.0, 60.0], [3.0, 3.0, 0.0, 9.0]])
-    together = jax.vmap(predictor, (None, 0))(maps, boxes)
+    together = jax.jit(jax.vmap(predictor, (None, 0)))(maps, boxes)
     one_by_one = [predict(predictor, features(1), features(2), box) for box in boxes]
     np.testing.assert_allclose(together, np.stack(one_by_one), rtol=1e-4, atol=1e-6)
     assert np.isfinite(together).all()

@@ -59,5 +59,5 @@ def test_a_fine_sample_is_bilinear(features):
 
 def test_gradients_of_features_and_boxes(features):
     with jax.enable_x64(True):
-        align = lambda *arguments: adaptive_roi_align(*map(jnp.asarray, arguments), 3)
+        align = jax.jit(lambda *arguments: adaptive_roi_align(*map(jnp.asarray, arguments), 3))
         check_grads(align, (features, BOXES[:2]), order=1, modes=["rev"], rtol=1e-6)

@@ -99,7 +99,8 @@ def test_compression_leaves_of_faint_blocks_their_means():
 
 def test_videos_are_degraded_as_often_and_as_strongly_as_configured():
     config = DegradationConfig(share=0.8, each=0.5, grey=0.25, blur=2.0, shrink=4.0)
-    drawn = jax.vmap(degradation.draw, (0, None))(jax.random.split(KEY, 4000), config)
+    draw = jax.jit(jax.vmap(lambda key: degradation.draw(key, config)))
+    drawn = draw(jax.random.split(KEY, 4000))
     shares = [np.mean(np.asarray(x) != y) for x, y in ((drawn.blur, 0), (drawn.shrink, 1))]
     np.testing.assert_allclose(shares, 0.4, atol=0.03)
     np.testing.assert_allclose(np.mean(drawn.colour == 0), 0.2, atol=0.03)
@@ -112,6 +113,6 @@ def test_videos_are_degraded_as_often_and_as_strongly_as_configured():
 
 
 def test_no_video_is_degraded_by_default():
-    drawn = degradation.draw(KEY, DegradationConfig())
+    drawn = jax.jit(lambda key: degradation.draw(key, DegradationConfig()))(KEY)
     for value, untouched in zip(drawn, Degradation(), strict=True):
         np.testing.assert_allclose(value, untouched, atol=0)

@@ -61,6 +61,7 @@ def test_images_are_pixels(episodes):
         assert images.min() >= 0 and images.max() <= 255 and images.std() > 10
 
 
+@pytest.mark.full
 def test_rendered_sequences_start_with_a_visible_target(bank):
     sequences = rendered_sequences(jax.random.key(0), bank, RENDERER, count=2, frames=3)
     assert [len(sequence) for sequence in sequences] == [3, 3]
@@ -103,7 +104,7 @@ BAD = DegradationConfig(
 )
 
 
-@pytest.mark.parametrize("other", [0.0, 1.0])
+@pytest.mark.parametrize("other", [pytest.param(0.0, marks=pytest.mark.full), 1.0])
 def test_frames_are_degraded_alike_unless_the_query_has_its_own_way(other):
     plain, dark = cut(), cut(degradation=dataclasses.replace(BAD, dark=2.0, other=other))
     shares = lambda one, two: np.asarray(one / two).mean((-3, -2, -1))[0]
@@ -115,6 +116,7 @@ def test_frames_are_degraded_alike_unless_the_query_has_its_own_way(other):
     assert (abs(np.log(query[0] / support[0])) < 0.01) == (other == 0.0)
 
 
+@pytest.mark.full
 def test_motion_blur_changes_from_frame_to_frame():
     seeds = tuple(range(8))
     plain, shaken = cut(seeds), cut(seeds, degradation=dataclasses.replace(BAD, motion=20.0))

@@ -76,6 +76,7 @@ def one_by_one(tracker, videos):
     return evaluation.evaluate(tracker, videos, progress=False)
 
 
+@pytest.mark.full
 def test_threads_give_the_boxes_of_one_by_one_to_the_last_bit(tracker, videos, one_by_one):
     assert jax.default_backend() == "cpu"
     kept = []

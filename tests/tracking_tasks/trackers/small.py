@@ -30,7 +30,8 @@ def default_pairs():
     own = {name: tracker.default_rule for name, tracker in TRACKERS.items()}
     others = [rule for rule in RULES if rule not in own.values()]
     count = max(len(own), len(others))
-    deal = zip(itertools.cycle(own), itertools.cycle(others), range(count))
+    first, *rest = own  # the first is dealt to last: it alone has no stand-in for its backbone
+    deal = zip(itertools.cycle([*rest, first]), itertools.cycle(others), range(count))
     return [*own.items(), *((name, rule) for name, rule, _ in deal)]
 
 

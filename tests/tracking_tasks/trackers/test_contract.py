@@ -41,7 +41,8 @@ def outer_loss(tracker, episode):
     return loss, start
 
 
-@pytest.mark.parametrize("name", SMOOTH)
+# ROAM's compiles for the longest; its model's own gradient is held to differences beside it.
+@pytest.mark.parametrize(("name",), chosen(zip(SMOOTH), zip(sorted({*SMOOTH} - {"roam"}))))
 def test_the_outer_gradient_is_the_slope_of_the_outer_loss(name):
     """By central differences along it, that change the loss by a thousandth of itself."""
     rule, changes = SMOOTH[name]
@@ -85,7 +86,7 @@ def test_the_default_rule_follows_a_plain_target(name):
     assert tracking_tasks.evaluation.overlap(predicted, boxes).min() > 0.6
 
 
-@pytest.mark.parametrize(("name",), chosen(zip(TRACKERS), [("dimp",)]))
+@pytest.mark.parametrize(("name",), chosen(zip(TRACKERS), [("gradnet",)]))
 def test_scan_over_a_video_equals_the_class(name):
     images, boxes = video()
     tracker = make(name, TRACKERS[name].default_rule, stand_in=True)
@@ -124,7 +125,7 @@ def test_a_box_at_the_border_and_another_frame_size_are_fine(name):
     assert np.isfinite(boxes).all()
 
 
-@pytest.mark.parametrize("name", TRACKERS)
+@pytest.mark.parametrize(("name",), chosen(zip(TRACKERS), [("gradnet",), ("meta_rtt",)]))
 def test_the_state_keeps_its_types_so_that_the_step_compiles_once(name):
     tracker = make(name, TRACKERS[name].default_rule, stand_in=True)
     images, boxes = video(1)

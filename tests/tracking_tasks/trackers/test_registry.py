@@ -57,6 +57,7 @@ def test_every_folder_is_found_by_its_name():
     assert "kcf" not in TRACKERS
 
 
+@pytest.mark.full
 def test_programs_know_trackers_and_rules_of_other_packages(tmp_path):
     program = (
         "from experiments import evaluate; f = evaluate.FLAGS; import tracking_tasks;"

@@ -39,7 +39,7 @@ def started(tracker):
     return jax.jit(tracker.init)(seen, jnp.asarray(boxes[0])), seen
 
 
-@pytest.mark.parametrize(("name",), chosen(zip(FOLLOWED), [("dslt",)]))
+@pytest.mark.parametrize(("name",), chosen(zip(FOLLOWED), []))
 def test_a_step_follows_scales_at_the_interval_and_as_all_crops_show_them(name):
     tracker = searching(name)
     state, seen = started(tracker)

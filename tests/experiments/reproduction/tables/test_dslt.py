@@ -32,6 +32,7 @@ def row(table, setting):
     return next(row for row in table.rows if row.setting == setting)
 
 
+@pytest.mark.full
 def test_iterations_and_the_training_loss_are_those_of_the_fit(runner):
     table = TABLES["dslt_convergence"]
     found = table.measure(runner, row(table, "shrinkage"), 0)
@@ -43,6 +44,7 @@ def test_iterations_and_the_training_loss_are_those_of_the_fit(runner):
     assert losses[0] == pytest.approx(1) and losses[-1] < 0.5 and np.isfinite(losses).all()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("name", "setting"),
     chosen([("dslt_losses", "shrinkage"), ("dslt_layers", "coarse")], [("dslt_layers", "coarse")]),

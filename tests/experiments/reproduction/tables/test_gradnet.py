@@ -77,6 +77,7 @@ def test_a_row_is_judged(runner):
     assert scores["fps"] > 0
 
 
+@pytest.mark.full
 def test_iterations_end_at_half_the_loss_or_at_the_most(runner, monkeypatch):
     found = measure(runner, "gradnet1", "1x").scores["iterations"]
     assert 0 < found < 5
@@ -99,6 +100,7 @@ def test_the_ratio_is_the_gradients_share_of_each_coordinate(runner):
     np.testing.assert_array_equal(ratios, 0)
 
 
+@pytest.mark.full
 def test_maps_of_a_template_without_update_gain_nothing(runner):
     scores = measure(runner, "gradnet_maps", "Ours").scores
     assert scores["gain"] == pytest.approx(scores["updated"] - scores["initial"])
@@ -112,6 +114,7 @@ def test_maps_of_a_template_without_update_gain_nothing(runner):
     assert before == after == pytest.approx(scores["initial"])
 
 
+@pytest.mark.full
 def test_overfitting_is_the_loss_held_out_less_that_in_training(runner, monkeypatch):
     table = load_tables()["gradnet_overfitting"]
     one = runner_lib.training.rendered_batches(None, None)(0)

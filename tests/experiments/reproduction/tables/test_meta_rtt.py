@@ -92,6 +92,7 @@ def test_gradient_descent_takes_the_place_of_the_learned_rates(runner):
     assert rates("MetaRTT") == [None, None]
 
 
+@pytest.mark.full
 def test_a_row_is_judged_on_videos(runner):
     row = ROWS["RT-MDNet 5/5"]
     scores = meta_rtt._measure(runner, row, 0).scores

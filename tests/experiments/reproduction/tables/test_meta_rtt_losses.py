@@ -4,6 +4,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 from experiments.reproduction.tables.meta_rtt_losses import DomainLoss, PruningLoss
 from tests.tracking_tasks.tiny import Tiny
@@ -22,6 +23,7 @@ def first():
     return jax.tree.map(lambda leaf: leaf[0], batch())
 
 
+@pytest.mark.full
 def test_domains_teach_all_layers_but_the_last():
     episode = first()
     run = jax.jit(jax.value_and_grad(lambda t: DomainLoss()(t, episode), has_aux=True))
@@ -32,6 +34,7 @@ def test_domains_teach_all_layers_but_the_last():
     assert jnp.abs(gradient.shared.kernel[...]).max() > 0
 
 
+@pytest.mark.full
 def test_the_network_of_masks_learns_from_an_episode():
     one, episode, losses = tracker(kept=0.5), first(), {}
     for whole in (True, False):

@@ -71,6 +71,7 @@ def test_sgd_takes_the_first_step_as_roam_does_and_later_ones_at_one_rate():
         assert (rate[1] == 0.25).all()
 
 
+@pytest.mark.full
 def test_an_oracle_learns_from_what_it_is_told():
     """Told a wrong place, it goes astray; told the true one, it follows."""
     followed = evaluation.evaluate(Oracle(tracker("lstm"), sequence().boxes), [sequence()])[0]

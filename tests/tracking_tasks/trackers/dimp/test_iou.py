@@ -218,6 +218,7 @@ def lack(slope, **changes):
     return loss(slope, with_ascent) - loss(slope, dataclasses.replace(with_ascent, refined=0))
 
 
+@pytest.mark.full
 def test_training_judges_the_boxes_that_the_ascent_finds():
     boxes_key = jax.random.split(KEY, 3)[2]
     drawn = proposals(jax.random.split(boxes_key)[0], TRUTH, CONFIG)[:3]
@@ -246,10 +247,16 @@ def test_a_target_is_the_same_random_part_of_the_annotated_one_in_all_frames():
 def test_training_is_on_the_reframed_boxes():
     config = dataclasses.replace(CONFIG, reframed=0.3, refined=0)
     frames = jax.tree.map(lambda leaf: leaf[None], NOTHING)
-    loss = IoURefiner(config, Steep(0.0)).loss(frames, TRUTH[None], jnp.ones(1), KEY)
-    framed = reframe(jax.random.fold_in(KEY, 3), TRUTH[None], 0.3)[0]
-    boxes_key = jax.random.split(jax.random.split(KEY, 3)[2], 1)[0]
-    truth = 2 * boxes.overlap(proposals(boxes_key, framed, config), framed) - 1
+    refiner = IoURefiner(config, Steep(0.0))
+    loss = jax.jit(lambda key: refiner.loss(frames, TRUTH[None], jnp.ones(1), key))(KEY)
+
+    @jax.jit
+    def true_overlaps(key):
+        framed = reframe(jax.random.fold_in(key, 3), TRUTH[None], 0.3)[0]
+        boxes_key = jax.random.split(jax.random.split(key, 3)[2], 1)[0]
+        return boxes.overlap(proposals(boxes_key, framed, config), framed)
+
+    truth = 2 * true_overlaps(KEY) - 1
     np.testing.assert_allclose(loss, jnp.mean(truth**2), rtol=1e-5)
 
 

@@ -52,7 +52,9 @@ def fitted(case, dtype):
     return fit(params)
 
 
-@pytest.mark.parametrize("name", ["small_k4", "small_k5_weighted", "dimp18"])
+@pytest.mark.parametrize(
+    "name", ["small_k4", "small_k5_weighted", pytest.param("dimp18", marks=pytest.mark.full)]
+)
 def test_steepest_descent_matches_the_reference_recursion(data_root, name):
     case = json.loads((data_root / "oracles/dimp_steepest_descent.json").read_text())[name]
     result = fitted(case, jnp.float32)
@@ -70,7 +72,12 @@ def test_steepest_descent_matches_the_reference_recursion(data_root, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "steps"), [("small_k4", 5), ("small_k5_weighted", 3), ("dimp18", 4)]
+    ("name", "steps"),
+    [
+        ("small_k4", 5),
+        ("small_k5_weighted", 3),
+        pytest.param("dimp18", 4, marks=pytest.mark.full),
+    ],
 )
 def test_step_lengths_match_the_reference(data_root, name, steps):
     """As far as float32 carries: each step multiplies a rounding error by about three.

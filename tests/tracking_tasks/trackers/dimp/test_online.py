@@ -89,6 +89,7 @@ def test_thresholds_are_those_of_the_published_tracker():
     )
 
 
+@pytest.mark.full
 def test_the_search_is_corrected_by_so_many_samples_of_the_first_frame(monkeypatch):
     seen = []
     reference = IoURefiner.reference

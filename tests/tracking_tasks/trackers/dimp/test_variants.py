@@ -46,6 +46,7 @@ def test_the_fit_updates_at_its_interval():
     assert changed == [False, True, False]
 
 
+@pytest.mark.full
 def test_averaging_mixes_in_what_the_frame_alone_predicts():
     tracker = make(update="average", learning_rate=0.1)
     first, second = states(tracker, 1)
@@ -66,6 +67,7 @@ def test_averaging_mixes_in_what_the_frame_alone_predicts():
     np.testing.assert_allclose(second.target_filter, expected, atol=1e-4)
 
 
+@pytest.mark.full
 def test_without_initializer_the_fit_starts_from_zero():
     small = small_episode()
     adapt = jax.jit(lambda tracker: tracker.adapt(small, 1))
@@ -112,6 +114,7 @@ class Twice(IoUPredictor):
         return -((jnp.log(box[2] / box[3]) - jnp.log(2.0)) ** 2)
 
 
+@pytest.mark.full
 def test_the_box_takes_the_shape_of_largest_predicted_overlap_little_by_little():
     tracker = make(box_estimation="overlap", iou=IoUConfig(size_lr=1.0, aspect_lr=1.0))
     tracker = tracker.replace(refiner=tracker.refiner.replace(predictor=Twice()))
@@ -141,6 +144,7 @@ def test_the_scales_are_searched_at_their_interval():
     assert changes.min(1).max() < 1e-5
 
 
+@pytest.mark.full
 def test_a_step_sees_what_following_the_searched_crops_does():
     tracker = make(box_estimation="scale_search", **SEARCH)
     look = lambda tracker, state, frame: tracker.follow(
@@ -170,6 +174,7 @@ def test_both_take_the_size_from_the_scales_and_the_shape_from_the_predicted_ove
     assert after.size[0] / after.size[1] == pytest.approx(1.25**2, rel=1e-3)  # as far as is wise
 
 
+@pytest.mark.full
 def test_the_loss_of_the_overlap_joins_that_of_the_classification():
     tracker, small = make(box_estimation="overlap"), small_episode()
     loss = jax.jit(lambda tracker, episode: tracker.outer_loss(episode))
@@ -185,6 +190,7 @@ def test_the_loss_of_the_overlap_joins_that_of_the_classification():
     assert loss(tracker, small.replace(**levels))[0] == pytest.approx(float(joint), rel=1e-4)
 
 
+@pytest.mark.full
 def test_fine_tuning_moves_the_backbone_at_its_own_rate_and_is_saved(tmp_path):
     tracker = make()
     config = training.TrainingConfig(

@@ -10,13 +10,44 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.constants import with_constants
 from tests.tracking_tasks.striped import frame, video
 from tests.tracking_tasks.tiny import Tiny
 from tests.tracking_tasks.trackers.small import SMALL, episode
 from tracking_tasks.trackers.dslt.tracker import DSLT
 
-init = jax.jit(lambda tracker, frame, box: tracker.init(frame, box))
-step = jax.jit(lambda tracker, state, frame: tracker.step(state, frame)[0])
+NUMBERS = ("converged_error", "lost_threshold", "update_threshold", "usual_lr")
+
+
+def apart(tracker, changes):
+    """Numbers that the compiled programs take as arguments."""
+    return {name: getattr(tracker.config, name) for name in NUMBERS} | changes
+
+
+def with_numbers(tracker, numbers):
+    return tracker.replace(config=with_constants(tracker.config, numbers))
+
+
+@jax.jit
+def compiled_init(tracker, numbers, frame, box):
+    return with_numbers(tracker, numbers).init(frame, box)
+
+
+@jax.jit
+def compiled_step(tracker, numbers, state, frame):
+    return with_numbers(tracker, numbers).step(state, frame)
+
+
+def init(tracker, frame, box, **changes):
+    return compiled_init(tracker, apart(tracker, changes), frame, box)
+
+
+def predict(tracker, state, frame, **changes):
+    return compiled_step(tracker, apart(tracker, changes), state, frame)
+
+
+def step(*arguments, **changes):
+    return predict(*arguments, **changes)[0]
 
 
 @functools.cache  # a rule of optax that is made anew is compiled anew
@@ -24,18 +55,18 @@ def make(rule="adam", **changes):
     return DSLT.create(rule, dataclasses.replace(SMALL["dslt"], **changes), Tiny())
 
 
-def states(tracker, images, box):
+def states(tracker, images, box, **changes):
     """The online state after each frame."""
-    found = [init(tracker, frame(images[0]), jnp.asarray(box))]
+    found = [init(tracker, frame(images[0]), jnp.asarray(box), **changes)]
     for image in images[1:]:
-        found.append(step(tracker, found[-1], frame(image)))
+        found.append(step(tracker, found[-1], frame(image), **changes))
     return found
 
 
 @pytest.fixture(scope="module")
 def followed():
     images, boxes = video(6)
-    return states(make(update_threshold=0.0), images, boxes[0])
+    return states(make(), images, boxes[0], update_threshold=0.0)
 
 
 def test_adam_stops_once_it_has_converged(followed):
@@ -43,19 +74,17 @@ def test_adam_stops_once_it_has_converged(followed):
     later = np.diff([int(state.update_steps) for state in followed])
     assert (later <= SMALL["dslt"].update_steps).all() and later.sum() > 0
     images, boxes = video(1)
-    never = states(make(converged_error=0.0, init_steps=7), images, boxes[0])[0]
+    never = states(make(init_steps=7), images, boxes[0], converged_error=0.0)[0]
     assert never.init_steps == 7
-    at_once = states(make(converged_error=9.0), images, boxes[0])[0]
+    at_once = states(make(), images, boxes[0], converged_error=9.0)[0]
     assert at_once.init_steps == 0
 
 
+@pytest.mark.full
 def test_a_learned_rule_takes_its_steps_and_no_others():
     images, boxes = video(3)
-    found = states(
-        make("learned_rates", learned_update_steps=2, lost_threshold=-1e6, update_threshold=-1e6),
-        images,
-        boxes[0],
-    )
+    one = make("learned_rates", learned_update_steps=2)
+    found = states(one, images, boxes[0], lost_threshold=-1e6, update_threshold=-1e6)
     assert [int(state.init_steps) for state in found] == [2, 2, 2]
     assert [int(state.update_steps) for state in found] == [0, 2, 4]
 
@@ -95,7 +124,7 @@ def test_a_lost_target_leaves_place_and_filters_as_they_were(followed):
 
 def test_what_is_not_trusted_is_followed_but_not_learned(followed):
     images, _ = video(8)
-    doubtful = step(make(update_threshold=9.0), followed[-1], frame(images[7]))
+    doubtful = step(make(), followed[-1], frame(images[7]), update_threshold=9.0)
     assert doubtful.center[0] > followed[-1].center[0] + 3
     assert doubtful.update_steps == followed[-1].update_steps
     np.testing.assert_array_equal(doubtful.memory.features, followed[-1].memory.features)
@@ -104,22 +133,24 @@ def test_what_is_not_trusted_is_followed_but_not_learned(followed):
 def test_after_a_doubtful_frame_the_target_may_be_anywhere(followed):
     images, _ = video(6)
     moved = frame(np.roll(images[5], 30, 1))
-    near = make(update_threshold=0.0, motion_sigma=0.3)
-    staying = step(near, followed[-1], moved)
-    searching = step(near, followed[-1].replace(trusted=jnp.array(False)), moved)
+    near = make(motion_sigma=0.3)
+    doubtful = followed[-1].replace(trusted=jnp.array(False))
+    staying = step(near, followed[-1], moved, update_threshold=0.0)
+    searching = step(near, doubtful, moved, update_threshold=0.0)
     assert abs(staying.center[0] - followed[-1].center[0]) < 15
     assert searching.center[0] - followed[-1].center[0] == pytest.approx(30, abs=3)
 
 
 def test_what_is_usual_follows_the_scores(followed):
     images, boxes = video(2)
-    tracker = make(usual_lr=0.25)
+    tracker = make()
     before = init(tracker, frame(images[0]), jnp.asarray(boxes[0]))
     assert before.usual == pytest.approx(1 - tracker.config.converged_error)
-    after, prediction = jax.jit(lambda t, s, f: t.step(s, f))(tracker, before, frame(images[1]))
+    after, prediction = predict(tracker, before, frame(images[1]), usual_lr=0.25)
     assert after.usual == pytest.approx(0.75 * float(before.usual) + 0.25 * float(prediction.score))
 
 
+@pytest.mark.full
 def test_the_box_follows_the_size_of_its_target():
     random = np.random.default_rng(0)
     small = random.integers(0, 256, (8, 8, 3)).astype(np.uint8)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.products import chosen
+from tests.constants import with_constants
 from tests.tracking_tasks.striped import frame, video
 from tests.tracking_tasks.tiny import Tiny
 from tests.tracking_tasks.trackers.small import SMALL, episode, make
@@ -18,7 +18,20 @@ from tracking_tasks.trackers.gradnet.loss import SearchSamples
 from tracking_tasks.trackers.gradnet.tracker import GradNet
 
 init = jax.jit(lambda tracker, frame, box: tracker.init(frame, box))
-step = jax.jit(lambda tracker, state, frame: tracker.step(state, frame)[0])
+
+
+@jax.jit
+def compiled_step(tracker, update_lr, state, frame):
+    config = with_constants(tracker.config, {"update_lr": update_lr})
+    return tracker.replace(config=config).step(state, frame)[0]
+
+
+def step(tracker, state, frame, update_lr=None):
+    """With the rate as an argument of the compiled program."""
+    update_lr = tracker.config.update_lr if update_lr is None else update_lr
+    return compiled_step(tracker, update_lr, state, frame)
+
+
 see = jax.jit(lambda tracker, episode: tracker.task(episode))
 
 
@@ -78,6 +91,7 @@ def test_the_update_is_one_gradient_through_the_network():
     np.testing.assert_allclose(fitted, one.exemplar + change, atol=2e-4)
 
 
+@pytest.mark.full
 def test_the_outer_gradient_has_the_second_order_term():
     tracker, images = tiny(train_steps=1), episode("gradnet")
     support, query = jax.jit(GradNet.seen_in)(tracker, images)
@@ -143,6 +157,7 @@ def test_generalization_shows_a_template_the_search_regions_of_other_episodes():
     assert len(tiny(generalization=9).mix(batch).support_boxes[0]) == 6  # 3 episodes of 2
 
 
+@pytest.mark.full
 def test_features_in_place_of_images_give_the_same_loss():
     tracker, one = tiny(generalization=2), episode("gradnet")
     batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), one, flipped(one))
@@ -211,24 +226,23 @@ def test_the_template_changes_at_its_interval_and_keeps_its_share_of_the_first(f
 
 
 def test_an_update_goes_part_of_the_way(followed):
-    _, found = followed
+    tracker, found = followed
     before = found[3]
     assert found[4].newest.score == 0  # used up
     images, _ = video(6)
-    whole = tiny(update_lr=1.0)
-    full = step(whole, before, frame(images[4])).exemplar - before.exemplar
+    full = step(tracker, before, frame(images[4]), update_lr=1.0).exemplar - before.exemplar
     part = found[4].exemplar - before.exemplar
     assert jnp.abs(full).max() > 0
     np.testing.assert_allclose(part, 0.6 * full, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("restart", [True, False])
+@pytest.mark.parametrize("restart", [True, pytest.param(False, marks=pytest.mark.full)])
 def test_an_update_starts_again_from_the_first_frame_or_goes_on(followed, restart):
     _, found = followed
-    whole = tiny(update_lr=1.0, restart=restart)
+    whole = tiny(update_threshold=0.0, restart=restart)
     newest = found[2].newest.replace(score=jnp.asarray(0.5))
     before = found[3].replace(newest=newest, min_score=jnp.asarray(1.1))  # no other is reliable
-    after = step(whole, before, frame(video(6)[0][4]))
+    after = step(whole, before, frame(video(6)[0][4]), update_lr=1.0)
     one = SearchSamples(newest.features[None], newest.center[None], jnp.ones(1))
     both = jax.tree.map(lambda *seen: jnp.concatenate(seen), before.first_seen, one)
     start, samples = (before.first, both) if restart else (before.exemplar, one)
@@ -238,7 +252,8 @@ def test_an_update_starts_again_from_the_first_frame_or_goes_on(followed, restar
     np.testing.assert_allclose(after.exemplar, expected, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize(("restart", "steps"), chosen([(True, 1), (False, 2)], [(False, 2)]))
+@pytest.mark.full
+@pytest.mark.parametrize(("restart", "steps"), [(True, 1), (False, 2)])
 def test_a_rule_with_a_memory_starts_again_or_goes_on_as_well(restart, steps):
     images, boxes = video(3)
     last = states(tiny("lstm", restart=restart, update_threshold=0.0), images, boxes[0])[-1]
@@ -259,6 +274,7 @@ def test_the_best_reliable_frame_is_learned_from_and_no_other(followed):
     np.testing.assert_array_equal(kept.features, state.newest.features)
 
 
+@pytest.mark.full
 def test_without_online_update_nothing_is_learned():
     images, boxes = video(4)
     found = states(tiny(online_update=False), images, boxes[0])

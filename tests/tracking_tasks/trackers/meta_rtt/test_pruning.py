@@ -84,6 +84,7 @@ def test_what_is_left_is_the_classifier_with_the_smaller_masks_at_zero():
     np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.full
 def test_a_pruned_tracker_follows_with_half_the_channels():
     config = dataclasses.replace(SMALL["meta_rtt"], kept=0.5)
     tracker = MetaRTT.create("learned_rates", config, Tiny())

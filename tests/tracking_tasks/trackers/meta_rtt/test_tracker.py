@@ -9,6 +9,7 @@ import pytest
 
 from basics.leaves import named_leaves, with_leaves
 from models import MLP
+from tests.constants import with_constants
 from tests.tracking_tasks.striped import frame, video
 from tests.tracking_tasks.trackers.meta_rtt.episodes import batch
 from tests.tracking_tasks.trackers.small import make
@@ -53,6 +54,7 @@ def gradients():
     return {"hard": run(one, hard), "alone": run(one, unseen)}
 
 
+@pytest.mark.full
 def test_all_meta_parameters_are_learned(gradients):
     _, gradient = gradients["hard"]
     for part in (
@@ -69,6 +71,7 @@ def test_all_meta_parameters_are_learned(gradients):
     assert rates.shape == (10, 1, 1) and len(np.unique(rates)) == 10
 
 
+@pytest.mark.full
 def test_hard_examples_count_in_the_triplet_loss_alone(gradients):
     (with_hard, metrics), _ = gradients["hard"]
     (alone, metrics_alone), _ = gradients["alone"]
@@ -149,38 +152,51 @@ def state():
     return jax.jit(one.init)(frame(images[0]), jnp.asarray(start[0]))
 
 
-def test_an_update_goes_on_from_the_first_frame_or_from_the_update_before(state):
+@pytest.mark.parametrize("restart", [pytest.param(True, marks=pytest.mark.full), False])
+def test_an_update_goes_on_from_the_first_frame_or_from_the_update_before(state, restart):
     moved = state.replace(classifier=jax.tree.map(lambda leaf: leaf + 1, state.classifier))
-    for restart, expected in ((True, moved.first), (False, moved.classifier)):
-        one = tracker("gradient_descent", initial_lr=0.0, restart=restart)
-        updated = jax.jit(lambda one, state: one._update(state, KEY))(one, moved)
-        np.testing.assert_array_equal(updated.last.bias[...], expected.last.bias[...])
+    one = tracker("gradient_descent", initial_lr=0.0, restart=restart)
+    updated = jax.jit(lambda one, state: one._update(state, KEY))(one, moved)
+    expected, other = moved.classifier, moved.first
+    if restart:
+        expected, other = other, expected
+    np.testing.assert_array_equal(updated.last.bias[...], expected.last.bias[...])
+    assert jnp.any(updated.last.bias[...] != other.last.bias[...])
 
 
-def test_only_a_clearly_seen_target_is_learned_from(state):
+@pytest.fixture(scope="module")
+def followed():
+    """A step to the next frame by state and thresholds."""
     images, _ = video(2)
+    one = tracker("gradient_descent", initial_lr=0.0)
 
-    def after(**thresholds):
-        one = tracker("gradient_descent", initial_lr=0.0, **thresholds)
-        found, _ = jax.jit(one.step)(state, frame(images[1]))
+    @jax.jit
+    def step(state, lost_threshold, update_threshold):
+        thresholds = {"lost_threshold": lost_threshold, "update_threshold": update_threshold}
+        config = with_constants(one.config, thresholds)
+        return one.replace(config=config).step(state, frame(images[1]))
+
+    return step
+
+
+def test_only_a_clearly_seen_target_is_learned_from(state, followed):
+    def after(lost_threshold, update_threshold):
+        found, _ = followed(state, lost_threshold, update_threshold)
         assert found.positives.stored == found.negatives.stored
         return bool(found.lost), int(found.positives.stored)
 
-    assert after(lost_threshold=1e6) == (True, 1)
-    assert after(lost_threshold=-1e6, update_threshold=1e6) == (False, 1)
-    assert after(lost_threshold=-1e6, update_threshold=-1e6) == (False, 2)
+    assert after(1e6, tracker().config.update_threshold) == (True, 1)
+    assert after(-1e6, 1e6) == (False, 1)
+    assert after(-1e6, -1e6) == (False, 2)
 
 
-def test_a_target_is_lost_below_a_share_of_its_score_in_the_first_frame(state):
-    images, _ = video(2)
+def test_a_target_is_lost_below_a_share_of_its_score_in_the_first_frame(state, followed):
     (usual,) = score(state.classifier(state.first_target[None]))
     leaves = named_leaves(state.classifier)
     four = {name: leaf * 4 / usual for name, leaf in leaves.items() if name.startswith("last")}
     state = state.replace(classifier=with_leaves(state.classifier, four))
 
-    def after(lost_threshold):
-        one = tracker("gradient_descent", initial_lr=0.0, lost_threshold=lost_threshold)
-        return jax.jit(one.step)(state, frame(images[1]))
+    after = lambda lost: followed(state, lost, tracker().config.update_threshold)
 
     probability = float(after(-1e6)[1].score)
     share = np.log(probability / (1 - probability)) / 4

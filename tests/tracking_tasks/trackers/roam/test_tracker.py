@@ -100,6 +100,7 @@ def test_an_estimated_box_is_where_the_response_peaks_and_has_the_size_of_the_re
     np.testing.assert_allclose(found, np.broadcast_to(expected, found.shape), rtol=1e-5)
 
 
+@pytest.mark.full
 def test_updates_in_meta_training_see_estimated_boxes_beside_the_first_frame():
     tracker = make("roam", "learned_rates", stand_in=True)
     clip = cut(tracker, episode("roam"))
@@ -162,6 +163,7 @@ def gradients():
     }
 
 
+@pytest.mark.full
 def test_truncation_changes_the_gradient_and_nothing_else(gradients):
     (loss, truncated), (same, unrolled) = gradients["truncated"], gradients["unrolled"]
     np.testing.assert_allclose(loss, same, rtol=1e-6)
@@ -189,6 +191,7 @@ def test_recent_samples_are_a_ring_read_from_the_oldest_on():
     assert memory.stored == 4
 
 
+@pytest.mark.full
 def test_the_first_frame_has_its_share_in_an_update():
     share = 0.3
     tracker = make("roam", "learned_rates", stand_in=True)
@@ -231,7 +234,9 @@ def found_with(tracker, state, frame):
     return tracker.find(state, frame, seen)[1]
 
 
-@pytest.mark.parametrize(("share", "same"), ((1.0, True), (0.5, False)))
+@pytest.mark.parametrize(
+    ("share", "same"), [pytest.param(1.0, True, marks=pytest.mark.full), (0.5, False)]
+)
 def test_the_first_model_has_its_share_in_the_response(share, same):
     tracker = make("roam", "learned_rates", stand_in=True)
     tracker = tracker.replace(config=dataclasses.replace(tracker.config, first_response=share))
