@@ -1,4 +1,4 @@
-"""Images as users have them, made into frames and into the state of a first one."""
+"""Images as users have them, made into frames, and what is compiled for a first and a next one."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from basics.errors import InputError
 from tracking_tasks.boxes import validate_box
-from tracking_tasks.episode import Frame
+from tracking_tasks.episode import Frame, Prediction
 from tracking_tasks.trackers import Tracker
 
 # An array, an image of Pillow, or nested lists: whatever NumPy makes an array of.
@@ -38,6 +38,13 @@ def start(tracker: Tracker, image: ImageLike, box: ArrayLike) -> Any:
 @jax.jit
 def _init(tracker: Tracker, frame: Frame, box: jax.Array) -> Any:
     return tracker.init(frame, box)
+
+
+# The old state is given up, so that the sample memory is updated in place.
+@jax.jit(donate_argnums=1)
+def advance(tracker: Tracker, state: Any, frame: Frame) -> tuple[Any, Prediction]:
+    """The state after the next frame, and where the target is; the state before is used up."""
+    return tracker.step(state, frame)
 
 
 def padded(image: ImageLike) -> Frame:

@@ -9,10 +9,12 @@ bounds the cost: each place is one step of the tracker.
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from tracking_tasks.episode import Frame, Prediction
+from tracking_tasks.online.frames import advance
 from tracking_tasks.trackers import Tracker
 
 PATIENCE = 3  # frames that a target is absent before it is looked for elsewhere
@@ -77,8 +79,13 @@ def places(
     return grid[np.argsort(np.linalg.norm(grid - center, axis=1), kind="stable")]
 
 
-@jax.jit
 def _step_at(
-    tracker: Tracker, state: Any, frame: Frame, center: Float[Any, "2"]
+    tracker: Tracker, state: Any, frame: Frame, center: Float[np.ndarray, "2"]
 ) -> tuple[Any, Prediction]:
-    return tracker.step(state.replace(center=center), frame)
+    """A step of a copy, by the program of every step: none compiles when a target goes away."""
+    return advance(tracker, _copied(state.replace(center=jnp.asarray(center))), frame)
+
+
+@jax.jit
+def _copied(state: Any) -> Any:
+    return jax.tree.map(jnp.copy, state)

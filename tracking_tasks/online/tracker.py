@@ -6,15 +6,14 @@ import pathlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
 import metaopt
 from basics.errors import InputError
 from tracking_tasks import checkpoints
-from tracking_tasks.episode import Frame, Prediction
-from tracking_tasks.online.frames import ImageLike, padded, start
+from tracking_tasks.episode import Prediction
+from tracking_tasks.online.frames import ImageLike, advance, padded, start
 from tracking_tasks.online.many import MultiTracker
 from tracking_tasks.online.redetection import Redetection
 from tracking_tasks.trackers import TRACKERS, Tracker
@@ -77,7 +76,7 @@ class OnlineTracker:
         if self.state is None:
             raise InputError("the tracker has no target yet: call init(image, box) first.")
         frame = padded(image)
-        self.state, prediction = _step(self.tracker, self.state, frame)
+        self.state, prediction = advance(self.tracker, self.state, frame)
         prediction = prediction.on_host()
         if self._redetection is not None:
             self.state, prediction = self._redetection.look(self.state, frame, prediction)
@@ -172,9 +171,3 @@ def shipped_weights(name: str, inner_optimizer: str | None = None) -> pathlib.Pa
     """
     own = _WEIGHTS / f"{name}-{inner_optimizer}.safetensors"
     return own if own.is_file() else _WEIGHTS / f"{name}.safetensors"
-
-
-# The old state is given up, so that the sample memory is updated in place.
-@jax.jit(donate_argnums=1)
-def _step(tracker: Tracker, state: Any, frame: Frame) -> tuple[Any, Prediction]:
-    return tracker.step(state, frame)

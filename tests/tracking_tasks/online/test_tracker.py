@@ -2,7 +2,10 @@
 
 import dataclasses
 import functools
+import re
+import warnings
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -48,6 +51,21 @@ def test_constants_say_whether_an_absent_target_is_looked_for(monkeypatch, said,
     boxes, _ = tracker.track(images, BOXES[0] if targets == 1 else BOXES[[0, 0]])
     found = (boxes[-1] == away.box).all()
     assert found == said and not (boxes[-2] == away.box).any()
+
+
+def test_no_second_program_compiles_once_a_target_is_absent(caplog):
+    constants = dataclasses.replace(
+        pure().config, redetect=True, present_score=1e6, found_again_score=1e6
+    )
+    tracker = OnlineTracker(pure().replace(config=constants), "none")
+    tracker.init(IMAGES[0], BOXES[0])
+    tracker.update(IMAGES[1])
+    tracker.update(IMAGES[2])
+    with jax.log_compiles(), warnings.catch_warnings(), caplog.at_level("WARNING"):
+        for image in [*IMAGES, *IMAGES]:
+            tracker.update(image)
+    compiled = re.findall(r"Compiling jit\((\w+)\)", caplog.text)
+    assert "_copied" in compiled and not {"advance", "_step_at"} & set(compiled)
 
 
 @pytest.mark.parametrize("image", [[[[300, 0, 0]]], IMAGES[0].astype(float), IMAGES[0][..., 0]])
