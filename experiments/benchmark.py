@@ -13,6 +13,7 @@ Examples:
     python -m experiments.benchmark --suite=roam
     python -m experiments.benchmark --suite=online --output_dir=results
     python -m experiments.benchmark --suite=pruning
+    python -m experiments.benchmark --suite=optimizer_step
 
 Prints a table. With an output folder it also writes:
     results.json              the table's values, with facts about the machine
@@ -31,6 +32,7 @@ from experiments.benchmarks import (
     inner_loop,
     meta_gradient,
     online,
+    optimizer_step,
     pruning,
     renderer,
     roam,
@@ -48,6 +50,7 @@ SUITES: dict[str, Callable[[str, int], Report]] = {
     "roam": roam.run,
     "online": online.run,
     "pruning": pruning.run,
+    "optimizer_step": optimizer_step.run,
 }
 
 FLAGS = flags.FlagValues()

@@ -2,17 +2,16 @@ r"""Measures a learned optimizer against optax's, each of these at the best of m
 
 Every optimizer trains the same networks on the same batches. Its best rate is the one that ends
 with the lowest geometric mean of losses on the very problems that it is judged on, for each number
-of steps anew; the learned optimizer has no rate. A row of its own is the rule as it is before any
-meta-training.
+of steps anew; the learned optimizer has no rate. A row of its own is the one that metaopt ships.
 
 Examples:
-    python -m experiments.learned_optimizer.evaluate --output_dir=runs/untrained
+    python -m experiments.learned_optimizer.evaluate --output_dir=runs/table
     python -m experiments.learned_optimizer.evaluate --rule=runs/learned/rule.safetensors
     python -m experiments.learned_optimizer.evaluate --rule=runs/learned/rule.safetensors \
         --tasks=digits,characters --seeds=3 --output_dir=runs/table --resume
 
 Prints the table and writes to the output folder:
-    table.txt, results.json   the table; all final losses, rates and curves
+    table.txt, record.json    the table, and what it is made of
     <task>.png                losses by step, a panel for each number of steps
     cells/                    what is finished, from which --resume goes on
 """
@@ -21,9 +20,10 @@ import datetime
 import hashlib
 import json
 import pathlib
-import subprocess
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -34,20 +34,22 @@ from tqdm import tqdm
 import metaopt
 from basics.errors import InputError
 from basics.files import write_atomic
+from experiments.benchmarks import optimizer_step
 from experiments.command_line import choices, cli
 from experiments.command_line.output_folder import OutputFolder
-from experiments.learned_optimizer import evaluation, report, step_time
+from experiments.learned_optimizer import evaluation, plots, report
 from experiments.learned_optimizer.contenders import CONTENDERS, Contender
-from experiments.learned_optimizer.meta_training import untrained
 from experiments.learned_optimizer.tasks import HELD_OUT, images
 from experiments.learned_optimizer.tasks.base import Family
-from experiments.runs import trials
+from experiments.runs import metadata, trials
 
-_UNTRAINED, _LEARNED = "untrained", "learned"
+_PROGRAM = "experiments.learned_optimizer.evaluate"
+_SHIPPED = "orthogonal_mlp"
+_NETWORK, _ROUNDS = "full", 30  # on which a step is timed, and how often
 
 FLAGS = flags.FlagValues()
 _RULE = flags.DEFINE_string(
-    "rule", None, "A rule that train saved; by default only the untrained one.", flag_values=FLAGS
+    "rule", None, "A rule that train saved: one more row.", flag_values=FLAGS
 )
 _OMNIGLOT_DIR = flags.DEFINE_string(
     "omniglot_dir", None, "A folder of Omniglot's zip files: one more task.", flag_values=FLAGS
@@ -61,12 +63,10 @@ def main(_: Sequence[str]) -> None:
     """Runs the program."""
     folder = _OUTPUT.path
     tasks = choices.choose(_TASKS.value, HELD_OUT, "task")
-    rules: dict[str, metaopt.InnerOptimizer] = {_UNTRAINED: untrained()}
+    rules = {_SHIPPED: metaopt.pretrained(_SHIPPED)}
     if _RULE.value:
-        rules[_LEARNED] = _read(_RULE.value)
-    flat = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(rules)])
-    identity = {"seeds": _SEEDS.value, "rule": hashlib.sha256(flat.tobytes()).hexdigest()}
-    _OUTPUT.lock(identity, taken=(folder / "cells").exists())
+        rules["learned"] = _read(_RULE.value)
+    _OUTPUT.lock({"seeds": _SEEDS.value}, taken=(folder / "cells").exists())
     names = [*CONTENDERS, *rules]
     found: report.Found = {}
     families = {task: HELD_OUT[task]() for task in tasks}
@@ -74,21 +74,20 @@ def main(_: Sequence[str]) -> None:
         families["omniglot"] = images.omniglot(_OMNIGLOT_DIR.value, 14, (48,))
     todo = [(task, name) for task in families for name in names]
     for task, name in tqdm(todo, "tasks x optimizers"):
-        trained = CONTENDERS.get(name) or rules[name]
-        result = _trial(folder, families[task], f"{task}-{name}", trained)
-        found.setdefault(task, {})[name] = result
-    times = step_time.measure(rules)
-    text = report.table(found, list(rules), times)
-    for task, results in found.items():
-        report.save_plot(folder / f"{task}.png", task, results)
+        judged = CONTENDERS.get(name) or rules[name]
+        row = f"{task}-{name if name in CONTENDERS else _digest(judged)}"
+        found.setdefault(task, {})[name] = _trial(folder, families[task], row, judged)
     document = {
-        "command": " ".join(["python -m experiments.learned_optimizer.evaluate", *sys.argv[1:]]),
-        "revision": _revision(),
+        "command": shlex.join(["python", "-m", _PROGRAM, *sys.argv[1:]]),
         "date": datetime.date.today().isoformat(),
-        "milliseconds a step": times,
-        "tasks": found,
+        "versions": metadata.versions(),
+        "milliseconds a step": _milliseconds(rules),
+        "tasks": report.record(found),
     }
-    write_atomic(folder / "results.json", json.dumps(document) + "\n")
+    text = report.table(document, list(rules))
+    for task, results in found.items():
+        plots.save_plot(folder / f"{task}.png", task, results)
+    write_atomic(folder / "record.json", json.dumps(document) + "\n")
     write_atomic(folder / "table.txt", text + "\n")
     print(text)
 
@@ -108,7 +107,7 @@ def _trial(
     judged: Contender | metaopt.InnerOptimizer,
 ) -> report.Result:
     """The curves at the best rate for each horizon; from disk if they are there already."""
-    if _OUTPUT.resumed and (done := trials.load(folder, row, _SEEDS.value)):
+    if done := trials.load(folder, row, _SEEDS.value):
         return done
     keys = jax.random.split(jax.random.key(1), _SEEDS.value)
     result: report.Result = {"curves": {}, "rates": {}}
@@ -132,10 +131,21 @@ def _trial(
     return result
 
 
-def _revision() -> str:
-    """Of the checkout that runs; empty outside of one."""
-    command = ["git", "-C", str(pathlib.Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+def _milliseconds(rules: Mapping[str, metaopt.InnerOptimizer]) -> dict[str, float]:
+    """Of a step of each optimizer, the least of some."""
+    timed: dict[str, Any] = {
+        name: evaluation.rule_of(contender, jnp.float32(1e-3), 1000)
+        for name, contender in CONTENDERS.items()
+    }
+    timed |= {**rules, "LSTM": metaopt.CoordinatewiseRNN("lstm", output="update", scale=0.03)}
+    measured = optimizer_step.measure(timed, _NETWORK, _ROUNDS)
+    return {name: 1e3 * measurement.minimum for name, measurement in measured.items()}
+
+
+def _digest(rule: Any) -> str:
+    """Tells rules apart, so that one folder may hold the trials of several."""
+    flat = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(rule)])
+    return hashlib.sha256(flat.tobytes()).hexdigest()[:12]
 
 
 if __name__ == "__main__":

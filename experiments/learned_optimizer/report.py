@@ -1,16 +1,12 @@
-"""The table of a learned optimizer beside others, and a plot of each task."""
+"""What trainings of a learned optimizer and of others come to: a record, and its tables."""
 
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from basics.figures import save_figure
 from experiments.learned_optimizer.evaluation import (
     HORIZONS,
-    RECORDED,
     final_losses,
     interquartile_mean,
     speed_up,
@@ -19,56 +15,72 @@ from experiments.learned_optimizer.evaluation import (
 # "curves" and "rates" of the best rate, by the number of steps.
 Result = dict[str, dict[str, Any]]
 Found = dict[str, dict[str, Result]]  # by task and optimizer
+# By task, optimizer and number of steps: "losses" at the end (None where not finite) and
+# "speed_ups", one entry a seed; "rate", or None; "diverged", how many trainings end worse than they
+# began or with no finite loss.
+Record = dict[str, dict[str, dict[str, dict[str, Any]]]]
 
 _BASELINE = "Adam"
-# Okabe and Ito's colours, which the colour-blind tell apart; what has no rate to tune is black.
-_COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
 _SMALL = 1e-12  # a loss below counts as this one
+_HEADS = ("Adam's loss / its loss", "speed-up over Adam", "diverged")
 
 
-def ratios(found: Found, name: str, steps: int) -> dict[str, np.ndarray]:
+def record(found: Found) -> Record:
+    """The numbers that the tables need, in five digits."""
+    return {
+        task: {
+            name: {str(steps): _outcome(result, results[_BASELINE], steps) for steps in HORIZONS}
+            for name, result in results.items()
+        }
+        for task, results in found.items()
+    }
+
+
+def ratios(record: Record, name: str, steps: int) -> dict[str, np.ndarray]:
     """Adam's final loss over an optimizer's, by task; one entry a seed."""
     return {
-        task: _final(results[_BASELINE], steps) / _final(results[name], steps)
-        for task, results in found.items()
+        task: _losses(rows[_BASELINE][str(steps)]) / _losses(rows[name][str(steps)])
+        for task, rows in record.items()
     }
 
 
-def speed_ups(found: Found, name: str, steps: int) -> dict[str, np.ndarray]:
+def speed_ups(record: Record, name: str, steps: int) -> dict[str, np.ndarray]:
     """How much sooner an optimizer reaches the loss that Adam ends with, by task and seed."""
-    both = lambda results: zip(
-        np.array(results[name]["curves"][str(steps)], float),
-        _final(results[_BASELINE], steps),
-        strict=True,
-    )
-    return {
-        task: np.array([speed_up(curve, goal, steps) for curve, goal in both(results)])
-        for task, results in found.items()
-    }
+    return {task: np.array(rows[name][str(steps)]["speed_ups"]) for task, rows in record.items()}
 
 
-def table(found: Found, learned: Sequence[str], times: Mapping[str, float]) -> str:
-    """Everything in plain text; what is learned also by task."""
-    names = list(next(iter(found.values())))
-    width = max(map(len, [*names, *found])) + 2
+def summary(record: Record, name: str, steps: int) -> list[str]:
+    """An optimizer's cells below `_HEADS`: interquartile means over tasks and seeds; a count."""
+    scores = ratios(record, name, steps), speed_ups(record, name, steps)
+    means = ["{:.2f} [{:.2f}, {:.2f}]".format(*interquartile_mean(score)) for score in scores]
+    return [*means, str(sum(rows[name][str(steps)]["diverged"] for rows in record.values()))]
+
+
+def table(document: Mapping[str, Any], learned: Sequence[str]) -> str:
+    """Everything in plain text; what is learned also by task.
+
+    Args:
+        document: what `evaluate` writes to `record.json`.
+        learned: optimizers that are shown by task too.
+    """
+    record, times = document["tasks"], document["milliseconds a step"]
+    names = list(next(iter(record.values())))
+    width = max(map(len, [*names, *record])) + 2
     lines = []
     for steps in HORIZONS:
         lines.append(f"\n{steps} steps: geometric mean of final losses, best rate in brackets")
-        for task, results in found.items():
+        for task, rows in record.items():
             lines.append(f"  {task}")
-            for name in names:
-                lines.append(f"    {name:{width}} {_cell(results[name], steps)}")
+            lines += [f"    {name:{width}} {_cell(rows[name][str(steps)])}" for name in names]
         lines.append(f"\n{steps} steps: interquartile means over tasks and seeds, 95 % intervals")
-        heads = ("Adam's loss / its loss", "speed-up over Adam", "diverged")
-        lines.append("    " + " " * width + "".join(f"{head:>26}" for head in heads))
+        lines.append("    " + " " * width + "".join(f"{head:>26}" for head in _HEADS))
         for name in names:
-            scores = (ratios(found, name, steps), speed_ups(found, name, steps))
-            shown = "".join(f"{_interval(score):>26}" for score in scores)
-            lines.append(f"    {name:{width}}{shown}{_diverged(found, name, steps):>26}")
+            cells = "".join(f"{cell:>26}" for cell in summary(record, name, steps))
+            lines.append(f"    {name:{width}}{cells}")
         for name in learned:
             lines += ["", f"    {name}, by task: median of Adam's loss / its loss; of speed-ups"]
-            by_task = ratios(found, name, steps), speed_ups(found, name, steps)
-            for task in found:
+            by_task = ratios(record, name, steps), speed_ups(record, name, steps)
+            for task in record:
                 medians = "".join(f"{np.median(scores[task]):12.3g}" for scores in by_task)
                 lines.append(f"    {task:{width}}{medians}")
     lines.append("\nmilliseconds of a step on 266,610 parameters; times Adam's")
@@ -77,28 +89,41 @@ def table(found: Found, learned: Sequence[str], times: Mapping[str, float]) -> s
     return "\n".join(lines).strip("\n")
 
 
-def save_plot(path: pathlib.Path, task: str, results: Mapping[str, Result]) -> None:
-    """The median over seeds of the losses by step, a panel for each number of steps."""
-    figure = Figure(figsize=(15, 4.5), layout="constrained")
-    for axes, steps in zip(figure.subplots(1, len(HORIZONS)), HORIZONS, strict=True):
-        for index, (name, result) in enumerate(results.items()):
-            curves = np.array(result["curves"][str(steps)], float)
-            rate = result["rates"][str(steps)]
-            label = name if rate is None else f"{name}, {rate:.2g}"
-            own = rate is None
-            axes.plot(
-                RECORDED[: curves.shape[1]],
-                np.median(curves, axis=0),
-                label=label,
-                color="black" if own else _COLORS[index % len(_COLORS)],
-                linewidth=2.5 if own else 1.2,
-                linestyle=("-", "--", ":")[index % 3],
-            )
-        axes.set(xlabel="step", ylabel="loss", yscale="log", title=f"{task}, {steps} steps")
-        axes.grid(color="0.9")
-        axes.set_axisbelow(True)
-        axes.legend(fontsize="x-small")
-    save_figure(path, figure)
+def page(document: Mapping[str, Any], learned: Sequence[str]) -> str:
+    """The tables of a page of the docs, in Markdown; arguments as those of `table`."""
+    record, times = document["tasks"], document["milliseconds a step"]
+    names = list(next(iter(record.values())))
+    parts = []
+    for steps in HORIZONS:
+        rows = [(name, *summary(record, name, steps)) for name in names]
+        parts.append(_markdown((f"{steps} steps", *_HEADS), rows))
+    for name in learned:
+        scores = {steps: ratios(record, name, steps) for steps in HORIZONS}
+        rows = [
+            (task, *(f"{np.median(scores[steps][task]):.3g}" for steps in HORIZONS))
+            for task in record
+        ]
+        heads = (f"{name}: Adam's loss / its loss, median", *(f"{n} steps" for n in HORIZONS))
+        parts.append(_markdown(heads, rows))
+    rows = [(name, f"{t:.2f}", f"{t / times[_BASELINE]:.2f}") for name, t in times.items()]
+    parts.append(_markdown(("a step on 266,610 parameters", "ms", "times Adam's"), rows))
+    return "\n\n".join(parts)
+
+
+def _outcome(result: Result, baseline: Result, steps: int) -> dict[str, Any]:
+    """An entry of a record."""
+    curves = np.array(result["curves"][str(steps)], float)
+    goals = _final(baseline, steps)
+    diverged = ~(final_losses(curves, steps) <= curves[:, 0])
+    return {
+        "rate": result["rates"][str(steps)],
+        "losses": [_rounded(loss) for loss in _final(result, steps)],
+        "speed_ups": [
+            _rounded(speed_up(curve, goal, steps))
+            for curve, goal in zip(curves, goals, strict=True)
+        ],
+        "diverged": int(diverged.sum()),
+    }
 
 
 def _final(result: Result, steps: int) -> np.ndarray:
@@ -106,17 +131,19 @@ def _final(result: Result, steps: int) -> np.ndarray:
     return np.maximum(final_losses(curves, steps), _SMALL)
 
 
-def _cell(result: Result, steps: int) -> str:
-    rate = result["rates"][str(steps)]
-    mean = np.exp(np.log(_final(result, steps)).mean())
-    return f"{mean:.4g}" + ("" if rate is None else f" [{rate:.3g}]")
+def _rounded(value: float) -> float | None:
+    return float(f"{value:.5g}") if np.isfinite(value) else None
 
 
-def _interval(scores: Mapping[str, np.ndarray]) -> str:
-    return "{:.2f} [{:.2f}, {:.2f}]".format(*interquartile_mean(scores))
+def _losses(outcome: Mapping[str, Any]) -> np.ndarray:
+    return np.array([np.inf if loss is None else loss for loss in outcome["losses"]])
 
 
-def _diverged(found: Found, name: str, steps: int) -> int:
-    """How many trainings end worse than they began, or with no finite loss."""
-    curves = [np.array(r[name]["curves"][str(steps)], float) for r in found.values()]
-    return sum(int((~(final_losses(c, steps) <= c[:, 0])).sum()) for c in curves)
+def _cell(outcome: Mapping[str, Any]) -> str:
+    mean = np.exp(np.log(_losses(outcome)).mean())
+    return f"{mean:.4g}" + ("" if outcome["rate"] is None else f" [{outcome['rate']:.3g}]")
+
+
+def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -13,7 +13,10 @@ Writes to the output folder:
 """
 
 import dataclasses
+import datetime
 import json
+import shlex
+import sys
 import time
 from collections.abc import Sequence
 
@@ -25,10 +28,13 @@ from experiments.command_line import choices, cli, shared_flags
 from experiments.command_line.output_folder import OutputFolder
 from experiments.learned_optimizer.meta_training import MetaTrainingConfig, meta_train, untrained
 from experiments.learned_optimizer.tasks import TRAINING
+from experiments.runs import metadata
+
+_PROGRAM = "experiments.learned_optimizer.train"
 
 PRESETS = {
     "minutes": MetaTrainingConfig(outer_steps=60, longest=256, save_every=20),
-    "long": MetaTrainingConfig(outer_steps=400, save_every=20, log_every=1),
+    "long": MetaTrainingConfig(outer_steps=120, save_every=10, log_every=1),
 }
 
 FLAGS = flags.FlagValues()
@@ -60,7 +66,14 @@ def main(_: Sequence[str]) -> None:
     minutes = round((time.monotonic() - start) / 60, 1)
     path = folder / "rule.safetensors"
     metaopt.save(path, rule)
-    write_atomic(folder / "provenance.json", json.dumps(identity | {"minutes": minutes}) + "\n")
+    provenance = {
+        "command": shlex.join(["python", "-m", _PROGRAM, *sys.argv[1:]]),
+        "date": datetime.date.today().isoformat(),
+        "minutes": minutes,  # since the last --resume
+        "versions": metadata.versions(),
+        **identity,
+    }
+    write_atomic(folder / "provenance.json", json.dumps(provenance, indent=1) + "\n")
     print(f"written to {path} after {minutes} minutes")
 
 

@@ -11,7 +11,7 @@ import pytest
 import scipy.stats
 
 import metaopt
-from experiments.learned_optimizer import evaluate, evaluation, report, step_time
+from experiments.learned_optimizer import evaluate, evaluation, report
 from experiments.learned_optimizer.contenders import CONTENDERS
 from experiments.learned_optimizer.tasks.functions import Quadratics
 from metaopt.optimizers.orthogonal_mlp import OrthogonalMLP
@@ -101,37 +101,43 @@ def test_the_interquartile_mean_is_scipys_and_its_interval_holds_it():
 
 
 def found(loss):
-    curves = [[[2.0] * records + [loss]] * 2 for records in (50, 100, 150)]
+    curves = [[[2.0] * records + [loss] for _ in range(2)] for records in (50, 100, 150)]
     steps = [str(steps) for steps in evaluation.HORIZONS]
     return {"curves": dict(zip(steps, curves, strict=True)), "rates": dict.fromkeys(steps, 0.1)}
 
 
 def test_the_table_compares_with_adam():
     results = {"task": {"Adam": found(0.4), "better": found(0.1), "worse": found(4.0)}}
-    assert report.ratios(results, "better", 500)["task"].tolist() == [4.0, 4.0]
-    text = report.table(results, ["better"], {"Adam": 2.0, "better": 5.0})
-    rows = [line.split() for line in text.splitlines()]
+    record = report.record(results)
+    assert report.ratios(record, "better", 500)["task"].tolist() == [4.0, 4.0]
+    document = {"tasks": record, "milliseconds a step": {"Adam": 2.0, "better": 5.0}}
+    rows = [line.split() for line in report.table(document, ["better"]).splitlines()]
     assert ["better", "4.00", "[4.00,", "4.00]", "1.00", "[1.00,", "1.00]", "0"] in rows
     assert ["worse", "0.10", "[0.10,", "0.10]", "0.00", "[0.00,", "0.00]", "2"] in rows
     assert ["better", "5.00", "2.50"] in rows
+    page = report.page(document, ["better"]).splitlines()
+    assert page.count("| worse | 0.10 [0.10, 0.10] | 0.00 [0.00, 0.00] | 2 |") == 3
+    assert "| task | 4 | 4 | 4 |" in page and "| better | 5.00 | 2.50 |" in page
 
 
-def small_steps(monkeypatch):
-    monkeypatch.setattr(step_time, "_UNITS", (6, 5, 3))
-    monkeypatch.setattr(step_time, "_REPEATS", 1)
-    monkeypatch.setattr(step_time, "CONTENDERS", {"Adam": CONTENDERS["Adam"]})
-
-
-@pytest.mark.full
-def test_a_step_is_timed_beside_adams(monkeypatch):
-    small_steps(monkeypatch)
-    times = step_time.measure({"untrained": metaopt.OrthogonalMLP(10.0)})
-    assert set(times) == {"Adam", "untrained", "LSTM"} and min(times.values()) > 0
+def test_a_record_is_of_the_curves_within_the_number_of_steps():
+    adam, ours = found(0.5), found(0.25)
+    ours["curves"]["500"][1][20] = 0.123456789  # after step 40
+    ours["curves"]["500"][0][-1] = float("nan")
+    record = report.record({"task": {"Adam": adam, "ours": ours}})
+    assert report.ratios(record, "ours", 500)["task"].tolist() == [0.0, 2.0]
+    assert record["task"]["ours"]["500"] == {
+        "rate": 0.1,
+        "losses": [None, 0.25],
+        "speed_ups": [0.0, 500 / 40],
+        "diverged": 1,
+    }
 
 
 @pytest.mark.full
 def test_the_program_judges_a_saved_rule_and_keeps_what_is_finished(tmp_path, capsys, monkeypatch):
-    small_steps(monkeypatch)
+    monkeypatch.setattr(evaluate, "_NETWORK", "smoke")
+    monkeypatch.setattr(evaluate, "_ROUNDS", 1)
     adam = dataclasses.replace(CONTENDERS["Adam"], rates=np.array([1e-4, 0.03]))
     monkeypatch.setattr(evaluate, "CONTENDERS", {"Adam": adam})
     monkeypatch.setitem(evaluate.HELD_OUT, "quadratics", lambda: FAMILY)
@@ -139,17 +145,18 @@ def test_the_program_judges_a_saved_rule_and_keeps_what_is_finished(tmp_path, ca
     folder = tmp_path / "table"
     flags = [f"--rule={tmp_path / 'rule.safetensors'}", "--tasks=quadratics", "--seeds=2"]
     assert programs.run(evaluate, f"--output_dir={folder}", *flags) == 0
-    results = json.loads((folder / "results.json").read_text())
+    results = json.loads((folder / "record.json").read_text())
     kept = results["tasks"]["quadratics"]
-    assert kept["Adam"]["rates"] == dict.fromkeys(("100", "500", "2000"), 0.03)
-    assert [len(kept["learned"]["curves"][steps][0]) for steps in ("100", "2000")] == [51, 151]
-    assert kept["learned"]["curves"]["2000"][0][-1] < 0.01 * kept["learned"]["curves"]["2000"][0][0]
-    plain = evaluation.learned_curves(
-        OrthogonalMLP(100.0, rate=0.12), FAMILY, jax.random.split(jax.random.key(1), 2), 100
-    )
-    np.testing.assert_allclose(kept["untrained"]["curves"]["100"], plain[:, :51], rtol=1e-3)
+    assert {outcome["rate"] for outcome in kept["Adam"].values()} == {0.03}
+    assert set(results["milliseconds a step"]) == {"Adam", "orthogonal_mlp", "learned", "LSTM"}
+    keys = jax.random.split(jax.random.key(1), 2)
+    shipped = metaopt.pretrained("orthogonal_mlp").replace(steps=100.0)
+    rules = {"orthogonal_mlp": shipped, "learned": OrthogonalMLP(100.0, rate=0.05)}
+    for name, rule in rules.items():
+        plain = evaluation.learned_curves(rule, FAMILY, keys, 100)
+        np.testing.assert_allclose(kept[name]["100"]["losses"], plain[:, 50], rtol=1e-3)
     assert (folder / "quadratics.png").exists() and (folder / "table.txt").exists()
     assert "100 steps: interquartile means" in capsys.readouterr().out
     monkeypatch.setattr(evaluation, "curves", None)  # finished trainings are not repeated
     assert programs.run(evaluate, f"--output_dir={folder}", "--resume", *flags) == 0
-    assert json.loads((folder / "results.json").read_text())["tasks"] == results["tasks"]
+    assert json.loads((folder / "record.json").read_text())["tasks"] == results["tasks"]
