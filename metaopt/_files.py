@@ -65,7 +65,17 @@ def load(path: str | os.PathLike[str], like: InnerOptimizer | None = None) -> In
 
 
 def pretrained(name: str) -> InnerOptimizer:
-    """A rule that comes with the package, meta-trained and ready for `fit` or `as_optax`.
+    """A rule that comes with the package, ready for `fit` or `as_optax`.
+
+        rule = metaopt.pretrained("orthogonal_mlp").replace(steps=1000.0)
+        transformation = metaopt.as_optax(rule)
+
+    `orthogonal_mlp` is an `OrthogonalMLP`, for any network and with no rate to tune; its `steps`
+    are yours to set, to those of the training. Its constants were chosen by hand, since no
+    meta-training has made it better yet: `docs/learned_optimizer.md`, which also measures it.
+
+    Args:
+        name: of the rule: "orthogonal_mlp".
 
     Raises:
         ValueError: if there is none of that name; the message lists those that there are.

@@ -1,4 +1,4 @@
-"""The complete programs of docs/core.md run, learn, and stand on the page as they are."""
+"""The examples run and learn; those of docs/core.md stand on the page as they are."""
 
 import pathlib
 import re
@@ -43,3 +43,9 @@ def test_own_rule():
     mean_loss = jax.jit(lambda rule: jax.vmap(names["outer_loss"], (None, 0))(rule, keys)[0].mean())
     assert mean_loss(names["state"].params) < 0.8 * mean_loss(names["rule"])
     assert all(jnp.isfinite(leaf) for leaf in jax.tree.leaves(names["state"].params))
+
+
+def test_learned_optimizer():
+    names = runpy.run_path(str(ROOT / "examples/learned_optimizer.py"))
+    x = jax.random.normal(jax.random.key(1000), (1000, 2))
+    assert names["loss"](names["model"], x) < 0.005 < 0.3 < jnp.mean(x.prod(1) ** 2) / 2
