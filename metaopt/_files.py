@@ -61,7 +61,10 @@ def load(path: str | os.PathLike[str], like: InnerOptimizer | None = None) -> In
         description = json.loads(metadata[_DESCRIPTION])
     except (KeyError, ValueError, RecursionError):
         raise ValueError(f"{path} holds no rule that metaopt.save wrote.") from None
-    return _rebuild(description, arrays, like, str(path))
+    try:
+        return _rebuild(description, arrays, like, str(path))
+    except (LookupError, TypeError, AttributeError, StopIteration, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: its description fits no rule.") from error
 
 
 def pretrained(name: str) -> InnerOptimizer:

@@ -3,6 +3,7 @@
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, PyTree
 
@@ -42,7 +43,16 @@ def distribute(
         )
     everywhere = NamedSharding(mesh, PartitionSpec())
     dealt_out = NamedSharding(mesh, PartitionSpec(AXIS))
-    return jax.device_put(state, everywhere), jax.device_put(episodes, dealt_out)
+    return _put(state, everywhere), _put(episodes, dealt_out)
+
+
+def _put(tree: PyTree, sharding: NamedSharding) -> Any:
+    """`jax.device_put`, for keys too, which it does not place on devices of other processes."""
+    is_key = lambda leaf: jnp.issubdtype(jnp.asarray(leaf).dtype, jax.dtypes.prng_key)
+    numbers = jax.tree.map(lambda x: jax.random.key_data(x) if is_key(x) else x, tree)
+    wrap = lambda x, data: jax.random.wrap_key_data(data, impl=jax.random.key_impl(x))
+    placed = jax.device_put(numbers, sharding)
+    return jax.tree.map(lambda x, data: wrap(x, data) if is_key(x) else data, tree, placed)
 
 
 def of_every_device(loop: Loop, carry: Carry) -> Carry:

@@ -11,7 +11,7 @@ import numpy as np
 
 import metaopt
 from basics import tensors
-from basics.errors import InputError
+from basics.errors import InputError, said_by
 from basics.files import parse_json
 from basics.leaves import is_part, named_leaves, with_leaves
 from tracking_tasks.trackers import TRACKERS, Tracker, history
@@ -158,7 +158,7 @@ def _constants(path: str | os.PathLike[str], metadata: Mapping[str, str]) -> Any
             raise TypeError("it is no object of constants")
         return _restore(TRACKERS[name].config_type, constants)
     except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
-        what = " ".join(str(error).split())[:200]
+        what = said_by(error)
         raise InputError(f"checkpoint {path}: its config is unreadable ({what}).") from error
 
 

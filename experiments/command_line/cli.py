@@ -1,6 +1,7 @@
 """What every program shares: flags of its own, help, and errors that fit on one line."""
 
 import contextlib
+import difflib
 import math
 import os
 import pathlib
@@ -12,7 +13,7 @@ from typing import Any, NoReturn
 from absl import app, flags, logging
 
 from basics.compilation import keep_compiled_programs
-from basics.errors import InputError
+from basics.errors import InputError, said_by
 from experiments.runs import claims
 
 Main = Callable[[Sequence[str]], None]
@@ -106,20 +107,39 @@ def _parse(
         print(sys.modules[main.__module__].__doc__)
         print(_describe(flag_values, arguments[1:]))
         sys.exit(0)
-    flag_values.unparse_flags()  # values of an earlier run in this process
     try:
-        remaining = flag_values(arguments)
+        remaining = parse(flag_values, arguments)
     except flags.Error as error:
         _fail(error, status=2)
-    for name in flag_values:
-        if flag_values[name].present and not _finite(flag_values[name].value):
-            _fail(f"--{name}={flag_values[name].value} must be finite", status=2)
     flags.FLAGS.mark_as_parsed()  # absl reads its own flags from there
     if positional and len(remaining) < 2:
         _fail(f"{positional} is missing; --help shows examples", status=2)
     unexpected = remaining[2 if positional else 1 :]
     if unexpected:
         _fail(f"unexpected argument {unexpected[0]!r}: write values as --flag=value", status=2)
+    return remaining
+
+
+def parse(flag_values: flags.FlagValues, arguments: Sequence[str]) -> Sequence[str]:
+    """Reads the flags of a command line into their registry; returns what is none.
+
+    Raises:
+        flags.Error: one is unknown, or has a value that it cannot have; in a short sentence.
+    """
+    flag_values.unparse_flags()  # values of an earlier run in this process
+    try:
+        remaining = flag_values(arguments)
+    except flags.UnrecognizedFlagError as error:
+        alike = ", ".join(difflib.get_close_matches(error.flagname, list(flag_values)))
+        asked = f" Did you mean: {alike} ?" if alike else ""
+        raise flags.Error(f"Unknown command line flag {error.flagname[:40]!r}.{asked}") from None
+    except RecursionError:  # absl looks for names that are alike, a call a letter
+        raise flags.Error("the name of a flag is longer than that of any") from None
+    except flags.Error as error:
+        raise flags.Error(said_by(error)) from None
+    for name in flag_values:
+        if flag_values[name].present and not _finite(flag_values[name].value):
+            raise flags.Error(f"--{name}={flag_values[name].value} must be finite")
     return remaining
 
 

@@ -52,7 +52,7 @@ class TrainingFolder:
         target = [np.asarray(leaf) for leaf in leaves]
         try:
             saved = self._manager.restore(newest, args=ocp.args.StandardRestore(target))
-        except (ValueError, OSError, KeyError) as error:
+        except Exception as error:  # Orbax reports damage by many types
             raise self._unusable() from error
         return jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in saved])
 

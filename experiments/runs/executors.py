@@ -52,7 +52,7 @@ def _attempt(function: Run[Job], job: Job) -> Outcome[Job]:
     let_go_of_programs()  # of the jobs before
     try:
         return job, function(job), None
-    except InputError as error:
+    except (InputError, OSError) as error:  # what a user can put right
         return job, None, str(error)
     except Exception as error:  # a job's defect is reported, and the others go on
         return job, None, "".join(traceback.format_exception(error)).strip()

@@ -22,6 +22,7 @@ def main(coordinator=None, processes="1", index="0"):
     episodes = {
         "inputs": jax.random.normal(key, (8, 5, 3)),
         "targets": jax.random.normal(jax.random.fold_in(key, 1), (8, 5)),
+        "keys": jax.random.split(key, 8),  # as those that episodes are rendered by
     }
     objective = metaopt.LeastSquares(lambda w, e: e["inputs"] @ w - e["targets"])
 

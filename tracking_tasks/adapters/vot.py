@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 import tracking_tasks
 from basics.compilation import keep_compiled_programs
-from basics.errors import InputError
+from basics.errors import InputError, said_by
 from basics.files import write_atomic
 from tracking_tasks.data.sequences import read_image
 
@@ -107,7 +107,7 @@ def add_to_registry(path: pathlib.Path, identifier: str, arguments: Mapping[str,
     try:
         registry.read(path)
     except (configparser.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is damaged: repair or remove it ({error})") from error
+        raise InputError(f"{path} is damaged: repair or remove it ({said_by(error)})") from error
     registry[identifier] = {
         "label": identifier,
         "protocol": "python",

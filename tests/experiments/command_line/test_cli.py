@@ -82,6 +82,13 @@ def test_numbers_that_are_not_finite_are_refused_whatever_the_flag(tmp_path, cap
     assert said.startswith(f"error: {given.partition('=')[0]}=") and "must be finite" in said
 
 
+@pytest.mark.parametrize("given", ["--rat=1", "--rate" + "x" * 100, "--" + "x" * 5000])
+def test_an_unknown_flag_is_a_short_sentence(tmp_path, capsys, given):
+    status, said = program(tmp_path, capsys, lambda _: None, given)
+    assert status == 2 and said.count("\n") == 1 and len(said) < 150
+    assert ("Did you mean: rate ?" in said) == (given == "--rat=1")
+
+
 def test_a_default_may_be_infinite(tmp_path, capsys):
     assert program(tmp_path, capsys, lambda _: None, "--rate=1e38") == (0, "")
     assert program(tmp_path, capsys, lambda _: None) == (0, "")

@@ -39,6 +39,14 @@ def test_failures_are_reported_and_the_others_go_on(workers):
     assert (processes == {os.getpid()}) == (workers == 1)
 
 
+def test_a_full_disk_is_a_sentence_of_the_job():
+    def refuse(_):
+        raise OSError(28, "No space left on device")
+
+    ((_, result, failure),) = executors.run(lambda: refuse, [1])
+    assert (result, failure) == (None, "[Errno 28] No space left on device")
+
+
 def test_a_killed_process_takes_no_job_with_it_that_was_not_begun():
     found = outcomes(3, [0, 2, 4, 5, 7], workers=2)
     assert sorted(found) == [0, 2, 4, 5, 7]

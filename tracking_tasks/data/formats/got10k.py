@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 from jaxtyping import Int
 
-from basics.errors import InputError
+from basics.errors import InputError, said_by
 from tracking_tasks.data.formats.common import (
     Found,
     fill_withheld,
@@ -89,6 +89,5 @@ def _category(video: pathlib.Path) -> str:
     try:
         parser.read_string(path.read_text())
     except (configparser.Error, UnicodeDecodeError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} is damaged ({reason}): restore or remove it") from error
+        raise InputError(f"{path} is damaged ({said_by(error)}): restore or remove it") from error
     return parser.get("METAINFO", "object_class", fallback="")
