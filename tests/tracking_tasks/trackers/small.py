@@ -26,13 +26,12 @@ def pairs(default=None):
 
 
 def default_pairs():
-    """Every tracker with its own rule and one more or two, so that every rule is among them."""
+    """Every tracker with its own rule and a plain one; the others in one that compiles quickly."""
     own = {name: tracker.default_rule for name, tracker in TRACKERS.items()}
-    others = [rule for rule in RULES if rule not in own.values()]
-    count = max(len(own), len(others))
-    first, *rest = own  # the first is dealt to last: it alone has no stand-in for its backbone
-    deal = zip(itertools.cycle([*rest, first]), itertools.cycle(others), range(count))
-    return [*own.items(), *((name, rule) for name, rule, _ in deal)]
+    quick, plain = "gradnet", ("none", "gradient_descent")
+    dealt = zip((name for name in own if name != quick), itertools.cycle(plain))
+    others = [rule for rule in RULES if rule not in (*own.values(), *plain)]
+    return [*own.items(), *dealt, *((quick, rule) for rule in others)]
 
 
 @functools.cache
