@@ -25,8 +25,10 @@ PYENV = pathlib.Path(os.environ.get("PYENV_ROOT", pathlib.Path.home() / ".pyenv"
 CORE = ["contract", "fit", "door", "as_optax", "files", "program", "steepest_descent"]
 # What these take of what is around them.
 AROUND = ["tests/__init__.py", "tests/metaopt/__init__.py", "tests/products.py"]
-# Nothing of this checkout may be found beside what is installed.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+# Nothing of this checkout may be found beside what is installed; the flags of the other tests are
+# those of their jaxlib, and an unknown one ends a process.
+OF_THE_CHECKOUT = ("PYTHONPATH", "XLA_FLAGS")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in OF_THE_CHECKOUT}
 FOREIGN = {"models.py": "ours = 1", "basics/__init__.py": "ours = 2", "experiments.py": "ours = 3"}
 
 pytestmark = pytest.mark.slow
