@@ -1,4 +1,4 @@
-"""The page of the docs says where the shipped rule comes from."""
+"""The page of the docs shows the record, and says where the shipped rule comes from."""
 
 import json
 import pathlib
@@ -8,10 +8,16 @@ import numpy as np
 
 import metaopt
 from basics.leaves import named_leaves
-from experiments.learned_optimizer import meta_training
+from experiments.learned_optimizer import meta_training, report
 
 ROOT = pathlib.Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "learned_optimizer.md").read_text()
+
+
+def test_the_tables_are_those_of_the_record():
+    record = json.loads((ROOT / "docs" / "results" / "learned_optimizer.json").read_text())
+    assert report.page(record, ["orthogonal_mlp"]) in PAGE
+    assert record["command"] in PAGE
 
 
 def test_the_shipped_rule_is_the_untrained_one_as_the_page_says():
