@@ -11,7 +11,7 @@ import orbax.checkpoint as ocp
 from tensorboardX import SummaryWriter
 
 import metaopt
-from basics.errors import InputError
+from basics.errors import InputError, said_by
 from basics.files import parse_json, write_atomic
 
 
@@ -30,9 +30,20 @@ class TrainingFolder:
         self._writer: SummaryWriter | None = None
 
     def save(self, state: metaopt.OuterState) -> None:
-        """Writes a state; after a kill it is there whole or not at all."""
+        """Writes a state; after a kill it is there whole or not at all.
+
+        Raises:
+            InputError: if it cannot be written; earlier states stay.
+        """
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
-        self._manager.save(int(state.step), args=ocp.args.StandardSave(leaves), force=True)
+        step = int(state.step)
+        try:
+            self._manager.save(step, args=ocp.args.StandardSave(leaves), force=True)
+        except (ValueError, OSError) as error:  # a full disk is a ValueError to Orbax
+            raise InputError(
+                f"{self._manager.directory}: the state of step {step} cannot be written "
+                f"({said_by(error)}): make room, and go on with --resume"
+            ) from error
 
     def restore(self, state: metaopt.OuterState) -> metaopt.OuterState:
         """The newest state, or the given one if there is none; later metrics are forgotten.

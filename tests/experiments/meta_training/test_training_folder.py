@@ -33,6 +33,18 @@ def test_lines_of_metrics_that_cannot_be_read_are_dropped(saved):
     assert (saved / "metrics.jsonl").read_bytes() == b'{"step": 1}\n{"step": 4}\n'
 
 
+def test_a_full_disk_is_a_sentence_and_the_earlier_state_stays(saved, monkeypatch):
+    def refuse(*_, **__):
+        raise ValueError("RESOURCE_EXHAUSTED: Error writing " + "x" * 1000)
+
+    folder = TrainingFolder(saved)
+    monkeypatch.setattr(folder._manager, "save", refuse)
+    with pytest.raises(InputError, match=r"step 6 cannot be written.*RESOURCE_EXH") as refused:
+        folder.save(state(6))
+    assert len(str(refused.value).replace(str(saved), "")) < 400
+    assert int(TrainingFolder(saved).restore(state(0)).step) == 4
+
+
 def test_a_state_that_is_damaged_never_starts_from_the_beginning(saved):
     for path in (saved / "state").rglob("*"):
         if path.is_file():
