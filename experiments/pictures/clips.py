@@ -9,8 +9,8 @@ from matplotlib.colors import to_rgb
 from PIL import Image, ImageDraw
 
 from basics.errors import InputError
+from basics.images import open_image
 from experiments.pictures.drawing import corners
-from tracking_tasks.data.sequences import open_image
 
 _SCALE = 2  # of the rendered frames, so that thin boxes are seen
 _MILLISECONDS = 120  # a frame

@@ -14,9 +14,9 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from basics.errors import InputError
+from basics.images import open_image
 from tracking_tasks.data import coco, outlines
 from tracking_tasks.data.cutouts import SMALLEST_OBJECT, Crop, CutOut, cut_all
-from tracking_tasks.data.sequences import open_image
 
 SPLITS = {"train": (0.0, 0.8), "validation": (0.8, 0.9), "test": (0.9, 1.0)}
 _INVENTED = 12  # shapes per photograph

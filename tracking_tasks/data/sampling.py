@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
 
+from basics.images import open_image
 from tracking_tasks.data.episodes import Clip
 from tracking_tasks.data.packed import PackedDataset, PackedSequence
-from tracking_tasks.data.sequences import open_image
 from tracking_tasks.episode import EpisodeConfig
 
 _DEVIATIONS = 2.0  # of a crop's random scale that a window leaves room for

@@ -3,26 +3,22 @@
 Frames are decoded only when they are asked for.
 """
 
-import contextlib
 import dataclasses
 import functools
-import io
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image, ImageOps
 
 from basics.errors import InputError
-from basics.files import require_regular
+from basics.images import open_image
 from basics.names import require_name
 
 # What Pillow registers beside pictures: files that it cannot decode, or that hold other things.
 _NO_PICTURES = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
-
-_MOST_PIXELS = 80_000_000  # more than two 8K frames; a few bytes can claim any number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,37 +79,6 @@ class Sequence:
         """Returns one frame; raises InputError if its file is no image."""
         frame = self.frames[index]
         return read_image(frame) if isinstance(frame, pathlib.Path) else frame
-
-
-@contextlib.contextmanager
-def open_image(
-    source: pathlib.Path | bytes, formats: tuple[str, ...] | None = None, *, animated: bool = False
-) -> Iterator[Image.Image]:
-    """Opens an image, nothing of which is decoded yet.
-
-    Args:
-        source: a file, or what stands in one.
-        formats: of Pillow, which it may have; all by default.
-        animated: whether all pictures of an animation count, or the first alone.
-
-    Raises:
-        InputError: it is no regular file, from which reading may never end, or has more pixels
-            than a frame or a photograph.
-        OSError: it is missing, or no image.
-    """
-    name = source if isinstance(source, pathlib.Path) else "an image"
-    if isinstance(source, pathlib.Path):
-        require_regular(source)
-    opened = io.BytesIO(source) if isinstance(source, bytes) else source
-    with Image.open(opened, formats=formats) as image:
-        count = getattr(image, "n_frames", 1) if animated else 1
-        if count * image.width * image.height > _MOST_PIXELS:
-            times = f"{count} times " if count > 1 else ""
-            raise InputError(
-                f"{name} has {times}{image.width}x{image.height} pixels, more than "
-                f"{_MOST_PIXELS:,}: shrink it"
-            )
-        yield image
 
 
 def read_image(path: pathlib.Path) -> UInt8[np.ndarray, "height width 3"]:

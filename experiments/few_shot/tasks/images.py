@@ -7,7 +7,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from basics.errors import InputError
-from tracking_tasks.data.sequences import open_image
+from basics.images import open_image
 
 # What zipfile, zlib and Pillow raise on damaged input. SyntaxError is Pillow's for a broken PNG.
 DAMAGED = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)

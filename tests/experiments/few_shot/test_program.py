@@ -60,7 +60,7 @@ def test_intervals_are_those_of_the_mean_and_divergence_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
-        ("--task=chess", "sinusoid|omniglot|digits|mini_imagenet"),
+        ("--task=chess", "sinusoid|omniglot|omniglot_small1|omniglot_small2|digits|mini_imagenet"),
         ("--inner_optimizer=newton", f"'newton': known are {', '.join(METHODS)}"),
         ("--ways=3", "sinusoid takes no --ways"),
         ("--task=mini_imagenet", "give its --data_dir"),

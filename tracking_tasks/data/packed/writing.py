@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from basics.errors import InputError
 from basics.files import require_regular
+from basics.images import open_image
 from tracking_tasks.data import sequences
 from tracking_tasks.data.packed import layout
 
@@ -191,7 +192,7 @@ def _encode(frame: _Frame, longest_side: int | None) -> tuple[bytes, float]:
 def _as_it_is(data: bytes, longest_side: int | None) -> bytes | None:
     """The same bytes, if they are a whole, upright JPEG of a common kind that is small enough."""
     try:
-        with sequences.open_image(data, formats=("jpeg",)) as image:
+        with open_image(data, formats=("jpeg",)) as image:
             if image.mode not in _KEPT_MODES or max(image.size) > (longest_side or math.inf):
                 return None
             if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
