@@ -48,11 +48,15 @@ def distribute(
 
 def _put(tree: PyTree, sharding: NamedSharding) -> Any:
     """`jax.device_put`, for keys too, which it does not place on devices of other processes."""
-    is_key = lambda leaf: jnp.issubdtype(jnp.asarray(leaf).dtype, jax.dtypes.prng_key)
-    numbers = jax.tree.map(lambda x: jax.random.key_data(x) if is_key(x) else x, tree)
-    wrap = lambda x, data: jax.random.wrap_key_data(data, impl=jax.random.key_impl(x))
-    placed = jax.device_put(numbers, sharding)
-    return jax.tree.map(lambda x, data: wrap(x, data) if is_key(x) else data, tree, placed)
+    # Leaf by leaf: a user's class may refuse numbers where its keys belong.
+    leaves, structure = jax.tree.flatten(tree)
+    is_key = [jnp.issubdtype(jnp.asarray(leaf).dtype, jax.dtypes.prng_key) for leaf in leaves]
+    data = lambda leaf, key: jax.random.key_data(leaf) if key else leaf
+    placed = jax.device_put(list(map(data, leaves, is_key)), sharding)
+    whole = lambda leaf, key, number: (
+        jax.random.wrap_key_data(number, impl=jax.random.key_impl(leaf)) if key else number
+    )
+    return jax.tree.unflatten(structure, map(whole, leaves, is_key, placed))
 
 
 def of_every_device(loop: Loop, carry: Carry) -> Carry:
