@@ -110,6 +110,7 @@ def test_results_of_two_challenges_do_not_compare(tmp_path, capsys):
     for name in ("vot2018", "vot2022"):
         (tmp_path / name).mkdir()
         found = {"challenge": name, "expected_overlap": [], "sequences": {}}
+        found |= {"accuracy": 0.5, "robustness": 0.5, "interval": [1, 2]}
         (tmp_path / name / "results.json").write_text(json.dumps(found))
     folders = f"--results_dirs={tmp_path / 'vot2018'},{tmp_path / 'vot2022'}"
     assert run(plot, folders, f"--output_dir={tmp_path / 'plots'}") == 1
