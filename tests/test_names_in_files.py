@@ -115,7 +115,7 @@ def test_writers_write_nothing_under_what_is_no_name(tmp_path, writer, name):
 
 def test_the_only_image_reader_and_the_only_json_reader_are_the_guarded_ones():
     owners = {
-        "Image.open(": {"tracking_tasks/data/sequences.py"},
+        "Image.open(": {"basics/images.py"},
         "json.loads(": {
             "basics/files.py",
             "experiments/runs/run_lock.py",  # what it has just written

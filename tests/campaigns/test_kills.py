@@ -26,16 +26,16 @@ RECORD = Record("kills", ("program", "touches", "kills", "lost", "seed"))
 def killed(folder, seed, **counts):
     """What `kills` finds of each program, in a process without threads."""
     given = [f"{program}={count}" for program, count in counts.items()]
-    running = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "tests.campaigns.kills", folder, str(seed), *given],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
         stdout=subprocess.PIPE,
         text=True,
-    )
-    for line in running.stdout:
-        yield from json.loads(line).items()
-    assert running.wait() == 0
+    ) as running:
+        for line in running.stdout:
+            yield from json.loads(line).items()
+    assert running.returncode == 0
 
 
 def test_what_is_killed_while_it_writes_and_resumed_ends_as_if_it_had_not_been(tmp_path):
