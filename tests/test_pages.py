@@ -7,6 +7,9 @@ import shlex
 
 import pytest
 
+from basics.errors import InputError
+from experiments.command_line.tracker_flags import LoadedTracker
+
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
@@ -56,3 +59,30 @@ def test_the_readme_has_the_totals_of_the_scoreboard():
 
 def test_the_readme_is_one_page():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+@pytest.mark.full
+def test_every_printed_command_finds_its_tracker():
+    """The shipped weights take the rule and the constants that a page prints."""
+    found, asked = 0, set()
+    for page in PAGES:
+        for name, arguments in commands(page.read_text()):
+            module = importlib.import_module(name)
+            loaded = [each for each in vars(module).values() if isinstance(each, LoadedTracker)]
+            checkpoint = any(argument.startswith("--checkpoint") for argument in arguments)
+            said = [
+                each for each in arguments if re.match(r"--(tracker|inner_opt|redet|\w+\.)", each)
+            ]
+            if not loaded or checkpoint or (name, *said) in asked:
+                continue
+            asked.add((name, *said))
+            module.FLAGS(["program", *arguments])
+            try:
+                tracker = loaded[0].load()
+            except InputError as error:
+                raise AssertionError(f"{page.name}: {name} {' '.join(arguments)}") from error
+            finally:
+                module.FLAGS.unparse_flags()
+            found += bool(said)
+            assert tracker.inner_optimizer
+    assert found > 5
