@@ -1,5 +1,6 @@
 """The Omniglot challenge's one-shot classification, learned from one of its minimal sets."""
 
+import collections
 import pathlib
 import zipfile
 import zlib
@@ -25,7 +26,8 @@ class OmniglotSmall1(ImageClasses, kw_only=True):
 
     Lake, Salakhutdinov, Tenenbaum, "The Omniglot challenge: a 3-year progress report", Current
     Opinion in Behavioral Sciences, 2019. The characters of a run are of one alphabet, as are those
-    of a training episode, all of them turned by the same quarters. Trained on five alphabets alone.
+    of a training episode, all of them turned by the same quarters. Trained on five alphabets alone,
+    those of them with 20 characters (small2's Tagalog has 17).
     All 20 drawings of a run are classified together: statistics of batch norm are theirs.
     """
 
@@ -62,13 +64,14 @@ class OmniglotSmall1(ImageClasses, kw_only=True):
                     f"{cls.name} needs {path.name}: give the folder of Omniglot's published zip "
                     "files as --data_dir"
                 )
-        training = omniglot.read_drawings([paths[0]])
-        alphabets, counts = np.unique(
-            [name.partition("/")[0] for name in sorted(training)], return_counts=True
-        )
-        for alphabet, count in zip(alphabets, counts, strict=True):
-            if count < _WAYS:
-                raise InputError(f"{paths[0]}: {alphabet} has {count} characters, not {_WAYS}")
+        drawings = omniglot.read_drawings([paths[0]])
+        characters = collections.Counter(map(_alphabet, drawings))
+        training = {
+            name: each for name, each in drawings.items() if characters[_alphabet(name)] >= _WAYS
+        }
+        if not training:
+            raise InputError(f"{paths[0]} has no alphabet of {_WAYS} characters: get it again")
+        _, counts = np.unique(list(map(_alphabet, sorted(training))), return_counts=True)
         return cls.of(
             training,
             _read_runs(paths[1]),
@@ -104,6 +107,10 @@ class OmniglotSmall2(OmniglotSmall1, kw_only=True):
 
     name = "omniglot_small2"
     background = "images_background_small2.zip"
+
+
+def _alphabet(name: str) -> str:
+    return name.partition("/")[0]
 
 
 def _read_runs(path: pathlib.Path) -> dict[str, UInt8[np.ndarray, "2 h w 1"]]:

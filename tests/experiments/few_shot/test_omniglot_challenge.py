@@ -121,8 +121,14 @@ def test_damaged_labels_are_a_sentence(folder, tmp_path, labels):
         tasks.create("omniglot_small1", data_dir=str(tmp_path))
 
 
-def test_an_alphabet_of_too_few_characters_is_refused(folder, tmp_path):
-    data.omniglot_zip(tmp_path / "images_background_small1.zip", "A", characters=3, drawings=2)
+def test_an_alphabet_of_too_few_characters_is_left_out(folder, tmp_path):
     (tmp_path / "all_runs.zip").write_bytes((folder / "all_runs.zip").read_bytes())
-    with pytest.raises(InputError, match="A has 3 characters, not 20"):
-        tasks.create("omniglot_small1", data_dir=str(tmp_path))
+    path = tmp_path / "images_background_small2.zip"
+    few = [(f"x/B/c{i}/{j}.png", data.png(data.drawing(i))) for i in range(3) for j in range(2)]
+    data.omniglot_zip(path, "AC", characters=WAYS, drawings=2, extra=few)
+    task = tasks.create("omniglot_small2", data_dir=str(tmp_path))
+    assert task.alphabet_count.tolist() == [WAYS, WAYS]
+    assert task.alphabet_first.tolist() == [0, WAYS] and len(task.training.count) == 2 * WAYS
+    data.omniglot_zip(path, "", extra=few)
+    with pytest.raises(InputError, match="no alphabet of 20 characters"):
+        tasks.create("omniglot_small2", data_dir=str(tmp_path))
