@@ -8,27 +8,11 @@ from experiments.few_shot.tasks.omniglot import Omniglot
 from experiments.tracks import starts
 from tests.campaigns.inputs import Subject
 from tests.experiments.few_shot import data as few_shot_data
-from tests.tracking_tasks.data.layouts import LAYOUTS, format_of, write_layout
+from tests.tracking_tasks.data.layouts import LAYOUTS, format_of, sample, write_layout
 from tracking_tasks.data import coco, formats, packed
-from tracking_tasks.data.sequences import Sequence, read_image
+from tracking_tasks.data.sequences import read_image
 from tracking_tasks.data.video_writing import write_video
 from tracking_tasks.data.videos import read_video
-
-LENGTH = 4
-BOXES = np.float32([[index, 1, 4, 3] for index in range(LENGTH)])
-FRAMES = tuple(np.full((6, 8, 3), 50 * index, np.uint8) for index in range(LENGTH))
-
-
-def sequence():
-    flags = np.array([False, True, False, False])
-    return Sequence(
-        "ball-1",
-        FRAMES,
-        BOXES,
-        visible=np.float32([1, 0.5, 1, 1]),
-        frame_attributes={"cut_by_image": flags, "full_occlusion": flags, "out_of_view": flags},
-        anchors=np.array([1, 0, 0, -1]),
-    )
 
 
 def whole(read):
@@ -49,7 +33,7 @@ def layout_subject(layout):
     """The annotations of a layout."""
 
     def write(folder):
-        write_layout(folder, layout, [sequence()])
+        write_layout(folder, layout, [sample()])
         return sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".jpg")
 
     def read(folder):
@@ -93,7 +77,7 @@ def write_images(folder):
 
 
 def pack(folder):
-    packed.pack([sequence()], folder / "packed", name="it")
+    packed.pack([sample()], folder / "packed", name="it")
     return sorted(path for path in (folder / "packed").rglob("*") if path.is_file())
 
 

@@ -45,9 +45,8 @@ class ImageSet(struct.PyTreeNode):
 
     def draw(self, key: Array, index: Int[Array, ""], count: int) -> UInt8[Array, "count h w c"]:
         """Different images of one class, in random order."""
-        there = jnp.arange(self.largest) < self.count[index]
-        order = jnp.where(there, jax.random.uniform(key, (self.largest,)), jnp.inf)
-        return self.images[self.first[index] + jnp.argsort(order)[:count]]
+        order = shuffled(key, self.count[index], self.largest)
+        return self.images[self.first[index] + order[:count]]
 
 
 class ImageClasses(Task):
@@ -152,6 +151,12 @@ class ImageClasses(Task):
 
     def encode(self, targets: Int[Array, " n"]) -> Float[Array, "n ways"]:
         return jax.nn.one_hot(targets, self.ways)
+
+
+def shuffled(key: Array, count: Int[Array, ""], most: int) -> Int[Array, " most"]:
+    """The numbers below `count` in random order, and then the others below `most`."""
+    there = jnp.arange(most) < count
+    return jnp.argsort(jnp.where(there, jax.random.uniform(key, (most,)), jnp.inf))
 
 
 def labelled(images: Float[Array, "ways each h w c"]) -> Samples:

@@ -1,5 +1,6 @@
 """Handwritten characters of many alphabets, twenty drawings of each."""
 
+import contextlib
 import pathlib
 import urllib.request
 import zipfile
@@ -86,18 +87,29 @@ def read_drawings(paths: list[pathlib.Path]) -> Drawings:
 
 def _drawings(path: pathlib.Path) -> Iterator[tuple[str, UInt8[np.ndarray, "h w 1"]]]:
     """The character and the pixels of each drawing; read in memory, nothing is extracted."""
+    with opened(path, "is no zip file or is damaged") as archive:
+        for member in tqdm(archive.infolist(), f"reading {path.name}", leave=False):
+            parts = pathlib.PurePosixPath(member.filename).parts
+            if len(parts) == 4 and member.filename.endswith(".png"):
+                yield f"{parts[1]}/{parts[2]}", read_drawing(archive, member.filename)
+
+
+@contextlib.contextmanager
+def opened(path: pathlib.Path, otherwise: str) -> Iterator[zipfile.ZipFile]:
+    """An archive, while it is read.
+
+    Raises:
+        InputError: it is damaged, or lacks what is read from it; the message says `otherwise`.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            for member in tqdm(archive.infolist(), f"reading {path.name}", leave=False):
-                parts = pathlib.PurePosixPath(member.filename).parts
-                if len(parts) != 4 or not member.filename.endswith(".png"):
-                    continue
-                yield f"{parts[1]}/{parts[2]}", read_drawing(archive, member.filename)
+            yield archive
     except InputError:
         raise
-    # RuntimeError and NotImplementedError: encrypted, or compressed in an unknown way.
-    except (*DAMAGED, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
-        raise InputError(f"{path} is no zip file or is damaged: get it again") from error
+    # KeyError: not in the archive. RuntimeError and NotImplementedError: encrypted, or compressed
+    # in an unknown way.
+    except (*DAMAGED, KeyError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+        raise InputError(f"{path} {otherwise}: get it again") from error
 
 
 def read_drawing(archive: zipfile.ZipFile, name: str) -> UInt8[np.ndarray, "h w 1"]:

@@ -2,8 +2,6 @@
 
 import collections
 import pathlib
-import zipfile
-import zlib
 from typing import ClassVar
 
 import jax
@@ -14,8 +12,7 @@ from jaxtyping import Array, Int, Key, UInt8
 from basics.errors import InputError
 from experiments.few_shot.tasks import omniglot
 from experiments.few_shot.tasks.base import Episode
-from experiments.few_shot.tasks.classes import ImageClasses, labelled
-from experiments.few_shot.tasks.images import DAMAGED
+from experiments.few_shot.tasks.classes import ImageClasses, labelled, shuffled
 
 _RUNS, _WAYS = 20, 20
 _TEST = "all_runs.zip"
@@ -89,10 +86,9 @@ class OmniglotSmall1(ImageClasses, kw_only=True):
             raise ValueError("the tests are given: see test_episodes")
         alphabet_key, order_key, turn_key = jax.random.split(key, 3)
         alphabet = jax.random.randint(alphabet_key, (), 0, len(self.alphabet_count))
-        there = jnp.arange(len(self.training.count)) < self.alphabet_count[alphabet]
-        order = jnp.where(there, jax.random.uniform(order_key, there.shape), jnp.inf)
+        order = shuffled(order_key, self.alphabet_count[alphabet], len(self.training.count))
         turn = jax.random.randint(turn_key, (), 0, self.rotations)
-        characters = self.alphabet_first[alphabet] + jnp.argsort(order)[: self.ways]
+        characters = self.alphabet_first[alphabet] + order[: self.ways]
         return characters * self.rotations + turn
 
     @property
@@ -120,19 +116,13 @@ def _read_runs(path: pathlib.Path) -> dict[str, UInt8[np.ndarray, "2 h w 1"]]:
         InputError: if the file is damaged, or holds anything but twenty runs of twenty classes.
     """
     found = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for run in (f"run{number + 1:02d}" for number in range(_RUNS)):
-                text = omniglot.read_member(archive, f"{run}/class_labels.txt").decode()
-                for line in text.splitlines():
-                    test, training = line.split()
-                    pair = [omniglot.read_drawing(archive, name) for name in (training, test)]
-                    found[training] = np.stack(pair)
-    except InputError:
-        raise
-    # KeyError: not in the archive. RuntimeError, NotImplementedError: see `omniglot`.
-    except (*DAMAGED, KeyError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
-        raise InputError(f"{path} does not hold the challenge's runs: get it again") from error
+    with omniglot.opened(path, "does not hold the challenge's runs") as archive:
+        for run in (f"run{number + 1:02d}" for number in range(_RUNS)):
+            text = omniglot.read_member(archive, f"{run}/class_labels.txt").decode()
+            for line in text.splitlines():
+                test, training = line.split()
+                pair = [omniglot.read_drawing(archive, name) for name in (training, test)]
+                found[training] = np.stack(pair)
     if len(found) != _RUNS * _WAYS:
         raise InputError(f"{path} has {len(found)} classes, not {_RUNS * _WAYS}: get it again")
     return found

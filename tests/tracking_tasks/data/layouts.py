@@ -7,7 +7,24 @@ import pathlib
 import numpy as np
 from PIL import Image
 
+from tracking_tasks.data.sequences import Sequence
+
+LENGTH = 4  # of the sample
+BOXES = np.float32([[index, 1, 4, 3] for index in range(LENGTH)])
 UAV_NAN = "NaN,NaN,NaN,NaN"
+
+
+def sample():
+    """A short sequence with whatever the formats can say of one."""
+    flags = np.array([False, True, False, False])
+    return Sequence(
+        "ball-1",
+        tuple(np.full((6, 8, 3), 50 * index, np.uint8) for index in range(LENGTH)),
+        BOXES,
+        visible=np.float32([1, 0.5, 1, 1]),
+        frame_attributes={"cut_by_image": flags, "full_occlusion": flags, "out_of_view": flags},
+        anchors=np.array([1, 0, 0, -1]),
+    )
 
 
 def write_layout(folder, layout, sequences, split=None):

@@ -13,11 +13,9 @@ import pytest
 from hypothesis import strategies as st
 
 from basics.errors import InputError
-from tests.tracking_tasks.data.layouts import LAYOUTS, format_of, write_layout
+from tests.tracking_tasks.data.layouts import LAYOUTS, LENGTH, format_of, sample, write_layout
 from tracking_tasks.data import formats
-from tracking_tasks.data.sequences import Sequence
 
-LENGTH = 4
 SNIPPETS = (
     *(b"", b",", b"\n", b"\r", b" ", b"\t", b"-", b".", b"nan", b"inf", b"1e400", b"0x1", b"1_0"),
     *(b"m", b'"', b"=", b"/", b"..", b"%08d", b"\x00", b"\xff\xfe", b"9" * 30, b"[", b"{", b"null"),
@@ -29,18 +27,7 @@ def example(layout):
     """A folder with one sequence in a layout, its files, and what is read from it."""
     keeper = tempfile.TemporaryDirectory()  # emptied when the cache lets go of it
     folder = pathlib.Path(keeper.name)
-    frames = tuple(np.full((6, 8, 3), index, np.uint8) for index in range(LENGTH))
-    boxes = np.float32([[index, 1, 4, 3] for index in range(LENGTH)])
-    flags = np.array([False, True, False, False])
-    sequence = Sequence(
-        "ball-1",
-        frames,
-        boxes,
-        visible=np.float32([1, 0.5, 1, 1]),
-        frame_attributes={"cut_by_image": flags, "full_occlusion": flags, "out_of_view": flags},
-        anchors=np.array([1, 0, 0, -1]),
-    )
-    write_layout(folder, layout, [sequence])
+    write_layout(folder, layout, [sample()])
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".jpg")
     files = [path for path in files if path.name != "nlp.txt"]
     return files, folder, formats.read_dataset(folder, format_of(layout))[0], keeper
