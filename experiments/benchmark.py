@@ -14,13 +14,18 @@ Examples:
     python -m experiments.benchmark --suite=online --output_dir=results
     python -m experiments.benchmark --suite=pruning
     python -m experiments.benchmark --suite=optimizer_step
+    python -m experiments.benchmark --compare=before,after
 
 Prints a table. With an output folder it also writes:
     results.json              the table's values, with facts about the machine
     times.png                 the times as bars, or the plots of the suite
+
+--compare times nothing: it says which times of two such records differ beyond noise, and ends with
+status 3 if any got slower, else with 0.
 """
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 
 from absl import flags
@@ -34,6 +39,7 @@ from experiments.benchmarks import (
     online,
     optimizer_step,
     pruning,
+    regressions,
     renderer,
     roam,
 )
@@ -61,11 +67,21 @@ _PRESET = flags.DEFINE_enum(
 _REPEATS = flags.DEFINE_integer(
     "repeats", 5, "Rounds in which everything is timed once more.", 1, flag_values=FLAGS
 )
+_COMPARE = flags.DEFINE_list(
+    "compare",
+    None,
+    "Two records to compare, before and after: results.json of one suite, or the folders of them.",
+    flag_values=FLAGS,
+)
 _OUTPUT = OptionalOutputFolder(FLAGS)
+_SLOWER = 3  # the status where something got slower
 
 
 def main(_: Sequence[str]) -> None:
     """Runs the program."""
+    if _COMPARE.value is not None:
+        _compare(_COMPARE.value)
+        return
     folder = _OUTPUT.path
     report = SUITES[_SUITE.value](_PRESET.value, _REPEATS.value)
     print(", ".join(f"{name} {value}" for name, value in machine().items()))
@@ -78,6 +94,13 @@ def main(_: Sequence[str]) -> None:
             save_figure(folder / f"{name}.png", figure)
         write_atomic(folder / "results.json", text + "\n")
         print(f"written to {folder}")
+
+
+def _compare(paths: Sequence[str]) -> None:
+    changes = regressions.compare(paths)
+    print(*regressions.unlike_machines(paths), regressions.table(changes), sep="\n")
+    if any(change.verdict == regressions.Verdict.SLOWER for change in changes):
+        sys.exit(_SLOWER)
 
 
 if __name__ == "__main__":

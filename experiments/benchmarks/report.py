@@ -47,10 +47,14 @@ def table(report: Report) -> str:
     """The comparisons in aligned columns, times as minimum / median, and the notes below."""
     lines: list[str] = []
     for columns, comparisons in itertools.groupby(report.comparisons, _columns):
-        rows = [columns, *map(_row, comparisons)]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines += ["  ".join(map(str.rjust, row, widths)) for row in rows] + [""]
+        lines += [*aligned([columns, *map(_row, comparisons)]), ""]
     return "\n".join([*lines, *report.notes])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of equally many cells as lines whose columns end at the same place."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.rjust, row, widths)) for row in rows]
 
 
 def _columns(comparison: Comparison) -> list[str]:
