@@ -8,6 +8,7 @@ Examples:
     python -m experiments.benchmark --suite=inner_loop
     python -m experiments.benchmark --suite=inner_loop --repeats=20 --output_dir=results
     python -m experiments.benchmark --suite=meta_gradient --output_dir=results
+    python -m experiments.benchmark --suite=meta_training
     python -m experiments.benchmark --suite=renderer
     python -m experiments.benchmark --suite=evaluation
     python -m experiments.benchmark --suite=roam
@@ -36,6 +37,7 @@ from experiments.benchmarks import (
     evaluation,
     inner_loop,
     meta_gradient,
+    meta_training,
     online,
     optimizer_step,
     pruning,
@@ -51,6 +53,7 @@ from experiments.command_line.output_folder import OptionalOutputFolder
 SUITES: dict[str, Callable[[str, int], Report]] = {
     "inner_loop": inner_loop.run,
     "meta_gradient": meta_gradient.run,
+    "meta_training": meta_training.run,
     "renderer": renderer.run,
     "evaluation": evaluation.run,
     "roam": roam.run,

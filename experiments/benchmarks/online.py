@@ -16,7 +16,7 @@ import numpy as np
 import skimage.data
 from matplotlib.figure import Figure
 
-import tracking_tasks
+from experiments.benchmarks import trackers
 from experiments.benchmarks.report import Comparison, Report
 from experiments.benchmarks.timing import Measurement, interleaved
 from tracking_tasks.episode import Frame
@@ -40,16 +40,7 @@ class Preset:
     trackers: Callable[[], dict[str, Tracker]]
 
 
-def _shipped() -> dict[str, Tracker]:
-    return {name: tracking_tasks.load(name).tracker for name in tracking_tasks.TRACKERS}
-
-
-def _small() -> dict[str, Tracker]:
-    kinds = tracking_tasks.TRACKERS
-    return {"gradnet": kinds["gradnet"].create(config=kinds["gradnet"].config_type.small())}
-
-
-PRESETS = {"smoke": Preset(2, _small), "full": Preset(40, _shipped)}
+PRESETS = {"smoke": Preset(2, trackers.small), "full": Preset(40, trackers.shipped)}
 
 
 def run(preset: str, repeats: int) -> Report:

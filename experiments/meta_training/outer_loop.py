@@ -60,11 +60,18 @@ def meta_train(
     Raises:
         InputError: if the loss stays non-finite.
     """
+    state = beginning(learner, transformation, frozen)
+    return with_leaves(learner, run(advance, state, config, folder, **options).params)
+
+
+def beginning(
+    learner: Any, transformation: optax.GradientTransformation, frozen: tuple[str, ...]
+) -> metaopt.OuterState:
+    """The state before the first step, of all leaves of a pytree by name but the frozen ones."""
     learned = {
         name: leaf for name, leaf in named_leaves(learner).items() if not is_part(name, frozen)
     }
-    state = metaopt.OuterState.create(learned, transformation)
-    return with_leaves(learner, run(advance, state, config, folder, **options).params)
+    return metaopt.OuterState.create(learned, transformation)
 
 
 def run(

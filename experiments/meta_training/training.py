@@ -132,15 +132,7 @@ def train(
     Raises:
         InputError: if the loss is not finite for `config.patience` steps in a row.
     """
-    transformation = _transformation(
-        config.outer_steps,
-        config.learning_rate,
-        config.backbone_rate,
-        config.clip,
-        policy_of(tracker.name).clip_elements,
-        config.accumulate,
-    )
-    advance = lambda state, index: _step(transformation, loss, state, tracker, batches(index))
+    transformation, advance = steps(tracker, batches, config, loss)
     return outer_loop.meta_train(
         tracker,
         transformation,
@@ -150,6 +142,23 @@ def train(
         frozen=config.frozen,
         resume=resume,
         label=label,
+    )
+
+
+def steps(
+    tracker: Tracker, batches: Batches, config: TrainingConfig, loss: OuterLoss | None = None
+) -> tuple[optax.GradientTransformation, outer_loop.Advance]:
+    """The outer optimizer of `train`, and what takes one of its steps; likewise the arguments."""
+    transformation = _transformation(
+        config.outer_steps,
+        config.learning_rate,
+        config.backbone_rate,
+        config.clip,
+        policy_of(tracker.name).clip_elements,
+        config.accumulate,
+    )
+    return transformation, lambda state, index: _step(
+        transformation, loss, state, tracker, batches(index)
     )
 
 
