@@ -118,7 +118,7 @@ def test_a_decoder_whose_threads_race_has_one(tmp_path, monkeypatch, name, codec
     monkeypatch.setattr(subprocess, "Popen", popen)
     assert numbers(video) == list(range(COUNT))
     (command,) = commands
-    begin, end = command.index("level+info") + 1, command.index("-i")
+    begin, end = command.index("level+error") + 1, command.index("-i")
     assert command[begin:end] == threads
 
 
@@ -162,6 +162,15 @@ def test_times_that_start_late_count_from_zero(tmp_path):
     np.testing.assert_allclose([frame.time for frame in frames], np.arange(COUNT) / 10, atol=1e-3)
 
 
+def test_times_of_a_long_recording_are_exact(tmp_path):
+    """Seven hours and 46 minutes in: by six digits they would be told to a tenth of a second."""
+    late = ["-vf", "settb=1/1000,setpts=if(N\\,28000000\\,0)+33*N", "-fps_mode", "passthrough"]
+    encode(tmp_path / "a.mkv", *late, "-enc_time_base", "1/1000", "-c:v", "mjpeg")
+    frames = list(read_video(tmp_path / "a.mkv").frames())
+    expected = [0, *(28000 + 0.033 * np.arange(1, COUNT))]
+    np.testing.assert_allclose([frame.time for frame in frames], expected, atol=1e-6)
+
+
 @pytest.mark.parametrize(("degrees", "turns"), [(90, 1), (180, 2), (270, 3)])
 def test_a_rotated_video_is_read_as_it_is_shown(tmp_path, degrees, turns):
     encode(tmp_path / "flat.mp4", "-c:v", "libx264", "-crf", "5", "-pix_fmt", "yuv420p")
@@ -194,6 +203,18 @@ def test_a_file_that_breaks_off_gives_its_frames_and_says_so(tmp_path, suffix):
     assert f"{len(read)} frames" in str(caught.value)
     with pytest.warns(UserWarning, match="is cut off or damaged"):
         assert len(list(video)) == len(read)
+
+
+def test_damage_is_seen_at_every_reading(tmp_path):
+    """ffmpeg's threads say at once what is damaged and what else they do."""
+    frames = np.random.default_rng(0).integers(0, 255, (COUNT, *SIZE, 3), np.uint8)
+    encode(tmp_path / "a.avi", "-c:v", "mpeg4", "-g", "1", frames=frames)
+    data = (tmp_path / "a.avi").read_bytes()
+    (tmp_path / "a.avi").write_bytes(data[: len(data) * 6 // 10])
+    video = read_video(tmp_path / "a.avi")
+    for _ in range(8):
+        with pytest.raises(DamagedVideoError, match=r"ac-tex damaged|Error at MB"):
+            list(video.frames())
 
 
 @pytest.mark.parametrize("name", ["12:30.mp4", "-x.mp4", "a b.mp4", "%d.mp4"])
