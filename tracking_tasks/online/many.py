@@ -38,11 +38,12 @@ class MultiTracker:
     rounding.
 
     Args:
-        tracker: whose parameters all targets share; its own target stays as it is.
+        tracker: whose parameters all targets share, as `tracking_tasks.load` returns it or bare.
+            Its own target stays as it is.
     """
 
-    def __init__(self, tracker: _Loaded) -> None:
-        self._tracker = tracker.tracker
+    def __init__(self, tracker: _Loaded | Tracker) -> None:
+        self._tracker = tracker.tracker if isinstance(tracker, _Loaded) else tracker
         self._states: dict[Hashable, Any] = {}
         self._redetections: dict[Hashable, Redetection] = {}
         self._pool = concurrent.futures.ThreadPoolExecutor(_THREADS)
@@ -84,6 +85,7 @@ class MultiTracker:
     def remove(self, name: Hashable) -> None:
         """Forgets a target."""
         del self._states[name]
+        self._redetections.pop(name, None)
 
     def update(self, image: ImageLike) -> dict[Hashable, Prediction]:
         """Finds the targets in the next frame, by their names.

@@ -113,7 +113,7 @@ def test_several_targets_have_the_boxes_of_one_by_one():
 
 
 def test_targets_have_names_come_and_go():
-    many = MultiTracker(loaded())
+    many = MultiTracker(pure())  # that is what `loaded` holds
     assert many.update(IMAGES[0]) == {}
     many.init(IMAGES[0], {"dog": PAIR[0]})
     many.add("cat", IMAGES[0], PAIR[1])
