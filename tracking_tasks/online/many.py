@@ -4,19 +4,12 @@ import concurrent.futures
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
-from models import Features
-from tracking_tasks.episode import Frame, Prediction
-from tracking_tasks.online.frames import ImageLike, padded, start
+from tracking_tasks.episode import Prediction
+from tracking_tasks.online.frames import ImageLike, advance, padded, start
 from tracking_tasks.online.redetection import Redetection
 from tracking_tasks.trackers import Tracker
-
-_THREADS = 2  # for what follows from the features: small operations, which one core is enough for
 
 
 @runtime_checkable
@@ -33,9 +26,10 @@ class MultiTracker:
         tracker.init(image, [box, other_box])
         predictions = tracker.update(next_image)      # predictions[0].box, predictions[1].score
 
-    The crops of all targets go through the backbone together, and its features are turned into
-    boxes side by side; each target has its own inner loop. The boxes are those of one by one, to
-    rounding.
+    Each target has its own inner loop; all share one compiled program, that of one target, and run
+    side by side. On a CPU that is quicker than all crops through the backbone at once, which its
+    caches cannot hold (12 crops take 1.7 times as long each as 3), and a target that searches over
+    scales in some frames alone does so here, too. The boxes are those of one by one.
 
     Args:
         tracker: whose parameters all targets share, as `tracking_tasks.load` returns it or bare.
@@ -46,7 +40,7 @@ class MultiTracker:
         self._tracker = tracker.tracker if isinstance(tracker, _Loaded) else tracker
         self._states: dict[Hashable, Any] = {}
         self._redetections: dict[Hashable, Redetection] = {}
-        self._pool = concurrent.futures.ThreadPoolExecutor(_THREADS)
+        self._pool = concurrent.futures.ThreadPoolExecutor()
 
     @property
     def targets(self) -> list[Hashable]:
@@ -90,45 +84,21 @@ class MultiTracker:
     def update(self, image: ImageLike) -> dict[Hashable, Prediction]:
         """Finds the targets in the next frame, by their names.
 
-        Recompiles where the number of targets, or the size of the frame, padded, is a new one.
+        Recompiles where the size of the frame, padded, is a new one.
 
         Raises:
             InputError: if the image cannot be used.
         """
         if not self._states:
             return {}
-        frame, tracker, names = padded(image), self._tracker, self.targets
-        crops = [_search(tracker, state, frame) for state in self._states.values()]
-        each = _see(tracker, crops)
+        frame = padded(image)
 
-        def follow(name: Hashable, crop: Array, levels: Features) -> Prediction:
-            state, prediction = _follow(tracker, self._states[name], frame, crop, levels)
+        def follow(name: Hashable) -> Prediction:
+            state, prediction = advance(self._tracker, self._states[name], frame)
             found = prediction.on_host()
             if name in self._redetections:
                 state, found = self._redetections[name].look(state, frame, found)
             self._states[name] = state
             return found
 
-        return dict(zip(names, self._pool.map(follow, names, crops, each), strict=True))
-
-
-@jax.jit
-def _search(tracker: Tracker, state: Any, frame: Frame) -> Float[Array, "n s s 3"]:
-    return tracker.search(state, frame)
-
-
-@jax.jit
-def _see(tracker: Tracker, crops: list[Float[Array, "n s s 3"]]) -> list[Features]:
-    levels = tracker.backbone(jnp.concatenate(crops))
-    ends = np.cumsum([len(crop) for crop in crops])
-    return [
-        Features(*(level[end - len(crop) : end] for level in levels))
-        for crop, end in zip(crops, ends.tolist(), strict=True)
-    ]
-
-
-@jax.jit(donate_argnums=1)
-def _follow(
-    tracker: Tracker, state: Any, frame: Frame, crops: Float[Array, "n s s 3"], levels: Features
-) -> tuple[Any, Prediction]:
-    return tracker.judged(state, crops, *tracker.follow(state, frame, levels))
+        return dict(zip(self._states, self._pool.map(follow, self.targets), strict=True))
