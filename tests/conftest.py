@@ -9,12 +9,12 @@ import pathlib
 import tempfile
 
 # What the tests spend is compilation; small shapes do not need fast programs. Read by XLA when jax
-# is imported. Without the emitters of fusions it takes a third less again; the flag is of jaxlib
-# 0.10, and an unknown one ends the process.
+# is imported. Without the emitters of fusions it takes a third less again, and in one part, not in
+# one for each core, some more; these flags are of jaxlib 0.10, and an unknown one ends the process.
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "")
     + " --xla_backend_optimization_level=0"
-    + " --xla_cpu_use_fusion_emitters=false"
+    + " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
     * importlib.metadata.version("jaxlib").startswith("0.10.")
 )
 

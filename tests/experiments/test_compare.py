@@ -2,17 +2,22 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 import metaopt
+import tracking_tasks
 from experiments import compare
 from experiments.analysis.statistics import mean_and_interval
-from experiments.meta_training import training
+from experiments.meta_training import runner, training
 from models import EfficientNetLite0
 from tests.experiments import programs
+from tests.experiments.meta_training.small_run import batches
+from tests.tracking_tasks.striped import video
 from tests.tracking_tasks.tiny import Tiny
+from tracking_tasks.data.sequences import Sequence
 from tracking_tasks.evaluation import success_auc
 from tracking_tasks.trackers import TRACKERS
 
@@ -94,6 +99,44 @@ def test_resume_redoes_nothing_and_gives_the_same_results(finished, rules, monke
     monkeypatch.setattr(training, "train", None)  # would fail if it were called
     programs.run(compare, *flags(rules, finished), "--resume")
     assert (finished / "results.json").read_text() == before
+
+
+def train(tracker, _, config, *rest):
+    """In the place of a training of minutes: the loss's functions rise by the seed and one."""
+    return tracker.replace(loss=jax.tree.map(lambda leaf: leaf + config.seed + 1, tracker.loss))
+
+
+def test_the_smallest_comparison_whole(tmp_path, monkeypatch):
+    images, boxes = video()
+    sequence = Sequence("striped", tuple(images), boxes)
+    monkeypatch.setattr(EfficientNetLite0, "pretrained", lambda *_: Tiny())
+    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(training, "rendered_once", lambda *_: None)
+    monkeypatch.setattr(training, "rendered_batches", lambda *_: batches)
+    monkeypatch.setattr(runner, "load_bank", lambda *_: None)
+    monkeypatch.setattr(runner, "rendered_sequences", lambda *_: [sequence])
+    monkeypatch.setattr(tracking_tasks, "OnlineTracker", lambda *_: programs.Follower())
+    rules = "--inner_optimizers=none,steepest_descent", "--seeds=2"
+    assert not programs.run(compare, "--preset=smoke", *rules, f"--output_dir={tmp_path}")
+    results = json.loads((tmp_path / "results.json").read_text())
+    cells = {(cell["inner_optimizer"], cell["seed"]): cell for cell in results["cells"]}
+    assert set(cells) == {(rule, seed) for rule in ("none", "steepest_descent") for seed in (0, 1)}
+    sizes = results["configuration"]["sizes"]
+    for (rule, seed), cell in cells.items():
+        assert_auc_is_that_of_its_boxes(cell)
+        inner, query = (np.array(cell[name]) for name in ("inner_losses", "query_losses"))
+        assert len(inner) == len(query) == sizes["adaptation_steps"] + 1
+        assert cell["query_loss"] == query[cell["train_steps"]]
+        assert (inner == inner[0]).all() if rule == "none" else inner[-1] < 0.9 * inner[0]
+        label = cell["learned_functions"]["label"]
+        change = np.subtract(label["learned"], label["initial"])
+        np.testing.assert_allclose(change, seed + 1, rtol=1e-4)
+    for rule, row in results["summary"].items():
+        values = [cells[rule, seed]["query_loss"] for seed in (0, 1)]
+        assert row["query_loss"]["mean"] == pytest.approx(np.mean(values))
+        assert row["auc_difference"] == {"mean": 0, "interval": 0}
+    table = (tmp_path / "table.txt").read_text()
+    assert "auc - steepest descent" in table and "over 2 seed(s)" in table
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import csv
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -17,11 +18,39 @@ NAMES = ["IV", "SV", "OCC", "DEF", "MB", "FM", "IPR", "OPR", "OV", "BC", "LR"]
 SIZE = ["--videos=2", "--frames=3", "--side=64"]
 
 
-@pytest.fixture(scope="module")
-def rendered(tmp_path_factory):
+FLAGS = [*SIZE, "--columns=2", "--contact_sheet=sheet.jpg", "--noannotate", "--seed=3"]
+
+
+def drawn(key, bank, config, count, frames):
+    """In the place of what the renderer shows, whose programs take seconds to compile."""
+    assert (bank, config.side, config.duration) == ("photographs", 64, frames)
+    random = np.random.default_rng(int(jax.random.key_data(key)[-1]))
+    for _ in range(count):
+        # Large cells, for a video is compressed.
+        cells = random.integers(0, 255, (frames, 2, 2, 3), np.uint8)
+        yield Video(
+            frames=jnp.asarray(cells.repeat(32, 1).repeat(32, 2)),
+            boxes=jnp.asarray(random.integers(5, 30, (frames, 4)), jnp.float32),
+            visible=jnp.asarray(random.uniform(0.3, 1, frames), jnp.float32),
+            attributes={name: jnp.asarray(random.random(frames) < 0.3) for name in NAMES},
+        )
+
+
+def make(folder, flags):
+    """The program with `drawn` videos."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(render, "rendered_videos", drawn)
+        patch.setattr(render, "load_bank", lambda *_: "photographs")
+        assert run(render, f"--output_dir={folder}", *flags) == 0
+
+
+@pytest.fixture(scope="module", params=["drawn", pytest.param("rendered", marks=pytest.mark.full)])
+def rendered(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("rendered")
-    flags = [*SIZE, "--columns=2", "--contact_sheet=sheet.jpg", "--noannotate"]
-    assert run(render, f"--output_dir={folder}", *flags) == 0
+    if request.param == "drawn":
+        make(folder, FLAGS)
+    else:
+        assert run(render, f"--output_dir={folder}", *FLAGS) == 0
     return folder
 
 
@@ -114,10 +143,21 @@ def test_rendered_videos_are_not_mixed_with_earlier_ones(rendered, capsys):
     assert "holds rendered videos already" in error_line(capsys)
 
 
+def test_the_seed_decides(tmp_path):
+    for name, seed in (("one", 1), ("two", 2), ("again", 1)):
+        make(tmp_path / name, [*SIZE, "--layout=otb", f"--seed={seed}"])
+    one, two, again = (
+        read_dataset(tmp_path / name / "sequences", "otb")[0].frame(0)
+        for name in ("one", "two", "again")
+    )
+    assert (one != two).any() and (one == again).all()
+    assert not (tmp_path / "one" / "videos").exists()
+
+
 @pytest.mark.full
-def test_the_seed_decides(rendered, tmp_path):
-    flags = [f"--output_dir={tmp_path}", *SIZE, "--layout=otb", "--seed=1"]
-    assert run(render, *flags) == 0
-    assert not (tmp_path / "videos").exists()
-    first, other = (read_dataset(folder / "sequences", "otb")[0] for folder in (rendered, tmp_path))
-    assert (first.frame(0) != other.frame(0)).any()
+def test_the_seed_decides_what_is_rendered(tmp_path):
+    for seed in (1, 2):
+        flags = [f"--output_dir={tmp_path / str(seed)}", *SIZE, "--layout=otb", f"--seed={seed}"]
+        assert run(render, *flags) == 0
+    one, two = (read_dataset(tmp_path / seed / "sequences", "otb")[0].frame(0) for seed in "12")
+    assert (one != two).any()

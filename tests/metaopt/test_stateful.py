@@ -146,6 +146,31 @@ def test_a_flax_module_with_dropout_batchnorm_and_a_cell_by_the_two_lines_of_the
     close(fitted.model_state["norm"]["mean"][...], state["norm"]["mean"][...])
 
 
+class Layers(nnx.Module):
+    def __init__(self):
+        self.norm = nnx.BatchNorm(2, momentum=0.75, rngs=nnx.Rngs(0))
+        self.dropout = nnx.Dropout(0.5, rngs=nnx.Rngs(1))
+
+
+def test_each_step_has_a_dropout_of_its_own_and_moves_the_statistics_of_batchnorm():
+    graphdef, params, model_state = nnx.split(Layers(), nnx.Param, ...)
+
+    def loss(params, model_state, batch):
+        module = nnx.merge(graphdef, params, model_state)
+        kept = module.dropout(jnp.ones(24))
+        value = jnp.mean(module.norm(batch)) * kept[0]
+        return value, nnx.state(module, nnx.Not(nnx.Param)), kept
+
+    x = jnp.array([[1.0, 2.0], [3.0, 6.0]])
+    fitted = metaopt.fit(RULE, metaopt.Stateful(loss), params, x, steps=2, model_state=model_state)
+    dropout = Layers().dropout
+    np.testing.assert_array_equal(fitted.aux, [dropout(jnp.ones(24)) for _ in range(3)])
+    assert not np.array_equal(fitted.aux[0], fitted.aux[1])
+    mean, variance = (fitted.model_state["norm"][name][...] for name in ("mean", "var"))
+    np.testing.assert_allclose(mean, (1 - 0.75**2) * np.array([2, 4]), rtol=1e-6)
+    np.testing.assert_allclose(variance, 0.75**2 + (1 - 0.75**2) * np.array([1, 4]), rtol=1e-6)
+
+
 @pytest.mark.parametrize("adjoint", [metaopt.Unrolled(), metaopt.FirstOrder()], ids=str)
 def test_state_inside_the_params_never_moves_and_that_is_said(adjoint):
     net = nnx.BatchNorm(2, momentum=0.9, rngs=nnx.Rngs(0))

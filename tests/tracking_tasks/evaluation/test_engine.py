@@ -5,6 +5,7 @@ import time
 import types
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -13,10 +14,13 @@ from tests.tracking_tasks import tiny
 from tracking_tasks import evaluation
 from tracking_tasks.data.prefetch import prefetched
 from tracking_tasks.data.sequences import Sequence
+from tracking_tasks.episode import Prediction
 from tracking_tasks.evaluation import engine
 from tracking_tasks.online import OnlineTracker
 from tracking_tasks.online import lanes as lanes_module
 from tracking_tasks.online.lanes import Lanes
+from tracking_tasks.trackers import Tracker
+from tracking_tasks.trackers.dimp.tracker import DiMPConfig
 
 
 def moving_square(name, frames, height=100, width=128, speed=2):
@@ -59,8 +63,27 @@ class Counting(OnlineTracker):
         return types.SimpleNamespace(box=self.box, score=self.box[0] / 100)
 
 
-@pytest.fixture(scope="module")
-def tracker():
+class Golden(Tracker):
+    """Goes half of the way to the middle of what is golden; compiles in no time."""
+
+    name = "dimp"
+
+    def init(self, frame, box):
+        return box
+
+    def step(self, state, frame):
+        height, width = frame.pixels.shape[:2]
+        golden = (frame.pixels[..., 0] > 240).astype(jnp.float32)
+        x, y = jnp.arange(width) + 0.5, jnp.arange(height) + 0.5
+        middle = jnp.stack([(golden * x).sum(), (golden * y[:, None]).sum()]) / golden.sum()
+        moved = state.at[:2].set((state[:2] + middle - state[2:] / 2) / 2)
+        return moved, Prediction(moved, golden.sum() / frame.extent.prod())
+
+
+@pytest.fixture(scope="module", params=["golden", pytest.param("dimp", marks=pytest.mark.full)])
+def tracker(request):
+    if request.param == "golden":
+        return OnlineTracker(Golden(DiMPConfig(), None, None), "none")
     return OnlineTracker(tiny.make(crop_size=96), "steepest_descent")
 
 
@@ -76,7 +99,6 @@ def one_by_one(tracker, videos):
     return evaluation.evaluate(tracker, videos, progress=False)
 
 
-@pytest.mark.full
 def test_threads_give_the_boxes_of_one_by_one_to_the_last_bit(tracker, videos, one_by_one):
     assert jax.default_backend() == "cpu"
     kept = []
@@ -125,6 +147,20 @@ def test_threads_run_so_many_videos_at_once():
         assert track.confidences[0] == 1
     # The share of each is a third of its time, or more when fewer were left.
     assert np.median(tracks[0].seconds) < 0.01
+
+
+def test_results_of_threads_are_in_the_order_of_the_videos_and_kept_as_they_end():
+    """The longest ends last, and is the first of the list."""
+    videos = [moving_square("long", 12), moving_square("middle", 6), moving_square("short", 2)]
+    kept = []
+    results = evaluation.evaluate(
+        Counting(pause=0.005), videos, parallel_videos=3, keep=kept.append, progress=False
+    )
+    assert [result.name for result in results] == ["long", "middle", "short"]
+    assert [result.name for result in kept] == ["short", "middle", "long"]
+    for result, video in zip(results, videos, strict=True):
+        np.testing.assert_array_equal(result.boxes[:, 0], 30 + np.arange(len(video)))
+        assert len(result.seconds) == len(video) - 1
 
 
 def test_an_error_in_one_thread_ends_the_others():

@@ -18,8 +18,11 @@ from tests.tracking_tasks.striped import frame, video
 from tests.tracking_tasks.tiny import Tiny, make
 from tests.tracking_tasks.trackers.dimp.episodes import batches, small_episode
 from tracking_tasks import checkpoints
+from tracking_tasks.trackers.base import Adaptation
+from tracking_tasks.trackers.dimp.iou import IoURefiner
 from tracking_tasks.trackers.dimp.loss import FilterSamples
 from tracking_tasks.trackers.dimp.refinement import IoUConfig
+from tracking_tasks.trackers.dimp.tracker import DiMP
 
 init = jax.jit(lambda tracker, frame, box: tracker.init(frame, box))
 step = jax.jit(lambda tracker, state, frame: tracker.step(state, frame)[0])
@@ -172,6 +175,26 @@ def test_both_take_the_size_from_the_scales_and_the_shape_from_the_predicted_ove
     np.testing.assert_allclose(jnp.prod(after.size), jnp.prod(size), rtol=1e-4)
     assert not np.allclose(size, state.size, rtol=0.05)
     assert after.size[0] / after.size[1] == pytest.approx(1.25**2, rel=1e-3)  # as far as is wise
+
+
+class Refiner(IoURefiner):
+    """Its loss says which frames show the target."""
+
+    def loss(self, frames, true_boxes, seen, key):
+        assert len(frames.fine) == len(true_boxes) == 4
+        return seen @ jnp.array([1.0, 2.0, 4.0, 8.0])
+
+
+def test_a_hundredth_of_the_overlap_s_loss_joins_that_of_the_classification(monkeypatch):
+    judged = Adaptation(jnp.array([9.0, 7.0]), jnp.array([2.0, 1.0]))
+    nothing = Features(jnp.zeros((2, 8, 8, 6)), jnp.zeros((2, 4, 4, 4)))
+    monkeypatch.setattr(DiMP, "_adapt", lambda *_: judged)
+    monkeypatch.setattr(DiMP, "seen_in", lambda *_: (nothing, nothing))
+    half = small_episode().replace(support_weights=jnp.array([1.0, 0.0]))
+    tracker = make().replace(refiner=Refiner.__new__(Refiner))
+    loss, metrics = tracker.outer_loss(half)
+    assert metrics["iou_loss"] == 13.0
+    assert loss == pytest.approx(1.5 + 0.13, rel=1e-6)
 
 
 @pytest.mark.full
