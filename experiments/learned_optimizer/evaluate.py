@@ -3,12 +3,14 @@ r"""Measures a learned optimizer against optax's, each of these at the best of m
 Every optimizer trains the same networks on the same batches. Its best rate is the one that ends
 with the lowest geometric mean of losses on the very problems that it is judged on, for each number
 of steps anew; the learned optimizer has no rate. A row of its own is the one that metaopt ships.
+The tasks are those that are held out; families of the meta-training may be named too.
 
 Examples:
     python -m experiments.learned_optimizer.evaluate --output_dir=runs/table
     python -m experiments.learned_optimizer.evaluate --rule=runs/learned/rule.safetensors
     python -m experiments.learned_optimizer.evaluate --rule=runs/learned/rule.safetensors \
         --tasks=digits,characters --seeds=3 --output_dir=runs/table --resume
+    python -m experiments.learned_optimizer.evaluate --tasks=bumps,topics --output_dir=runs/seen
 
 Prints the table and writes to the output folder:
     table.txt, record.json    the table, and what it is made of
@@ -39,7 +41,7 @@ from experiments.command_line import choices, cli
 from experiments.command_line.output_folder import OutputFolder
 from experiments.learned_optimizer import evaluation, plots, report
 from experiments.learned_optimizer.contenders import CONTENDERS, Contender
-from experiments.learned_optimizer.tasks import HELD_OUT, images
+from experiments.learned_optimizer.tasks import HELD_OUT, TRAINING, images
 from experiments.learned_optimizer.tasks.base import Family
 from experiments.runs import metadata, trials
 
@@ -54,7 +56,9 @@ _RULE = flags.DEFINE_string(
 _OMNIGLOT_DIR = flags.DEFINE_string(
     "omniglot_dir", None, "A folder of Omniglot's zip files: one more task.", flag_values=FLAGS
 )
-_TASKS = flags.DEFINE_list("tasks", list(HELD_OUT), "To be judged on.", flag_values=FLAGS)
+_TASKS = flags.DEFINE_list(
+    "tasks", list(HELD_OUT), "To be judged on; all is those of training too.", flag_values=FLAGS
+)
 _SEEDS = flags.DEFINE_integer("seeds", 5, "Networks a task.", 2, flag_values=FLAGS)
 _OUTPUT = OutputFolder(FLAGS, "runs/learned_optimizer_table", resumable=True)
 
@@ -62,14 +66,15 @@ _OUTPUT = OutputFolder(FLAGS, "runs/learned_optimizer_table", resumable=True)
 def main(_: Sequence[str]) -> None:
     """Runs the program."""
     folder = _OUTPUT.path
-    tasks = choices.choose(_TASKS.value, HELD_OUT, "task")
+    known = {**HELD_OUT, **TRAINING}
+    tasks = choices.choose(_TASKS.value, known, "task")
     rules = {_SHIPPED: metaopt.pretrained(_SHIPPED)}
     if _RULE.value:
         rules["learned"] = _read(_RULE.value)
     _OUTPUT.lock({"seeds": _SEEDS.value}, taken=(folder / "cells").exists())
     names = [*CONTENDERS, *rules]
     found: report.Found = {}
-    families = {task: HELD_OUT[task]() for task in tasks}
+    families = {task: known[task]() for task in tasks}
     if _OMNIGLOT_DIR.value:
         families["omniglot"] = images.omniglot(_OMNIGLOT_DIR.value, 14, (48,))
     todo = [(task, name) for task in families for name in names]

@@ -11,6 +11,9 @@ TRAINING: Mapping[str, Callable[[], Family]] = {
         images.TRAINING_PHOTOS, 8, (32, 32), layer_norm=True
     ),
     "patches_autoencoder": lambda: images.patches_autoencoder(images.TRAINING_PHOTOS, 8, (16,)),
+    "topics": text.topics,
+    "bumps": lambda: functions.Bumps((24, 24)),
+    "dixon_price": functions.DixonPrice,
 }
 
 # Other images, or other networks and losses, than any in training. A classifier of digits was seen

@@ -1,6 +1,8 @@
-"""A character language model on text that comes with scikit-learn."""
+"""Character language models on text that comes with Python and with scikit-learn."""
 
 import pathlib
+import pydoc_data.topics
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -64,6 +66,15 @@ class Characters(Family):
 def descriptions() -> Characters:
     """On scikit-learn's descriptions of its data sets, in lower case."""
     folder = pathlib.Path(sklearn.datasets.__file__).parent / "descr"
-    text = "".join(path.read_text().lower() for path in sorted(folder.glob("*.rst")))
-    known, numbers = np.unique(list(text), return_inverse=True)
-    return Characters(jnp.asarray(numbers, jnp.int32), len(known))
+    return _characters([path.read_text() for path in sorted(folder.glob("*.rst"))])
+
+
+def topics() -> Characters:
+    """On Python's own help on its language, in lower case, by a smaller network."""
+    texts = pydoc_data.topics.topics
+    return _characters([texts[name] for name in sorted(texts)], embedding=6, hidden=24)
+
+
+def _characters(texts: Sequence[str], **sizes: int) -> Characters:
+    known, numbers = np.unique(list("".join(texts).lower()), return_inverse=True)
+    return Characters(jnp.asarray(numbers, jnp.int32), len(known), **sizes)

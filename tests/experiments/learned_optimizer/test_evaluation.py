@@ -141,12 +141,14 @@ def test_the_program_judges_a_saved_rule_and_keeps_what_is_finished(tmp_path, ca
     adam = dataclasses.replace(CONTENDERS["Adam"], rates=np.array([1e-4, 0.03]))
     monkeypatch.setattr(evaluate, "CONTENDERS", {"Adam": adam})
     monkeypatch.setitem(evaluate.HELD_OUT, "quadratics", lambda: FAMILY)
+    monkeypatch.setitem(evaluate.TRAINING, "bumps", lambda: FAMILY)  # may be named as well
     metaopt.save(tmp_path / "rule.safetensors", OrthogonalMLP(9.0, rate=0.05))
     folder = tmp_path / "table"
-    flags = [f"--rule={tmp_path / 'rule.safetensors'}", "--tasks=quadratics", "--seeds=2"]
+    flags = [f"--rule={tmp_path / 'rule.safetensors'}", "--tasks=quadratics,bumps", "--seeds=2"]
     assert programs.run(evaluate, f"--output_dir={folder}", *flags) == 0
     results = json.loads((folder / "record.json").read_text())
     kept = results["tasks"]["quadratics"]
+    assert results["tasks"] == {"quadratics": kept, "bumps": kept}
     assert {outcome["rate"] for outcome in kept["Adam"].values()} == {0.03}
     assert set(results["milliseconds a step"]) == {"Adam", "orthogonal_mlp", "learned", "LSTM"}
     keys = jax.random.split(jax.random.key(1), 2)

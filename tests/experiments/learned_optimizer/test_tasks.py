@@ -79,6 +79,14 @@ def test_characters_follow_one_another():
     assert before.shape == (64, 6)
 
 
+def test_the_text_of_training_is_not_the_one_that_is_held_out():
+    help_, descriptions = text.topics(), text.descriptions()
+    assert help_.known != descriptions.known and len(help_.text) > 100_000
+    params = [family.sample(jax.random.key(0)).params for family in (help_, descriptions)]
+    assert [p["embedding"].shape[1] for p in params] == [6, 8]
+    assert [len(p["layers"][0]["bias"]) for p in params] == [24, 32]
+
+
 def test_functions_at_their_minima():
     valley = functions.Rosenbrock()
     assert valley.loss(jnp.ones(10), ()) == 0
@@ -92,6 +100,20 @@ def test_functions_at_their_minima():
     waves = functions.SineWaves()
     x, y = waves.batch((2.0, 0.5), jax.random.key(0))
     np.testing.assert_allclose(y, 2 * np.sin(x - 0.5), rtol=1e-5)
+
+
+def test_the_curves_and_the_valley_of_training():
+    numbers = tuple(map(jnp.array, ([3.0, -1.0], [0.0, 2.0], [0.5, 1.5])))
+    x, y = functions.Bumps().whole(numbers)
+    expected = 3 * np.exp(-2 * x**2) - np.exp(-((x - 2) ** 2) / 4.5)
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-6)
+    heights, places, widths = functions.Bumps().sample(jax.random.key(0)).context
+    assert heights.shape == (4,) and abs(places).max() < 5 and widths.min() >= 0.5
+    valley = functions.DixonPrice()
+    index = np.arange(1, 11)
+    best = 2.0 ** -((2.0**index - 2) / 2.0**index)
+    np.testing.assert_allclose(valley.loss(jnp.asarray(best), ()), 0, atol=1e-10)
+    np.testing.assert_allclose(valley.loss(jnp.ones(10), ()), sum(range(2, 11)))
 
 
 def test_patches_are_learned_by_adam():
