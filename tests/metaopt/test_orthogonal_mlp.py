@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import metaopt
-from metaopt.optimizers.orthogonal_mlp import orthogonal
+from metaopt.optimizers._orthogonal import orthogonal
 
 TARGET = {"w": jnp.array([[1.0, -2.0, 0.5], [1.0, 1.0, -1.0]]), "b": jnp.array([0.5, -0.5, 2.0])}
 START = {"w": jnp.array([[0.2, 0.1, -0.3], [0.4, -0.2, 0.1]]), "b": jnp.zeros(3)}
@@ -45,26 +45,54 @@ def test_the_first_step_of_the_untrained_rule_follows_the_signs():
     np.testing.assert_allclose(after["w"], START["w"] - scale * direction, rtol=1e-4)
 
 
+def sizes(rule, signs):
+    """The steps of a vector of scale 1 down a slope that points up or down, a sign a step."""
+    slope = metaopt.ScalarLoss(lambda p, sign: sign * p["b"].sum())
+    params, signs = {"b": jnp.array([1.0, -1.0])}, jnp.array(signs)
+    fitted = metaopt.fit(
+        rule, slope, params, batches=signs, steps=len(signs), observe=lambda p: p["b"][0]
+    )
+    return -jnp.diff(fitted.observed) / (jnp.exp(rule.base[0, 1]) / 2**0.5)
+
+
 def test_steps_shrink_in_a_line_and_rest_at_the_end():
-    rule = metaopt.OrthogonalMLP(4.0, rate=0.1)
-    slope = metaopt.ScalarLoss(lambda p, _: p["b"].sum())
-    params = {"b": jnp.array([1.0, -1.0])}
-    positions = metaopt.fit(rule, slope, params, (), steps=6, observe=lambda p: p["b"][0]).observed
-    sizes = -jnp.diff(positions) / (jnp.exp(rule.base[0, 1]) / 2**0.5)
-    np.testing.assert_allclose(sizes, [1, 0.75, 0.5, 0.25, 0, 0], atol=1e-5)
+    rule = metaopt.OrthogonalMLP(4.0, rate=0.1).replace(pacing=jnp.float32(0))
+    np.testing.assert_allclose(sizes(rule, [1.0] * 6), [1, 0.75, 0.5, 0.25, 0, 0], atol=1e-5)
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(50.0, 1.0), (100.0, 1.0), (1600.0, 0.5)])
+def test_longer_trainings_have_shorter_steps(steps, expected):
+    """By the fourth root of their number over 100."""
+    rule = metaopt.OrthogonalMLP(steps, rate=0.1)
+    np.testing.assert_allclose(sizes(rule, [1.0]), [expected], rtol=1e-5)
+
+
+def test_the_pace_grows_to_three_while_gradients_agree_and_falls_to_a_third():
+    """With momenta as short as they can be, so that each step follows the last gradient."""
+    rule = metaopt.OrthogonalMLP(1e9, rate=0.1).replace(shortening=jnp.float32(0))
+    rule = rule.replace(momentum_logits=jnp.full(3, -20.0), square_logit=jnp.float32(-20))
+    growing = np.minimum(np.exp(0.1 * np.arange(14)), 3)
+    np.testing.assert_allclose(sizes(rule, [1.0] * 14), growing, rtol=1e-3)
+    signs = (-1.0) ** np.arange(14)
+    falling = np.maximum(np.exp(-0.1 * np.arange(14)), 1 / 3)
+    np.testing.assert_allclose(sizes(rule, signs), signs * falling, rtol=1e-3)
 
 
 def test_orthogonal_keeps_singular_vectors_and_brings_singular_values_together():
-    left = jnp.linalg.qr(jax.random.normal(jax.random.key(0), (5, 5)))[0][:, :3]
-    right = jnp.linalg.qr(jax.random.normal(jax.random.key(1), (3, 3)))[0]
-    matrix = 7.0 * (left * jnp.array([1.0, 0.6, 0.2])) @ right.T
-    for given, (u, v) in ((matrix, (left, right)), (matrix.T, (right, left))):
-        result = orthogonal(given)
-        inner = u.T @ result @ v
-        np.testing.assert_allclose(inner, jnp.diag(jnp.diag(inner)), atol=1e-4)
-        values = jnp.diag(inner)
-        assert values.min() > 0 and values.max() / values.min() < 1.8
-        np.testing.assert_allclose(jnp.mean(result**2), 1, rtol=1e-5)
+    """Two polynomials of the singular values, in float64; those over the largest are 0.1 to 1."""
+    random = np.random.default_rng(0)
+    left, right = (np.linalg.qr(random.normal(size=(n, 3)))[0] for n in (5, 4))
+    singular = np.array([1.0, 0.6, 0.1])
+    matrix = 7.0 * (left * singular) @ right.T
+    values = singular / (singular**4).sum() ** 0.25
+    for a, b, c in ((7.0441, -19.4937, 14.1690), (2.7004, -2.0091, 0.4562)):
+        values = a * values + b * values**3 + c * values**5
+    assert abs(values - 1).max() < 0.29
+    expected = (left * values) @ right.T
+    expected /= np.sqrt((expected**2).mean())
+    result = orthogonal(jnp.asarray(matrix, jnp.float32))
+    np.testing.assert_allclose(result, expected, atol=1e-5)
+    np.testing.assert_allclose(orthogonal(jnp.asarray(matrix.T, jnp.float32)), result.T, atol=1e-5)
 
 
 @pytest.mark.parametrize("factor", [pytest.param(1e-3, marks=pytest.mark.full), 1e3])
@@ -104,7 +132,7 @@ def test_leading_axes_count_as_one():
 
 
 def test_every_meta_parameter_changes_the_training():
-    rule = busy()
+    rule = busy(steps=200.0)
     flat, unravel = jax.flatten_util.ravel_pytree(rule)
     after = jax.jit(lambda flat: distance(moved(unravel(flat), START, steps=4), TARGET))
     gradient = unravel(jax.jit(jax.grad(after))(flat))
