@@ -3,13 +3,15 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tracking_tasks.data import episodes as episodes_module
 from tracking_tasks.data.episodes import Clip, cut_episodes, sample_episodes
 from tracking_tasks.data.photos import load_bank
 from tracking_tasks.data.rendered import rendered_sequences
-from tracking_tasks.data.renderer import RendererConfig
+from tracking_tasks.data.renderer import RendererConfig, Video
 from tracking_tasks.episode import DegradationConfig, EpisodeConfig
 
 EPISODE = EpisodeConfig(crop_size=64)
@@ -20,22 +22,50 @@ def keys(seed):
     return jax.random.split(jax.random.key(seed), 6)
 
 
+# Of videos that are drawn, not rendered: a program is compiled for each renderer's constants.
+DRAWN = dataclasses.replace(RENDERER, side=80)
+
+
+def draw(key, bank, renderer, times):
+    """A square that moves over a texture; the renderer takes seconds to compile."""
+    start = jax.random.uniform(key, (2,), minval=10.0, maxval=40.0)
+    corners = start + jnp.stack([times / 10, jnp.zeros(len(times))], -1)
+    texture = jax.random.randint(key, (80, 80, 3), 60, 200)
+    inside = (jnp.arange(80) >= corners[..., None]) & (jnp.arange(80) < corners[..., None] + 18)
+    target = inside[:, 0, None, :, None] & inside[:, 1, :, None, None]
+    return Video(
+        frames=jnp.where(target, 250, texture).astype(jnp.uint8),
+        boxes=jnp.concatenate([corners, jnp.full((len(times), 2), 18.0)], -1),
+        visible=jax.random.uniform(key, (len(times),)),
+        attributes={},
+    )
+
+
 @pytest.fixture(scope="module")
 def bank():
     return load_bank(None, "test")
 
 
+@pytest.fixture(scope="module", params=[DRAWN, pytest.param(RENDERER, marks=pytest.mark.full)])
+def sample(request, bank):
+    """The episodes of six keys."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param is DRAWN:
+            patch.setattr(episodes_module, "render", draw)
+        yield lambda keys: sample_episodes(keys, bank, EPISODE, request.param)
+
+
 @pytest.fixture(scope="module")
-def episodes(bank):
-    return sample_episodes(keys(3), bank, EPISODE, RENDERER)
+def episodes(sample):
+    return sample(keys(3))
 
 
-def test_the_same_key_gives_the_same_episodes_and_another_key_others(bank, episodes):
-    again = sample_episodes(keys(3), bank, EPISODE, RENDERER)
+def test_the_same_key_gives_the_same_episodes_and_another_key_others(sample, episodes):
+    again = sample(keys(3))
     for left, right in zip(jax.tree.leaves(episodes), jax.tree.leaves(again), strict=True):
         assert (left == right).all()
     assert len(np.unique(jax.random.key_data(episodes.key), axis=0)) == 6
-    other = sample_episodes(keys(4), bank, EPISODE, RENDERER)
+    other = sample(keys(4))
     assert np.abs(other.query_images - episodes.query_images).mean() > 1
 
 
