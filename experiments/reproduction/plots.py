@@ -67,7 +67,7 @@ def _differences(record: Record) -> Figure:
             axes.errorbar(
                 each["difference"],
                 place,
-                xerr=each["interval"] or 0,
+                xerr=each["interval"],
                 fmt=_MARKS[each["verdict"]],
                 color=line_style(_COLORS[each["verdict"]])["color"],
                 capsize=5,
@@ -98,7 +98,8 @@ def _bars(table: Table, record: Record) -> Figure:
             beside = 0.2
             heights = [np.nan if number is None else number for number in paper]
             axes.bar(places - beside, heights, 0.38, color="0.75", hatch="//", label="paper")
-        intervals = [one["interval"] or 0.0 for one in ours]
+        # What one seed says has no interval, and none is drawn.
+        intervals = [np.nan if one["interval"] is None else one["interval"] for one in ours]
         axes.bar(
             places + beside, [one["mean"] for one in ours], 0.38, yerr=intervals, capsize=3,
             color=line_style(0)["color"], label="ours",

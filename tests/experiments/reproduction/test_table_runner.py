@@ -16,6 +16,7 @@ from experiments.meta_training import training
 from experiments.meta_training.runner import Videos
 from experiments.reproduction import table_runner
 from experiments.reproduction.table_runner import Recipe, TableRunner
+from tests.experiments.programs import Follower
 from tests.experiments.reproduction.judging import auc, sequence
 from tests.tracking_tasks.striped import video
 from tests.tracking_tasks.tiny import CONFIG, Tiny
@@ -32,12 +33,11 @@ VIDEOS = Videos(RendererConfig(), 1, 3)
 @pytest.fixture
 def calls(monkeypatch):
     """Counts trainings and renderings, which use the other tests' episode and video."""
-    counts = {"train": 0, "render": []}
-    train = training.train
+    counts = {"train": 0, "render": [], "by": training.train}
 
     def counted(*arguments, **options):
         counts["train"] += 1
-        return train(*arguments, **options)
+        return counts["by"](*arguments, **options)
 
     def rendered(key, bank, config, count, frames):
         counts["render"].append(tuple(jax.random.key_data(key).tolist()))
@@ -50,14 +50,24 @@ def calls(monkeypatch):
     return counts
 
 
-def test_a_recipe_is_trained_once_a_seed_and_found_again(calls, tmp_path):
+def moved(tracker, _, config, folder, *rest):
+    """In the place of a training: the functions of the loss rise by the seed and one."""
+    folder.mkdir(parents=True)
+    return tracker.replace(loss=jax.tree.map(lambda leaf: leaf + config.seed + 1, tracker.loss))
+
+
+@pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.full)])
+def test_a_recipe_is_trained_once_a_seed_and_found_again(calls, tmp_path, real):
+    if not real:
+        calls["by"] = moved
     runner = TableRunner("smoke", tmp_path, backbone=Tiny())
     first, again = runner.make(RECIPE, 0), runner.make(RECIPE, 0)
     assert calls["train"] == 1
     for name, leaf in named_leaves(first).items():
         np.testing.assert_array_equal(leaf, named_leaves(again)[name])
-    runner.make(RECIPE, 1)
+    other = runner.make(RECIPE, 1)
     assert calls["train"] == 2
+    assert (other.loss.label[...] != first.loss.label[...]).any()
     TableRunner("smoke", tmp_path, backbone=Tiny(), resume=True).make(RECIPE, 0)
     assert calls["train"] == 2
 
@@ -144,17 +154,20 @@ def test_rows_of_a_seed_are_judged_on_the_same_videos(calls, tmp_path):
 @pytest.mark.parametrize(
     ("judged_on", "renderings", "prefixes"),
     [
-        pytest.param("real", 0, {"real_"}, marks=pytest.mark.full),
-        pytest.param("rendered", 1, {""}, marks=pytest.mark.full),
+        ("real", 0, {"real_"}),
+        ("rendered", 1, {""}),
         ("both", 1, {"", "real_"}),
     ],
 )
-def test_a_runner_judges_on_what_it_is_told(calls, tmp_path, judged_on, renderings, prefixes):
+def test_a_runner_judges_on_what_it_is_told(
+    calls, tmp_path, monkeypatch, judged_on, renderings, prefixes
+):
+    """By a stand-in; the tests of the tables judge trackers."""
+    monkeypatch.setattr(tracking_tasks, "OnlineTracker", lambda *_: Follower())
     runner = TableRunner(
         "smoke", tmp_path, real=[sequence(3)], backbone=Tiny(), judged_on=judged_on
     )
-    tracker = runner_lib.TRACKERS["dimp"].create("none", CONFIG, Tiny())
-    scores = runner.judge(tracker, "none", VIDEOS, 0).scores
+    scores = runner.judge(None, "none", VIDEOS, 0).scores
     assert len(calls["render"]) == renderings
     assert {name.removesuffix("auc") for name in scores if name.endswith("auc")} == prefixes
 
