@@ -15,6 +15,8 @@ Examples:
     python -m experiments.benchmark --suite=online --output_dir=results
     python -m experiments.benchmark --suite=pruning
     python -m experiments.benchmark --suite=optimizer_step
+    python -m experiments.benchmark --suite=start
+    python -m experiments.benchmark --suite=gpu --output_dir=results
     python -m experiments.benchmark --compare=before,after
 
 Prints a table. With an output folder it also writes:
@@ -35,6 +37,7 @@ from basics.figures import save_figure
 from basics.files import write_atomic
 from experiments.benchmarks import (
     evaluation,
+    gpu,
     inner_loop,
     meta_gradient,
     meta_training,
@@ -44,6 +47,7 @@ from experiments.benchmarks import (
     regressions,
     renderer,
     roam,
+    start,
 )
 from experiments.benchmarks.report import Report, document, machine, plot, table
 from experiments.command_line import cli
@@ -60,6 +64,8 @@ SUITES: dict[str, Callable[[str, int], Report]] = {
     "online": online.run,
     "pruning": pruning.run,
     "optimizer_step": optimizer_step.run,
+    "start": start.run,
+    "gpu": gpu.run,
 }
 
 FLAGS = flags.FlagValues()

@@ -64,20 +64,20 @@ def run(preset: str, repeats: int) -> Report:
     rows = [
         row
         for name, problem in problems(chosen.sizes).items()
-        for row in _scaling(name, problem, chosen.steps, repeats)
+        for row in scaling(name, problem, chosen.steps, repeats)
     ]
-    notes = _notes(rows)
+    explained = notes(rows)
     reason = maml_in_torch.missing()
     if reason:
-        return Report(rows, [*notes, reason], {"meta_gradient": _figure(rows)})
+        return Report(rows, [*explained, reason], {"meta_gradient": _figure(rows)})
     comparison = maml.beside_torch(
         classifier(chosen.sizes), episodes(chosen.sizes, chosen.tasks), chosen.maml_steps, repeats
     )
-    notes.append(
+    explained.append(
         f"PyTorch: the same computation in {maml_in_torch.description()}; difference: of the two "
         "meta-gradients in float64, where no rounding turns a maximum; ratios are of minima."
     )
-    return Report([*rows, comparison], notes, {"meta_gradient": _figure(rows)})
+    return Report([*rows, comparison], explained, {"meta_gradient": _figure(rows)})
 
 
 def _one_device_a_core() -> None:
@@ -103,7 +103,8 @@ def memory(program: jax.stages.Compiled) -> int:
     return analysis.temp_size_in_bytes
 
 
-def _scaling(name: str, problem: Problem, steps: Sequence[int], repeats: int) -> list[Comparison]:
+def scaling(name: str, problem: Problem, steps: Sequence[int], repeats: int) -> list[Comparison]:
+    """A problem by all adjoints and numbers of steps."""
     rows = [row for count in steps for row in _side_by_side(name, problem, count, repeats)]
     order = list(ADJOINTS)
     return sorted(rows, key=lambda row: order.index(str(row.case["adjoint"])))
@@ -138,8 +139,9 @@ def _side_by_side(name: str, problem: Problem, steps: int, repeats: int) -> list
     ]
 
 
-def _notes(rows: Sequence[Comparison]) -> list[str]:
-    notes = [
+def notes(rows: Sequence[Comparison]) -> list[str]:
+    """What the columns mean, and by how much memory grows."""
+    lines = [
         "memory: what XLA sets aside for one call beside arguments and result.",
         "implicit: 10 iterations of conjugate gradients, damped by 1; its gradient, as that of the "
         "two adjoints before it, is another one.",
@@ -149,9 +151,9 @@ def _notes(rows: Sequence[Comparison]) -> list[str]:
         few, many = (megabytes.get((name, "unrolled", steps)) for steps in (4, 64))
         if few and many:
             ratio = f"{many / few:.2f} times that at 4 (wanted: at most 3)"
-            notes.append(f"{name}: with rematerialization, memory at 64 steps is {ratio}.")
+            lines.append(f"{name}: with rematerialization, memory at 64 steps is {ratio}.")
     peak = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
-    return [*notes, f"Peak of the device in this run: {peak / 1e6:.0f} MB."] if peak else notes
+    return [*lines, f"Peak of the device in this run: {peak / 1e6:.0f} MB."] if peak else lines
 
 
 def _figure(rows: Sequence[Comparison]) -> Figure:

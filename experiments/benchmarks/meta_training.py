@@ -12,7 +12,7 @@ from typing import Any
 
 from experiments.benchmarks import trackers
 from experiments.benchmarks.report import Comparison, Report
-from experiments.benchmarks.timing import Measurement, interleaved
+from experiments.benchmarks.timing import interleaved
 from experiments.meta_training import outer_loop, training
 from experiments.meta_training.feature_pool import pooled_batches
 from experiments.meta_training.presets import TRAININGS
@@ -45,27 +45,27 @@ PRESETS = {
 
 
 def run(preset: str, repeats: int) -> Report:
-    """Times an outer step of all trackers of a preset in both ways, everything interleaved."""
+    """Times an outer step of all trackers of a preset in both ways."""
     chosen = PRESETS[preset]
-    calls: dict[tuple[str, str], Callable[[], Any]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, tracker in chosen.trackers().items():
-            calls |= _calls(name, tracker, chosen, pathlib.Path(folder, name))
-        measured = interleaved(calls, repeats, "meta_training")
-    rows = [_row(name, measured) for name, way in calls if way == _RENDERED]
-    return Report(rows, _notes(chosen.training))
+    rows = [measure(tracker, chosen, repeats) for tracker in chosen.trackers().values()]
+    return Report(rows, notes(chosen))
 
 
-def _calls(
-    name: str, tracker: Tracker, preset: Preset, folder: pathlib.Path
-) -> dict[tuple[str, str], Callable[[], Any]]:
+def measure(tracker: Tracker, preset: Preset, repeats: int) -> Comparison:
+    """Times an outer step of one tracker in both ways, interleaved."""
     config = dataclasses.replace(preset.training, episode=tracker.episode_config)
     rendered = training.rendered_batches(load_bank(side=preset.photo_side), config)
-    pooled = pooled_batches(rendered, tracker.backbone, config, _POOL, folder)
-    return {
-        (name, _RENDERED): _Steps(tracker, rendered, config),
-        (name, _POOLED): _Steps(tracker, pooled, config),
+    with tempfile.TemporaryDirectory() as folder:
+        pooled = pooled_batches(rendered, tracker.backbone, config, _POOL, pathlib.Path(folder))
+    calls: dict[str, Callable[[], Any]] = {
+        _RENDERED: _Steps(tracker, rendered, config),
+        _POOLED: _Steps(tracker, pooled, config),
     }
+    times = interleaved(calls, repeats, f"meta_training, {tracker.name}")
+    numbers = {f"steps/s, {way}": 1 / time.minimum for way, time in times.items()}
+    ratio = times[_RENDERED].minimum / times[_POOLED].minimum
+    case: dict[str, str | int] = {"tracker": tracker.name}
+    return Comparison(case, times, numbers | {f"{_RENDERED} / {_POOLED}": ratio})
 
 
 class _Steps:
@@ -84,14 +84,9 @@ class _Steps:
         return metrics
 
 
-def _row(name: str, measured: dict[tuple[str, str], Measurement]) -> Comparison:
-    times = {way: measured[name, way] for way in (_RENDERED, _POOLED)}
-    numbers = {f"steps/s, {way}": 1 / time.minimum for way, time in times.items()}
-    ratio = times[_RENDERED].minimum / times[_POOLED].minimum
-    return Comparison({"tracker": name}, times, numbers | {f"{_RENDERED} / {_POOLED}": ratio})
-
-
-def _notes(config: training.TrainingConfig) -> list[str]:
+def notes(preset: Preset) -> list[str]:
+    """What the columns mean."""
+    config = preset.training
     return [
         f"{config.episodes} episodes a step, frames of {config.renderer.side} pixels, each "
         "tracker's own crops and inner steps; steps/s and ratios are of minima.",

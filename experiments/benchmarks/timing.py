@@ -73,12 +73,21 @@ def read(size: int) -> Callable[[], jax.Array]:
 _sum = jax.jit(jnp.sum)
 
 
+def product(side: int, dtype: Any = jnp.float32) -> Callable[[], jax.Array]:
+    """The product of two square matrices, 2 side^3 operations, to measure arithmetic."""
+    matrix = jnp.ones((side, side), dtype)
+    return lambda: _product(matrix, matrix)
+
+
+_product = jax.jit(jnp.matmul)
+
+
 def relative_difference(actual: Any, expected: Any) -> float:
     """The largest difference in any leaf, relative to the largest magnitude in that leaf."""
     pairs = zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True)
-    return max(_relative(np.asarray(a), np.asarray(b)) for a, b in pairs)
+    return max(_relative(*(np.asarray(leaf).astype(float) for leaf in pair)) for pair in pairs)
 
 
 def _relative(actual: np.ndarray, expected: np.ndarray) -> float:
-    scale = max(np.abs(expected).max(), np.finfo(expected.dtype).tiny)
+    scale = max(np.abs(expected).max(), np.finfo(float).tiny)
     return float(np.abs(actual - expected).max() / scale)

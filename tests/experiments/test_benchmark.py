@@ -12,7 +12,8 @@ from tests.experiments.programs import error_line, run
 from tracking_tasks.trackers.dimp.loss import DiscriminativeLossConfig
 
 CASES = [
-    {"features": "6x6x8", "steps": 2, "pass": name} for name in ("forward", "forward + backward")
+    {"features": "6x6x8", "type": "float32", "steps": 2, "pass": name}
+    for name in ("forward", "forward + backward")
 ]
 
 
@@ -35,9 +36,12 @@ def test_inner_loop_prints_every_row_and_its_recursions_agree(tmp_path, capsys):
         floor = passes * (4 * 2 * 6 * 6 * 8) / (1e9 * row["read, GB/s"]) * 1e3
         assert row["floor, ms"] == pytest.approx(floor)
         assert row["ours / floor"] == pytest.approx(ours["minimum"] / floor)
+        products = passes * 2 * 16 * (2 * 6 * 6 * 8) / (1e9 * row["product, GFLOP/s"]) * 1e3
+        assert row["arithmetic, ms"] == pytest.approx(products)
+        assert row["ours / arithmetic"] == pytest.approx(ours["minimum"] / products)
         assert 0 <= row["difference"] < 1e-4
     printed = capsys.readouterr().out.splitlines()
-    assert [line.split()[:3] for line in printed[2:4]] == [["6x6x8", "2", "forward"]] * 2
+    assert [line.split()[:3] for line in printed[2:4]] == [["6x6x8", "float32", "2"]] * 2
     assert Image.open(tmp_path / "times.png").size[0] > 500
 
 
@@ -52,6 +56,15 @@ def test_only_the_plain_recursion_convolves(way, convolves):
     target_filter, samples = inner_loop.problem(2, 5, 3)
     program = str(jax.make_jaxpr(loss)(target_filter, samples))
     assert ("conv_general_dilated" in program) == convolves
+
+
+def test_the_loop_runs_in_half_precision():
+    arguments = inner_loop.problem(2, 6, 8, jax.numpy.bfloat16)
+    loss = inner_loop.DiscriminativeLoss(DiscriminativeLossConfig())
+    rounded = jax.tree.map(lambda leaf: leaf.astype(jax.numpy.float32), arguments)
+    found, expected = (inner_loop.forward(loss, *given, steps=2) for given in (arguments, rounded))
+    assert found.dtype == jax.numpy.bfloat16
+    assert 0 < timing.relative_difference(found.astype(jax.numpy.float32), expected) < 0.02
 
 
 @pytest.mark.full

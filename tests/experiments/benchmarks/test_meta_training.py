@@ -25,7 +25,7 @@ def test_a_step_is_timed_on_rendered_episodes_and_on_those_of_a_pool(monkeypatch
 
     def interleaved(calls, repeats, label):
         assert all(call()["outer_loss"] > 0 for call in calls.values())
-        return {key: Measurement(None, seconds[key[1]], seconds[key[1]]) for key in calls}
+        return {way: Measurement(None, seconds[way], seconds[way]) for way in calls}
 
     def steps(tracker, batches, config):
         ways.append(isinstance(batches(0).query_images, Features))
