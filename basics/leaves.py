@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
@@ -22,7 +23,12 @@ def with_leaves(tree: Tree, leaves: Mapping[str, ArrayLike]) -> Tree:
 
     def choose(path: tuple, leaf: jax.Array) -> jax.Array:
         name = _name(path)
-        return jnp.asarray(leaves[name], leaf.dtype) if name in leaves else leaf
+        if name not in leaves:
+            return leaf
+        value = leaves[name]
+        if isinstance(value, np.ndarray):  # `jnp.asarray` would compile a program for its shape
+            return jax.device_put(value.astype(leaf.dtype, copy=False))
+        return jnp.asarray(value, leaf.dtype)
 
     return jax.tree_util.tree_map_with_path(choose, tree)
 

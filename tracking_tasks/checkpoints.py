@@ -100,7 +100,8 @@ def load(
     saved_rule = metadata["inner_optimizer"]
     rule = rule or saved_rule
     config = _constants(path, metadata)
-    tracker = cls.create(rule, change(config) if change else config, backbone)
+    make = cls.blank if rule == saved_rule else cls.create
+    tracker = make(rule, change(config) if change else config, backbone)
     trained_on, given = metadata.get("backbone"), getattr(tracker.backbone, "name", "")
     if trained_on and given and given != trained_on:
         raise InputError(

@@ -148,5 +148,5 @@ def _figure(rows: Sequence[Comparison]) -> Figure:
         lanes = [row.case["lanes"] for row in line]
         axes.plot(lanes, [row.numbers["frames/s"] for row in line], "o-", label=name)
     axes.set(xlabel="videos side by side", ylabel="frames/s in total", xscale="log", yscale="log")
-    figure.legend(loc="outside right")
+    figure.legend(loc="outside right upper")
     return figure

@@ -10,6 +10,7 @@ import functools
 import operator
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -107,14 +108,19 @@ def fold_batch_norm(
     return kernel * gain, offset - mean * gain
 
 
+def _param(values: Float[np.ndarray, "..."] | Float[Array, "..."]) -> nnx.Param:
+    # `jnp.asarray` would compile a program for every shape.
+    return nnx.Param(jax.device_put(values))
+
+
 class PatchConv(nnx.Module):
     """`patch_conv` plus bias."""
 
     def __init__(
         self, kernel: Float[np.ndarray, "k k c d"], bias: Float[np.ndarray, "d"], stride: int
     ):
-        self.kernel = nnx.Param(jnp.asarray(kernel))
-        self.bias = nnx.Param(jnp.asarray(bias))
+        self.kernel = _param(kernel)
+        self.bias = _param(bias)
         self.stride = stride
 
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n oh ow d"]:
@@ -128,8 +134,8 @@ class DepthwiseConv(nnx.Module):
     def __init__(
         self, kernel: Float[np.ndarray, "k k c"], bias: Float[np.ndarray, "c"], stride: int
     ):
-        self.kernel = nnx.Param(jnp.asarray(kernel))
-        self.bias = nnx.Param(jnp.asarray(bias))
+        self.kernel = _param(kernel)
+        self.bias = _param(bias)
         self.stride = stride
 
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n oh ow c"]:
@@ -140,9 +146,11 @@ class DepthwiseConv(nnx.Module):
 class PointwiseConv(nnx.Module):
     """`pointwise_conv` plus bias."""
 
-    def __init__(self, kernel: Float[np.ndarray, "c d"], bias: Float[np.ndarray, "d"]):
-        self.kernel = nnx.Param(jnp.asarray(kernel))
-        self.bias = nnx.Param(jnp.asarray(bias))
+    def __init__(
+        self, kernel: Float[np.ndarray, "c d"] | Float[Array, "c d"], bias: Float[np.ndarray, "d"]
+    ):
+        self.kernel = _param(kernel)
+        self.bias = _param(bias)
 
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h w d"]:
         """Convolves every position."""
@@ -163,8 +171,8 @@ class Conv(nnx.Module):
         stride: int,
         dilation: int = 1,
     ):
-        self.kernel = nnx.Param(jnp.asarray(kernel))
-        self.bias = nnx.Param(jnp.asarray(bias))
+        self.kernel = _param(kernel)
+        self.bias = _param(bias)
         self.stride = stride
         self.dilation = dilation
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import pathlib
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from basics.errors import InputError
 from basics.leaves import named_leaves
 from experiments.command_line.tracker_flags import Constants
 from tests.tracking_tasks.tiny import Tiny
-from tracking_tasks import checkpoints
+from tracking_tasks import checkpoints, shipped_weights
 from tracking_tasks.trackers import TRACKERS, history, ranges
+from tracking_tasks.trackers.dimp.tracker import DiMP, DiMPConfig
 
 OLD = pathlib.Path(__file__).parent / "old_checkpoints"
 DIMP = OLD / "format_1_dimp.safetensors"  # of a tiny DiMP, written by format 1's own code
@@ -106,6 +108,30 @@ def test_parts_that_a_setting_does_not_use_are_no_reason_to_refuse():
     leaves = named_leaves(whole)
     for name, leaf in named_leaves(tracker).items():
         np.testing.assert_array_equal(leaf, leaves[name])
+
+
+def test_a_blank_tracker_is_one_of_zeros_on_its_backbone():
+    backbone = Tiny()
+    made, blank = (make("lstm", DiMPConfig(), backbone) for make in (DiMP.create, DiMP.blank))
+    assert jax.tree.structure(made) == jax.tree.structure(blank)
+    leaves = named_leaves(made)
+    for name, leaf in named_leaves(blank).items():
+        assert (leaf.shape, leaf.dtype) == (leaves[name].shape, leaves[name].dtype)
+        np.testing.assert_array_equal(leaf, leaves[name] if "backbone" in name else 0 * leaf)
+
+
+def test_a_tracker_that_looks_at_its_random_numbers_is_made_of_them(monkeypatch):
+    made = DiMP.create("none", DiMPConfig(), Tiny())
+    looking = lambda *_: made if np.asarray(jax.random.normal(jax.random.key(0))) else None
+    monkeypatch.setattr(DiMP, "_create", looking)
+    assert DiMP.blank("none", DiMPConfig(), Tiny()) is made
+
+
+def test_nothing_is_compiled_to_read_shipped_weights(caplog):
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        for name in TRACKERS:
+            checkpoints.load(shipped_weights(name), name)
+    assert "Compiling" not in caplog.text
 
 
 def tampered(tmp_path, **changes):

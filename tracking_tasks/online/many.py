@@ -7,7 +7,8 @@ from typing import Any, Protocol, runtime_checkable
 from numpy.typing import ArrayLike
 
 from tracking_tasks.episode import Prediction
-from tracking_tasks.online.frames import ImageLike, advance, padded, start
+from tracking_tasks.online.frames import ImageLike, padded
+from tracking_tasks.online.programs import Programs
 from tracking_tasks.online.redetection import Redetection
 from tracking_tasks.trackers import Tracker
 
@@ -38,6 +39,7 @@ class MultiTracker:
 
     def __init__(self, tracker: _Loaded | Tracker) -> None:
         self._tracker = tracker.tracker if isinstance(tracker, _Loaded) else tracker
+        self._programs = Programs(self._tracker)
         self._states: dict[Hashable, Any] = {}
         self._redetections: dict[Hashable, Redetection] = {}
         self._pool = concurrent.futures.ThreadPoolExecutor()
@@ -72,7 +74,7 @@ class MultiTracker:
         Raises:
             InputError: if the image or the box cannot be used.
         """
-        self._states[name] = start(self._tracker, image, box)
+        self._states[name] = self._programs.start(image, box)
         if self._tracker.config.redetect:
             self._redetections[name] = Redetection(self._tracker)
 
@@ -94,7 +96,7 @@ class MultiTracker:
         frame = padded(image)
 
         def follow(name: Hashable) -> Prediction:
-            state, prediction = advance(self._tracker, self._states[name], frame)
+            state, prediction = self._programs.advance(self._states[name], frame)
             found = prediction.on_host()
             if name in self._redetections:
                 state, found = self._redetections[name].look(state, frame, found)

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from tracking_tasks.episode import Frame, Prediction
-from tracking_tasks.online.frames import advance
+from tracking_tasks.online.programs import Programs
 from tracking_tasks.trackers import Tracker
 
 PATIENCE = 3  # frames that a target is absent before it is looked for elsewhere
@@ -31,6 +31,7 @@ class Redetection:
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
+        self._programs = Programs(tracker)
         self._absent = self._looked_at = 0
         self._places = np.zeros((0, 2), np.float32)
 
@@ -55,7 +56,7 @@ class Redetection:
         for _ in range(min(PLACES, len(self._places))):
             place = self._places[self._looked_at % len(self._places)]
             self._looked_at += 1
-            moved, found = _step_at(self._tracker, state, frame, place)
+            moved, found = _step_at(self._programs, state, frame, place)
             if float(found.score) >= least:
                 best, least = (moved, found.on_host()), float(found.score)
         if best[1] is not prediction:
@@ -80,10 +81,10 @@ def places(
 
 
 def _step_at(
-    tracker: Tracker, state: Any, frame: Frame, center: Float[np.ndarray, "2"]
+    programs: Programs, state: Any, frame: Frame, center: Float[np.ndarray, "2"]
 ) -> tuple[Any, Prediction]:
     """A step of a copy, by the program of every step: none compiles when a target goes away."""
-    return advance(tracker, _copied(state.replace(center=jnp.asarray(center))), frame)
+    return programs.advance(_copied(state.replace(center=jnp.asarray(center))), frame)
 
 
 @jax.jit

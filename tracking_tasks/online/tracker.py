@@ -13,8 +13,9 @@ import metaopt
 from basics.errors import InputError
 from tracking_tasks import checkpoints
 from tracking_tasks.episode import Prediction
-from tracking_tasks.online.frames import ImageLike, advance, padded, start
+from tracking_tasks.online.frames import ImageLike, padded
 from tracking_tasks.online.many import MultiTracker
+from tracking_tasks.online.programs import Programs
 from tracking_tasks.online.redetection import Redetection
 from tracking_tasks.trackers import TRACKERS, Tracker
 
@@ -37,11 +38,20 @@ class OnlineTracker:
     """
 
     def __init__(self, tracker: Tracker, inner_optimizer: str) -> None:
-        self.tracker = tracker
+        self._programs = Programs(tracker)
         self.name = tracker.name
         self.inner_optimizer = inner_optimizer
         self.state: Any = None
         self._redetection: Redetection | None = None
+
+    @property
+    def tracker(self) -> Tracker:
+        """The pure functions and their parameters; others may take their place."""
+        return self._programs.tracker
+
+    @tracker.setter
+    def tracker(self, tracker: Tracker) -> None:
+        self._programs = Programs(tracker)
 
     def clone(self) -> "OnlineTracker":
         """Another tracker of the same parameters, without a target; it may run in a thread."""
@@ -59,7 +69,7 @@ class OnlineTracker:
         """
         self.state = None
         self._redetection = Redetection(self.tracker) if self.tracker.config.redetect else None
-        self.state = start(self.tracker, image, box)
+        self.state = self._programs.start(image, box)
 
     def update(self, image: ImageLike) -> Prediction:
         """Finds the target in the next frame.
@@ -76,7 +86,7 @@ class OnlineTracker:
         if self.state is None:
             raise InputError("the tracker has no target yet: call init(image, box) first.")
         frame = padded(image)
-        self.state, prediction = advance(self.tracker, self.state, frame)
+        self.state, prediction = self._programs.advance(self.state, frame)
         prediction = prediction.on_host()
         if self._redetection is not None:
             self.state, prediction = self._redetection.look(self.state, frame, prediction)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Float, PyTree
 
@@ -126,6 +127,35 @@ class Tracker(struct.PyTreeNode):
         )
 
     @classmethod
+    def blank(
+        cls: type[_Tracker],
+        rule: str | None = None,
+        config: Any = None,
+        backbone: Backbone | None = None,
+    ) -> _Tracker:
+        """`create` with zeros in all leaves but the backbone's, for the numbers of a checkpoint.
+
+        Random numbers that nobody uses take seconds: each shape of them is compiled. A tracker
+        whose making needs to see them is made as ever.
+        """
+        backbone = backbone or EfficientNetLite0.pretrained()
+        structures = []
+
+        def leaves() -> list[Array]:
+            found, structure = jax.tree.flatten(
+                cls.create(rule, config, backbone).replace(backbone=None)
+            )
+            structures.append(structure)
+            return found
+
+        try:
+            shapes = jax.eval_shape(leaves)
+        except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError):
+            return cls.create(rule, config, backbone)
+        zeros = [jax.device_put(np.zeros(x.shape, x.dtype)) for x in shapes]
+        return jax.tree.unflatten(structures[0], zeros).replace(backbone=backbone)
+
+    @classmethod
     @abc.abstractmethod
     def _create(cls: type[_Tracker], rule: str, config: Any, backbone: Backbone) -> _Tracker:
         """`create`, with everything given."""
@@ -229,7 +259,7 @@ class Tracker(struct.PyTreeNode):
             state: what `follow` returned, like the prediction.
             prediction: likewise.
         """
-        blank = jnp.std(images, axis=(1, 2)).max() < _BLANK
+        blank = _contrast(images) < _BLANK
         blank |= ~(jnp.isfinite(prediction.box).all() & jnp.isfinite(prediction.score))
         center = jnp.where(blank, before.center, state.center)
         size = jnp.where(blank, before.size, state.size)
@@ -246,9 +276,19 @@ class Tracker(struct.PyTreeNode):
         return state, Prediction(box, score, present, ~usable)
 
 
+def _contrast(images: Float[Array, "n s s 3"]) -> Float[Array, ""]:
+    """The largest standard deviation of a colour in an image."""
+    n, height, width, colors = images.shape
+    # From a value of its own, so that squares are small where there is no contrast. Row by row, as
+    # XLA's sums over all but the three colours are several times slower on the CPU.
+    offsets = (images - images[:, :1, :1]).reshape(n, height, width * colors)
+    mean = lambda x: x.mean(1).reshape(n, width, colors).mean(1)
+    return jnp.sqrt(jnp.max(mean(offsets**2) - mean(offsets) ** 2).clip(0.0))
+
+
 def _usable(params: PyTree) -> Bool[Array, ""]:
     """Whether all numbers of a pytree are finite, with room for what is computed from them."""
     floating = lambda leaf: jnp.issubdtype(leaf.dtype, jnp.floating)
     leaves = [leaf for leaf in jax.tree.leaves(params) if floating(leaf)]
-    fine = [jnp.all(jnp.abs(leaf) < _MOST) for leaf in leaves]
+    fine = [jnp.max(jnp.abs(leaf)) < _MOST for leaf in leaves]  # and no NaN, which is the max
     return jnp.all(jnp.stack(fine)) if fine else jnp.array(True)

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from basics.errors import InputError
+from basics.leaves import named_leaves, with_leaves
 from tests.tracking_tasks.striped import video
 from tests.tracking_tasks.trackers.small import make
 from tracking_tasks.episode import Prediction
@@ -66,6 +67,15 @@ def test_no_second_program_compiles_once_a_target_is_absent(caplog):
             tracker.update(image)
     compiled = re.findall(r"Compiling jit\((\w+)\)", caplog.text)
     assert "_copied" in compiled and not {"advance", "_step_at"} & set(compiled)
+
+
+def test_trackers_alike_share_their_programs(caplog):
+    loaded().track(IMAGES[:2], BOXES[0])
+    faint = with_leaves(pure(), {"log_gain": named_leaves(pure())["log_gain"] - 1})
+    with jax.log_compiles(), warnings.catch_warnings(), caplog.at_level("WARNING"):
+        _, scores = OnlineTracker(faint, "none").track(IMAGES[:2], BOXES[0])
+    assert not re.findall(r"Compiling jit\((advance|_init)\)", caplog.text)
+    assert scores[1] < loaded().track(IMAGES[:2], BOXES[0])[1][1]
 
 
 @pytest.mark.parametrize("image", [[[[300, 0, 0]]], IMAGES[0].astype(float), IMAGES[0][..., 0]])

@@ -76,7 +76,7 @@ class MetaRTT(Tracker):
             backbone=backbone,
             optimizer=make_rule(rule, initial, config, config.train_steps),
             online_optimizer=make_rule(rule, initial, config, config.online_steps),
-            shared=PointwiseConv(np.asarray(kernel), np.zeros(config.channels, np.float32)),
+            shared=PointwiseConv(kernel, np.zeros(config.channels, np.float32)),
             initial=initial,
             log_ridge=jnp.log(jnp.asarray(config.ridge, jnp.float32)),
             masks=masks,
