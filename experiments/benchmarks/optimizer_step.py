@@ -2,7 +2,8 @@
 
 import functools
 import itertools
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -37,20 +38,26 @@ def run(preset: str, repeats: int) -> Report:
     return Report([Comparison(case, measured, numbers)], ["Ratios are of minima."])
 
 
-def measure(rules: Mapping[str, Any], preset: str, repeats: int) -> dict[str, Measurement]:
+def measure(
+    rules: Mapping[str, Any],
+    preset: str,
+    repeats: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, Measurement]:
     """The time of a step with its gradient; all measured interleaved.
 
     Args:
         rules: with `init` and `step`, as an inner optimizer's.
         preset: which network.
         repeats: number of rounds.
+        clock: in seconds.
     """
     params, batch = _problem(preset)
     calls = {
         name: functools.partial(_stepper(rule), params, rule.init(params), batch)
         for name, rule in rules.items()
     }
-    return interleaved(calls, repeats, "time of a step")
+    return interleaved(calls, repeats, "time of a step", clock)
 
 
 def size(preset: str) -> int:

@@ -31,13 +31,19 @@ class Measurement:
     median: float
 
 
-def interleaved(calls: Calls[_Key], repeats: int, label: str) -> dict[_Key, Measurement]:
+def interleaved(
+    calls: Calls[_Key],
+    repeats: int,
+    label: str,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[_Key, Measurement]:
     """Calls everything once to compile it, then everything in turn, `repeats` times over.
 
     Args:
         calls: computations, each returning a pytree of arrays.
         repeats: number of rounds, at least 1.
         label: of the progress bar.
+        clock: in seconds.
     """
     outputs: dict[_Key, Any] = {}
     seconds: dict[_Key, list[float]] = {key: [] for key in calls}
@@ -47,7 +53,7 @@ def interleaved(calls: Calls[_Key], repeats: int, label: str) -> dict[_Key, Meas
             bar.update()
         for _ in range(repeats):
             for key, call in calls.items():
-                seconds[key] += _time(call)
+                seconds[key] += _time(call, clock)
                 bar.update()
     return {
         key: Measurement(outputs[key], min(times), float(np.median(times)))
@@ -55,12 +61,12 @@ def interleaved(calls: Calls[_Key], repeats: int, label: str) -> dict[_Key, Meas
     }
 
 
-def _time(call: Callable[[], Any]) -> list[float]:
+def _time(call: Callable[[], Any], clock: Callable[[], float]) -> list[float]:
     times: list[float] = []
     while sum(times) < _LEAST_SECONDS:
-        start = time.perf_counter()
+        start = clock()
         jax.block_until_ready(call())
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     return times
 
 

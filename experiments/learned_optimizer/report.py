@@ -83,7 +83,7 @@ def table(document: Mapping[str, Any], learned: Sequence[str]) -> str:
             for task in record:
                 medians = "".join(f"{np.median(scores[task]):12.3g}" for scores in by_task)
                 lines.append(f"    {task:{width}}{medians}")
-    lines.append("\nmilliseconds of a step on 266,610 parameters; times Adam's")
+    lines.append("\nmilliseconds of processor time of a step on 266,610 parameters; times Adam's")
     for name, time in times.items():
         lines.append(f"    {name:{width}}{time:12.2f}{time / times[_BASELINE]:12.2f}")
     return "\n".join(lines).strip("\n")
@@ -106,7 +106,7 @@ def page(document: Mapping[str, Any], learned: Sequence[str]) -> str:
         heads = (f"{name}: Adam's loss / its loss, median", *(f"{n} steps" for n in HORIZONS))
         parts.append(_markdown(heads, rows))
     rows = [(name, f"{t:.2f}", f"{t / times[_BASELINE]:.2f}") for name, t in times.items()]
-    parts.append(_markdown(("a step on 266,610 parameters", "ms", "times Adam's"), rows))
+    parts.append(_markdown(("a step on 266,610 parameters", "processor ms", "times Adam's"), rows))
     return "\n\n".join(parts)
 
 
