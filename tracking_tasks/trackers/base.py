@@ -41,8 +41,13 @@ class TrackerConfig:
             (experiments.presence on training videos: the least mean of both kinds of mistake).
         found_again_score: a score from which a target is found elsewhere; a hundredth of the frames
             without it has so much (likewise).
+        found_again_share: if not 0, a target is gone below half of the score that it usually has,
+            and found elsewhere from this share of it, whatever `found_again_score` says (here).
         redetect: whether a target that is absent is looked for all over the frame, see
-            `online.redetection` (here; not in the trackers' papers).
+            `online.redetection` (here, as the next two; not in the trackers' papers).
+        redetect_patience: frames that a target is gone before it is looked for elsewhere.
+        redetect_spacing: of the places that are looked at, in sides of the search region: a target
+            has to be seen as well half of that from the middle.
     """
 
     inner_steps: ClassVar[tuple[str, ...]] = ("train_steps",)
@@ -54,7 +59,10 @@ class TrackerConfig:
     min_inside: float = 0.2
     present_score: float = 0.5
     found_again_score: float = 0.9
+    found_again_share: float = 0.0
     redetect: bool = False
+    redetect_patience: int = 3
+    redetect_spacing: float = 0.4
 
     def __post_init__(self) -> None:
         """Raises InputError if a constant has a value that cannot be meant."""

@@ -14,6 +14,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "memory_size": (1, 10_000),
     "update_interval": (1, 1_000_000),
     "scale_interval": (1, 1_000_000),
+    "found_again_share": (0, 10),
+    "redetect_spacing": (0.05, 100),
     "seed": (0, 2**32 - 1),
 }
 _COUNT = (0, 100_000)  # of any other integer

@@ -1,5 +1,6 @@
 """A target that comes back elsewhere is looked for all over the frame, at a bounded cost."""
 
+import functools
 import types
 from unittest import mock
 
@@ -8,20 +9,23 @@ import pytest
 
 from tracking_tasks.episode import Frame, Prediction
 from tracking_tasks.online import redetection
-from tracking_tasks.online.redetection import PATIENCE, PLACES, Redetection, places
+from tracking_tasks.online.redetection import PLACES, Redetection, places
 from tracking_tasks.trackers import Tracker
+from tracking_tasks.trackers.base import TrackerConfig
+
+PATIENCE = TrackerConfig.redetect_patience
 
 
-@pytest.mark.parametrize(("side", "extent"), [(100.0, (640, 480)), (900.0, (640, 480))])
-def test_places_cover_the_frame_from_the_nearest_on(side, extent):
+@pytest.mark.parametrize(("spacing", "extent"), [(40.0, (640, 480)), (900.0, (640, 480))])
+def test_places_cover_the_frame_from_the_nearest_on(spacing, extent):
     center = np.float32([500, 100])
-    found = places(center, side, np.array(extent))
+    found = places(center, spacing, np.array(extent))
     distances = np.linalg.norm(found - center, axis=1)
     assert (np.diff(distances) >= 0).all()
     points = np.stack(np.meshgrid(np.arange(extent[0]), np.arange(extent[1])), -1).reshape(-1, 1, 2)
     reach = np.abs(points[::97] - found).max(-1).min(1)
-    assert reach.max() <= 0.2 * side + 1
-    assert len(found) <= np.prod(np.ceil(np.array(extent) / (0.4 * side)))
+    assert reach.max() <= 0.5 * spacing + 1
+    assert len(found) <= np.prod(np.ceil(np.array(extent) / spacing))
 
 
 class State(types.SimpleNamespace):
@@ -43,8 +47,8 @@ def looked(monkeypatch):
     return found
 
 
-def make():
-    config = types.SimpleNamespace(found_again_score=0.9)
+def make(share=0.0):
+    config = TrackerConfig(found_again_score=0.9, found_again_share=share)
     tracker = mock.Mock(spec=Tracker, config=config, search_side=lambda size: 100.0)
     state = State(center=np.float32([50, 50]), size=np.float32([20, 20]))
     frame = Frame(None, np.array([400, 300]))
@@ -65,7 +69,7 @@ def test_a_target_is_found_again_wherever_it_comes_back(looked):
         if said.present:
             break
         assert (kept, said) == (state, AWAY)
-    assert frames <= PATIENCE + np.ceil(len(places(state.center, 100.0, frame.extent)) / PLACES)
+    assert frames <= PATIENCE + np.ceil(len(places(state.center, 40.0, frame.extent)) / PLACES)
     assert kept == "moved"
     np.testing.assert_allclose(said.box[:2], looked.target, atol=30)
 
@@ -82,3 +86,36 @@ def test_what_only_looks_alike_is_not_taken(looked):
     looked.target, looked.score = np.float32([350, 250]), 0.89
     for _ in range(60):
         assert redetect.look(state, frame, AWAY) == (state, AWAY)
+
+
+@functools.cache
+def scored(score):
+    """Where the target was, said to be present or not without any meaning."""
+    return Prediction(np.float32([40, 40, 20, 20]), score, score > 0.35)
+
+
+@pytest.mark.parametrize(("score", "is_found"), [(0.25, True), (0.23, False)])
+def test_a_target_of_low_scores_is_measured_by_its_own(looked, score, is_found):
+    redetect, state, frame = make(share=0.6)
+    looked.target, looked.score = np.float32([70, 70]), score
+    for _ in range(40):  # usual 0.4: gone below 0.2, found from 0.24
+        assert redetect.look(state, frame, scored(0.4)) == (state, scored(0.4))
+    for _ in range(20):
+        assert redetect.look(state, frame, scored(0.21)) == (state, scored(0.21))
+        assert redetect.look(state, frame, scored(0.4)) == (state, scored(0.4))
+    assert looked.places == []
+    for _ in range(40):
+        redetect.look(state, frame, scored(0.4))
+    ends = [redetect.look(state, frame, scored(0.1))[0] == "moved" for _ in range(PATIENCE + 12)]
+    assert looked.places
+    assert any(ends) == is_found
+
+
+def test_the_usual_score_follows_a_target_that_changes(looked):
+    redetect, state, frame = make(share=0.6)
+    for score in 0.97 ** np.arange(120):  # to 0.03 in the end, never below half of what it was
+        redetect.look(state, frame, scored(float(score)))
+    assert looked.places == []
+    for _ in range(PATIENCE + 1):
+        redetect.look(state, frame, scored(0.01))
+    assert len(looked.places) == PLACES

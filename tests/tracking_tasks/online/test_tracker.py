@@ -48,7 +48,7 @@ def test_constants_say_whether_an_absent_target_is_looked_for(monkeypatch, said,
         pure().config, redetect=said, present_score=1e6, found_again_score=0.8
     )
     tracker = OnlineTracker(pure().replace(config=constants), "none").clone()
-    images = [*IMAGES, *IMAGES][: 2 + redetection.PATIENCE]
+    images = [*IMAGES, *IMAGES][: 2 + pure().config.redetect_patience]
     boxes, _ = tracker.track(images, BOXES[0] if targets == 1 else BOXES[[0, 0]])
     found = (boxes[-1] == away.box).all()
     assert found == said and not (boxes[-2] == away.box).any()

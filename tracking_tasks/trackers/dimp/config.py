@@ -52,6 +52,8 @@ class DiMPConfig(TrackerConfig):
         scale_filter: finds the size, too, where it is enabled.
         min_inside: share of the box that is kept inside the frame (code).
         present_score, found_again_score: see the base (experiments.presence).
+        found_again_share, redetect_patience, redetect_spacing: see the base (here; docs/results/
+            validation.md).
     """
 
     inner_steps: ClassVar[tuple[str, ...]] = (
@@ -89,6 +91,9 @@ class DiMPConfig(TrackerConfig):
     min_inside: float = 0.2
     present_score: float = 0.6
     found_again_score: float = 0.89
+    found_again_share: float = 0.6
+    redetect_patience: int = 8
+    redetect_spacing: float = 0.75
 
     @classmethod
     def small(cls) -> "DiMPConfig":
