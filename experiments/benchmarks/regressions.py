@@ -45,8 +45,8 @@ class Change:
     Attributes:
         case: what was computed.
         way: in which way.
-        before: None if the first record lacks it.
-        after: None if the second does.
+        before: its time in the first record, or None.
+        after: likewise in the second.
     """
 
     case: str

@@ -41,13 +41,11 @@ class TrackerConfig:
             (experiments.presence on training videos: the least mean of both kinds of mistake).
         found_again_score: a score from which a target is found elsewhere; a hundredth of the frames
             without it has so much (likewise).
-        found_again_share: if not 0, a target is gone below half of the score that it usually has,
-            and found elsewhere from this share of it, whatever `found_again_score` says (here).
-        redetect: whether a target that is absent is looked for all over the frame, see
-            `online.redetection` (here, as the next two; not in the trackers' papers).
+        found_again_share: if not 0, the share of its usual score from which a target is found
+            elsewhere; it is gone below half of that score (here).
+        redetect: look for an absent target all over the frame, see `online.redetection` (here).
         redetect_patience: frames that a target is gone before it is looked for elsewhere.
-        redetect_spacing: of the places that are looked at, in sides of the search region: a target
-            has to be seen as well half of that from the middle.
+        redetect_spacing: of the places that are looked at, in sides of the search region.
     """
 
     inner_steps: ClassVar[tuple[str, ...]] = ("train_steps",)
