@@ -192,7 +192,9 @@ class OrthogonalMLP(InnerOptimizer):
                 deviation=jnp.sqrt((squares + floor) / (1 - decay**count) + TINY),
             )
             tensors.append(seen)
-            agreement = cosine(gradient, state.changes[index])
+            last = state.changes[index]
+            last = jnp.where(last == 0, jax.lax.stop_gradient(last), last)  # nor has none
+            agreement = cosine(gradient, last)
             memory.append((momenta, squares, jnp.log(rms(gradient)), agreement))
         all_momenta, all_squares, logs, agreements = zip(*memory, strict=True)
         rates = jnp.maximum(1 / count, jnp.array([[0.1], [0.01]])).astype(self.base.dtype)
