@@ -193,7 +193,7 @@ class OrthogonalMLP(InnerOptimizer):
             )
             tensors.append(seen)
             last = state.changes[index]
-            last = jnp.where(last == 0, jax.lax.stop_gradient(last), last)  # nor has none
+            last = jnp.where(last == 0, jax.lax.stop_gradient(last), last)  # as above
             agreement = cosine(gradient, last)
             memory.append((momenta, squares, jnp.log(rms(gradient)), agreement))
         all_momenta, all_squares, logs, agreements = zip(*memory, strict=True)
