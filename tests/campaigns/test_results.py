@@ -1,0 +1,121 @@
+"""The rows of docs/results that a command prints: each is run, and kept with what made it.
+
+The rows on real video need `data/sequences` of METAOPT_DATA, those of few-shot learning its
+`data/omniglot`. Weights and seeds are fixed: what changes is the code.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from basics.files import read_json
+from tests.campaigns.records import ROOT, Record
+
+MADE = ("flags", "date", "revision")
+SCORES = {"AUC": "auc", "precision": "precision20", "outer loss": "query_loss"}
+SCORES |= {"AUC - steepest descent": "auc_difference"}
+MAIN = Record("main_job", ("inner optimizer", *SCORES, "date", "revision"))
+REAL = Record("real_video", ("tracker", "AUC", "precision", "frames/s", *MADE))
+FEW_SHOT = Record("few_shot", ("trained on, judged on", "score (%)", "+-", "minutes", *MADE))
+
+TRACKERS = {
+    "**DiMP**": "--tracker=dimp",
+    "DiMP, predicted overlap alone": "--tracker=dimp --dimp.box_estimation=overlap",
+    "DiMP, search over scales": "--tracker=dimp --dimp.box_estimation=scale_search",
+    "**DSLT**, Adam until convergence": "--tracker=dslt",
+    "DSLT, 5 meta-learned steps": "--tracker=dslt --inner_optimizer=steepest_descent",
+    "**GradNet**": "--tracker=gradnet",
+    "GradNet without the filter over scales": "--tracker=gradnet "
+    "--gradnet.scale_filter.enabled=False",
+    "SiamFC, on the features of GradNet": "--tracker=gradnet --inner_optimizer=none",
+    "**ROAM++**": "--tracker=roam",
+    "ROAM++ without the filter over scales": "--tracker=roam --roam.scale_filter.enabled=False",
+    "ROAM++, gradient descent": "--tracker=roam --inner_optimizer=gradient_descent",
+    "ROAM": "--tracker=roam --roam.search.boxes=scales --roam.search.size_lr=0.8",
+    "**MetaRTT**": "--tracker=meta_rtt",
+    "MetaRTT without the look all over the frame": "--tracker=meta_rtt --redetect=False",
+    "MetaRTT without the filter over scales": "--tracker=meta_rtt --redetect=False "
+    "--meta_rtt.scale_filter.enabled=False",
+}
+LEARNERS = {
+    "small sets, 5-way 1-shot: ridge": "--task=omniglot --inner_optimizer=ridge --outer_steps=1500",
+    "small sets, 20-way 1-shot: ridge": "--task=omniglot --ways=20 --inner_optimizer=ridge "
+    "--outer_steps=500",
+    "small1, its twenty runs: ridge": "--task=omniglot_small1 --inner_optimizer=ridge "
+    "--outer_steps=1500",
+    "small2, its twenty runs: ridge": "--task=omniglot_small2 --inner_optimizer=ridge "
+    "--outer_steps=1500",
+}
+
+
+def data(name):
+    """A folder of METAOPT_DATA; the test is skipped where there is none."""
+    folder = pathlib.Path(os.environ.get("METAOPT_DATA", "")) / "data" / name
+    if "METAOPT_DATA" not in os.environ or not folder.is_dir():
+        pytest.skip(f"needs data/{name} in the folder that METAOPT_DATA names")
+    return folder
+
+
+def results(folder, program, *flags):
+    """What `results.json` of a program holds."""
+    command = [sys.executable, "-m", f"experiments.{program}", *flags, f"--output_dir={folder}"]
+    # What the tests tell XLA makes other sums, and a target that is barely held another box.
+    own = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return read_json(folder / "results.json")
+
+
+def main_job_row(summary):
+    """What the main job says of one rule: means and 95 % intervals over seeds."""
+    cell = lambda score: f"{score['mean']:.4f} ± {score['interval']:.4f}"
+    return {name: cell(summary[key]) for name, key in SCORES.items()}
+
+
+@pytest.mark.campaign
+def test_the_main_job(tmp_path):
+    summary = results(tmp_path / "run", "compare")["summary"]
+    for rule, scores in summary.items():
+        MAIN.add(rule, main_job_row(scores))
+    means = [summary[rule]["auc"]["mean"] for rule in ("none", "learned_rates", "steepest_descent")]
+    assert means == sorted(means)  # the order of DiMP's Table 1
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("name", TRACKERS)
+def test_a_shipped_tracker_on_seven_real_targets(name, tmp_path):
+    dataset = f"--dataset_dir={data('sequences')}"
+    found = results(tmp_path / "run", "evaluate", dataset, *TRACKERS[name].split())
+    row = {"AUC": found["auc"], "precision": found["precision20"]}
+    REAL.add(name, row | {"frames/s": round(found["fps"]), "flags": f"`{TRACKERS[name]}`"})
+    assert len(found["sequences"]) == 7
+    assert found["auc"] > 0.5
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("name", LEARNERS)
+def test_characters_told_after_few_drawings(name, tmp_path):
+    dataset = f"--data_dir={data('omniglot')}"
+    found = results(tmp_path / "run", "few_shot", dataset, *LEARNERS[name].split())
+    (method,) = found["methods"].values()
+    score = {"score (%)": 100 * method["score"]["mean"], "+-": 100 * method["score"]["interval"]}
+    FEW_SHOT.add(name, score | {"minutes": method["minutes"], "flags": f"`{LEARNERS[name]}`"})
+    assert method["score"]["mean"] > 0.7
+
+
+@pytest.mark.parametrize("record", [MAIN, REAL, FEW_SHOT], ids=lambda record: record.name)
+def test_the_page_prints_the_record(record):
+    record.require_on_page()
+
+
+def test_the_first_page_prints_the_shipped_trackers():
+    lines = (ROOT / "README.md").read_text().splitlines()
+    shipped = {name: row for name, row in REAL.rows().items() if name.startswith("**")}
+    assert len(shipped) == 5
+    for name, row in shipped.items():
+        tracker = TRACKERS[name].removeprefix("--tracker=")
+        (line,) = [line for line in lines if line.startswith(f"| `{tracker}` |")]
+        assert f"| {row['AUC']:.3f} | {row['precision']:.3f} |" in line
