@@ -29,8 +29,8 @@ class MultiTracker:
 
     Each target has its own inner loop; all share one compiled program, that of one target, and run
     side by side. On a CPU that is quicker than all crops through the backbone at once, which its
-    caches cannot hold (12 crops take 1.7 times as long each as 3), and a target that searches over
-    scales in some frames alone does so here, too. The boxes are those of one by one.
+    caches cannot hold, and a target that searches over scales in some frames alone does so here,
+    too. The boxes are those of one by one.
 
     Args:
         tracker: whose parameters all targets share, as `tracking_tasks.load` returns it or bare.
@@ -38,8 +38,7 @@ class MultiTracker:
     """
 
     def __init__(self, tracker: _Loaded | Tracker) -> None:
-        self._tracker = tracker.tracker if isinstance(tracker, _Loaded) else tracker
-        self._programs = Programs(self._tracker)
+        self._programs = Programs(tracker.tracker if isinstance(tracker, _Loaded) else tracker)
         self._states: dict[Hashable, Any] = {}
         self._redetections: dict[Hashable, Redetection] = {}
         self._pool = concurrent.futures.ThreadPoolExecutor()
@@ -75,8 +74,8 @@ class MultiTracker:
             InputError: if the image or the box cannot be used.
         """
         self._states[name] = self._programs.start(image, box)
-        if self._tracker.config.redetect:
-            self._redetections[name] = Redetection(self._tracker)
+        if self._programs.tracker.config.redetect:
+            self._redetections[name] = Redetection(self._programs)
 
     def remove(self, name: Hashable) -> None:
         """Forgets a target."""

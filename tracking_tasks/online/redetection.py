@@ -19,7 +19,6 @@ from jaxtyping import Float
 
 from tracking_tasks.episode import Frame, Prediction
 from tracking_tasks.online.programs import Programs
-from tracking_tasks.trackers import Tracker
 
 PLACES = 2  # that are looked at in a frame
 _GONE = 0.5  # share of the target's usual score below which it is gone
@@ -30,12 +29,11 @@ class Redetection:
     """Finds one target again.
 
     Args:
-        tracker: with its constants.
+        programs: of the tracker, whose constants say when and how.
     """
 
-    def __init__(self, tracker: Tracker) -> None:
-        self._tracker = tracker
-        self._programs = Programs(tracker)
+    def __init__(self, programs: Programs) -> None:
+        self._programs = programs
         self._usual: float | None = None
         self._absent = self._looked_at = 0
         self._places = np.zeros((0, 2), np.float32)
@@ -48,7 +46,7 @@ class Redetection:
             frame: of the step.
             prediction: of the step, on the host.
         """
-        config = self._tracker.config
+        config = self._programs.tracker.config
         if not self._is_gone(prediction):
             self._absent = self._looked_at = 0
             return state, prediction
@@ -56,7 +54,7 @@ class Redetection:
         if self._absent <= config.redetect_patience:
             return state, prediction
         if self._absent == config.redetect_patience + 1:
-            side = float(self._tracker.search_side(state.size))
+            side = float(self._programs.tracker.search_side(state.size))
             spacing = config.redetect_spacing * side
             self._places = places(np.asarray(state.center), spacing, np.asarray(frame.extent))
         best, least = (state, prediction), self._least()
@@ -72,7 +70,7 @@ class Redetection:
 
     def _is_gone(self, prediction: Prediction) -> bool:
         """Whether the target is to be looked for; follows its usual score while it is not."""
-        if not self._tracker.config.found_again_share:
+        if not self._programs.tracker.config.found_again_share:
             return not prediction.present
         score = float(prediction.score)
         if self._usual is None:
@@ -84,7 +82,7 @@ class Redetection:
 
     def _least(self) -> float:
         """The score from which the target is found again."""
-        config = self._tracker.config
+        config = self._programs.tracker.config
         if self._usual is None:
             return float(config.found_again_score)
         return float(config.found_again_share * self._usual)

@@ -68,7 +68,7 @@ class OnlineTracker:
             InputError: if the image or the box cannot be used; there is no target then.
         """
         self.state = None
-        self._redetection = Redetection(self.tracker) if self.tracker.config.redetect else None
+        self._redetection = Redetection(self._programs) if self.tracker.config.redetect else None
         self.state = self._programs.start(image, box)
 
     def update(self, image: ImageLike) -> Prediction:

@@ -9,6 +9,7 @@ import pytest
 
 from tracking_tasks.episode import Frame, Prediction
 from tracking_tasks.online import redetection
+from tracking_tasks.online.programs import Programs
 from tracking_tasks.online.redetection import PLACES, Redetection, places
 from tracking_tasks.trackers import Tracker
 from tracking_tasks.trackers.base import TrackerConfig
@@ -52,7 +53,7 @@ def make(share=0.0):
     tracker = mock.Mock(spec=Tracker, config=config, search_side=lambda size: 100.0)
     state = State(center=np.float32([50, 50]), size=np.float32([20, 20]))
     frame = Frame(None, np.array([400, 300]))
-    return Redetection(tracker), state, frame
+    return Redetection(Programs(tracker)), state, frame
 
 
 AWAY = Prediction(np.float32([40, 40, 20, 20]), 0.1, False)
