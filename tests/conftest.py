@@ -24,10 +24,11 @@ import pytest
 from jax._src.interpreters import mlir
 
 from basics import compilation
+from tests import checks
 
 # Every annotation of the libraries is checked at call time, in the tests only.
 _LIBRARIES = ["basics", "metaopt", "models", "tracking_tasks"]
-jaxtyping.install_import_hook(_LIBRARIES, "beartype.beartype")
+jaxtyping.install_import_hook(_LIBRARIES, f"{checks.__name__}.{checks.once_called.__name__}")
 
 if jax.config.values["jax_compilation_cache_dir"] is None:  # JAX_COMPILATION_CACHE_DIR
     _CACHE = pathlib.Path(tempfile.gettempdir()) / "metaopt-test-compilation-cache"
@@ -38,9 +39,15 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 # MLIR for each, with all its dialects. Programs do not see each other in one that they share.
 mlir.make_ir_context = functools.cache(mlir.make_ir_context)
 
-# A trace makes objects by the hundred thousand, which live: looking through them took a tenth.
-gc.freeze()
-gc.set_threshold(50_000, 20, 50)
+# Imports and traces make objects by the hundred thousand, which live: looking through them took a
+# tenth.
+gc.disable()
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

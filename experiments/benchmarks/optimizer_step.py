@@ -65,6 +65,7 @@ def size(preset: str) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(lambda: _problem(preset)[0])))
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def _problem(preset: str) -> tuple[PyTree, tuple[Float[Array, "n inputs"], Int[Array, " n"]]]:
     """A random network, and random samples in random classes."""
     units, samples = PRESETS[preset]

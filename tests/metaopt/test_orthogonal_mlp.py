@@ -133,6 +133,18 @@ def test_leading_axes_count_as_one():
 
 def test_every_meta_parameter_changes_the_training():
     rule = busy(steps=200.0)
+    plain = jax.flatten_util.ravel_pytree(moved(rule, START, steps=8))[0]
+    leaves, structure = jax.tree.flatten(rule)
+    for index, (path, leaf) in enumerate(jax.tree_util.tree_leaves_with_path(rule)):
+        other = [*leaves[:index], 1.1 * leaf + 0.05, *leaves[index + 1 :]]
+        after = moved(jax.tree.unflatten(structure, other), START, steps=8)
+        difference = jax.flatten_util.ravel_pytree(after)[0] - plain
+        assert np.abs(difference).max() > 1e-5, path
+
+
+@pytest.mark.full
+def test_every_meta_parameter_has_a_finite_gradient():
+    rule = busy(steps=200.0)
     flat, unravel = jax.flatten_util.ravel_pytree(rule)
     after = jax.jit(lambda flat: distance(moved(unravel(flat), START, steps=4), TARGET))
     gradient = unravel(jax.jit(jax.grad(after))(flat))

@@ -3,6 +3,7 @@
 A name is written as that of a flag is: tracker, part, constant, with dots between.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -71,6 +72,7 @@ def current(name: str) -> str:
     return name
 
 
+@functools.cache  # each program asks it of every constant
 def former(name: str) -> str:
     """The name that checkpoints of format 1 have for what `name` is today."""
     for old, new in reversed(list(RENAMED.items())):

@@ -1,12 +1,13 @@
 """The suite for one accelerator: its parts in time, and what it makes of them."""
 
+import jax
 import numpy as np
 import pytest
 
 from experiments.benchmarks import gpu, inner_loop
 from experiments.benchmarks.report import Comparison
 from experiments.benchmarks.timing import Measurement
-from tests.tracking_tasks.tiny import make
+from tests.tracking_tasks import golden, striped, tiny
 
 
 def test_no_part_begins_once_the_time_is_up(monkeypatch):
@@ -32,7 +33,10 @@ def test_no_part_begins_once_the_time_is_up(monkeypatch):
 
 def test_the_parts_are_those_of_the_other_suites():
     small = gpu.dataclasses.replace(gpu.PRESETS["smoke"], trackers=lambda: {"dimp": None})
-    assert [name for name, _ in gpu._parts(small, 1)] == [
+    names = []
+    # Traced only: the arrays of the problems are not made.
+    jax.eval_shape(lambda: names.extend(name for name, _ in gpu._parts(small, 1)))
+    assert names == [
         "inner loop in float32",
         "inner loop in bfloat16",
         "dimp side by side",
@@ -43,19 +47,24 @@ def test_the_parts_are_those_of_the_other_suites():
     ]
 
 
-def test_frames_of_all_lanes_are_counted(monkeypatch):
+@pytest.mark.parametrize("make", [golden.make, pytest.param(tiny.make, marks=pytest.mark.full)])
+def test_frames_of_all_lanes_are_counted(make, monkeypatch):
     found = {}
+    images, boxes = striped.video(2, speed=8)
+    monkeypatch.setattr(gpu, "pan", lambda count: [striped.frame(image) for image in images])
+    monkeypatch.setattr(gpu, "TARGET", tuple(boxes[0]))
 
     def interleaved(calls, repeats, label):
         found.update({count: call() for count, call in calls.items()})
         return {count: Measurement(None, 0.1 * count, 0.2) for count in calls}
 
     monkeypatch.setattr(gpu, "interleaved", interleaved)
-    rows = gpu.side_by_side(make(), (1, 2), 1)
-    assert [row.case for row in rows] == [{"tracker": "dimp", "lanes": n} for n in (1, 2)]
+    rows = gpu.side_by_side(make(), (1, 3), 1)
+    assert [row.case for row in rows] == [{"tracker": "dimp", "lanes": n} for n in (1, 3)]
     assert [row.numbers["frames/s"] for row in rows] == pytest.approx([10.0, 10.0])
-    assert list(found[2]) == [0, 1]
-    np.testing.assert_allclose(found[2][1].box, found[1][0].box, atol=1e-2)
+    assert list(found[3]) == [0, 1, 2]
+    np.testing.assert_allclose(found[3][2].box, found[1][0].box, atol=1e-2)
+    assert boxes[0, 0] + 2 < found[1][0].box[0] < boxes[1, 0] + 2  # of the second frame
 
 
 @pytest.mark.full

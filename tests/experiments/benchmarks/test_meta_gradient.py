@@ -16,7 +16,11 @@ from tests.products import chosen
 jax.devices()  # JAX has started: a suite cannot change the devices of the tests that follow
 
 SMALL = meta_gradient.PRESETS["smoke"].sizes
-PROBLEMS = tuple(meta_problems.problems(SMALL))
+PROBLEMS = (
+    "classifier, gradient descent",
+    "DiMP filter, steepest descent",
+    "ROAM filter, LSTM",
+)
 
 
 @pytest.mark.full

@@ -1,14 +1,16 @@
 """Steps that are timed are steps of a meta-training, on rendered episodes and from a pool."""
 
+import pytest
+
 from experiments.benchmarks import meta_training
 from experiments.benchmarks.timing import Measurement
 from experiments.meta_training import outer_loop, training
 from models import Features
-from tests.experiments.meta_training.small_run import CONFIG, batches
-from tests.tracking_tasks.tiny import make
+from tests.experiments.meta_training.small_run import CONFIG, MAKERS, batches
 
 
-def test_every_call_is_the_next_step_of_a_training():
+@pytest.mark.parametrize("make", MAKERS)
+def test_every_call_is_the_next_step_of_a_training(make):
     tracker = make()
     steps = meta_training._Steps(tracker, batches, CONFIG)
     losses = [float(steps()["outer_loss"]) for _ in range(2)]
@@ -20,7 +22,8 @@ def test_every_call_is_the_next_step_of_a_training():
     assert losses[0] != losses[1]
 
 
-def test_a_step_is_timed_on_rendered_episodes_and_on_those_of_a_pool(monkeypatch):
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_step_is_timed_on_rendered_episodes_and_on_those_of_a_pool(make, monkeypatch):
     seconds, ways, real = {"rendered": 0.5, "--pool": 0.1}, [], training.steps
 
     def interleaved(calls, repeats, label):

@@ -32,7 +32,8 @@ def test_each_tracker_starts_twice_a_round_with_one_cache(monkeypatch):
     assert caches[0] == caches[1] != caches[2] == caches[3]
 
 
-def test_a_process_that_fails_is_said(tmp_path):
+def test_a_process_that_fails_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(start, "_PROGRAM", "tracker = {load}")  # imports nothing
     with pytest.raises(InputError, match="a new process fails: NameError: name 'nothing'"):
         start._started("nothing", str(tmp_path))
 

@@ -35,15 +35,20 @@ def test_a_curve_is_that_of_a_plain_loop(name):
     plain = makes[name]
     curves = evaluation.curves(contender, FAMILY, key[None], jnp.array([0.1]), steps)[0, 0]
     problem_key, batch_key = jax.random.split(key)
-    params, context = FAMILY.sample(problem_key)
-    state = plain.init(params)
-    found = []
-    for index in range(steps):
-        found.append(FAMILY.loss(contender.judged(state, params), FAMILY.whole(context)))
+    params, context = jax.jit(FAMILY.sample)(problem_key)
+    loss = jax.jit(lambda state, p: FAMILY.loss(contender.judged(state, p), FAMILY.whole(context)))
+
+    @jax.jit
+    def step(params, state, index):
         batch = FAMILY.batch(context, jax.random.fold_in(batch_key, index))
         updates, state = plain.update(jax.grad(FAMILY.loss)(params, batch), state, params)
-        params = optax.apply_updates(params, updates)
-    found.append(FAMILY.loss(contender.judged(state, params), FAMILY.whole(context)))
+        return optax.apply_updates(params, updates), state
+
+    state, found = jax.jit(plain.init)(params), []
+    for index in range(steps):
+        found.append(loss(state, params))
+        params, state = step(params, state, index)
+    found.append(loss(state, params))
     np.testing.assert_array_equal(evaluation.RECORDED[:4], [0, 2, 4, 6])
     np.testing.assert_allclose(curves[:4], found[::2], rtol=1e-4)
     np.testing.assert_array_equal(curves[4:], curves[3])  # at rest beyond

@@ -96,7 +96,7 @@ def test_meta_training_lowers_the_outer_loss_and_leaves_what_is_frozen(rule):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_the_program_goes_on_where_it_stopped(rule, tmp_path, monkeypatch):
-    monkeypatch.setattr(metaopt, "OrthogonalMLP", rule)
+    monkeypatch.setattr(meta_training, "OrthogonalMLP", rule)
     monkeypatch.setattr(train, "TRAINING", {"quadratics": lambda: FAMILY})
     monkeypatch.setitem(train.PRESETS, "minutes", CONFIG)
     flags = ["--preset=minutes", "--families=quadratics"]

@@ -133,15 +133,15 @@ def test_patches_are_learned_by_adam():
 @pytest.mark.parametrize("name", [pytest.param("roam_head", marks=pytest.mark.full), "dslt_head"])
 def test_a_head_sees_the_target_where_its_label_is(name):
     family = tasks.HELD_OUT[name]()
-    problem = family.sample(jax.random.key(1))
+    problem = jax.jit(family.sample)(jax.random.key(1))
     photo, (y, x) = problem.context
-    fine, coarse, labels = family.batch(problem.context, jax.random.key(2))
+    fine, coarse, labels = jax.jit(family.batch)(problem.context, jax.random.key(2))
     for seen, level in ((fine, family.fine), (coarse, family.coarse)):
         for one, label in zip(seen, labels, strict=True):
             row, column = np.unravel_index(label.argmax(), label.shape)
             np.testing.assert_array_equal(one[row, column], level[photo, y, x])
     # Filters start at zero, so that the loss is the mean square of the labels.
-    loss = family.loss(problem.params, (fine, coarse, labels))
+    loss = jax.jit(family.loss)(problem.params, (fine, coarse, labels))
     np.testing.assert_allclose(loss, jnp.mean(labels**2), rtol=1e-5)
 
 

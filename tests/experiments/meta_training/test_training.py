@@ -11,7 +11,7 @@ import pytest
 from basics.errors import InputError
 from basics.leaves import named_leaves
 from experiments.meta_training import training
-from tests.experiments.meta_training.small_run import CONFIG, batches
+from tests.experiments.meta_training.small_run import CONFIG, MAKERS, batches
 from tests.tracking_tasks.tiny import make
 
 
@@ -19,9 +19,9 @@ def leaves(tracker):
     return jax.tree.leaves(tracker.replace(backbone=None))
 
 
-@pytest.fixture(scope="module")
-def tracker():
-    return make()
+@pytest.fixture(scope="module", params=MAKERS)
+def tracker(request):
+    return request.param()
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,8 @@ def test_a_loss_that_stays_non_finite_ends_the_run_in_a_sentence(tracker):
 
 
 @pytest.mark.full
-def test_frozen_parts_stay_as_they_are(tracker):
+def test_frozen_parts_stay_as_they_are():
+    tracker = make()
     config = dataclasses.replace(
         CONFIG, outer_steps=2, frozen=("backbone", "loss.label", "head.initializer", "hea")
     )

@@ -5,22 +5,18 @@ import time
 import types
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from basics.errors import InputError
-from tests.tracking_tasks import tiny
+from tests.tracking_tasks import golden, tiny
 from tracking_tasks import evaluation
 from tracking_tasks.data.prefetch import prefetched
 from tracking_tasks.data.sequences import Sequence
-from tracking_tasks.episode import Prediction
 from tracking_tasks.evaluation import engine
 from tracking_tasks.online import OnlineTracker
 from tracking_tasks.online import lanes as lanes_module
 from tracking_tasks.online.lanes import Lanes
-from tracking_tasks.trackers import Tracker
-from tracking_tasks.trackers.dimp.tracker import DiMPConfig
 
 
 def moving_square(name, frames, height=100, width=128, speed=2):
@@ -63,27 +59,10 @@ class Counting(OnlineTracker):
         return types.SimpleNamespace(box=self.box, score=self.box[0] / 100)
 
 
-class Golden(Tracker):
-    """Goes half of the way to the middle of what is golden; compiles in no time."""
-
-    name = "dimp"
-
-    def init(self, frame, box):
-        return box
-
-    def step(self, state, frame):
-        height, width = frame.pixels.shape[:2]
-        golden = (frame.pixels[..., 0] > 240).astype(jnp.float32)
-        x, y = jnp.arange(width) + 0.5, jnp.arange(height) + 0.5
-        middle = jnp.stack([(golden * x).sum(), (golden * y[:, None]).sum()]) / golden.sum()
-        moved = state.at[:2].set((state[:2] + middle - state[2:] / 2) / 2)
-        return moved, Prediction(moved, golden.sum() / frame.extent.prod())
-
-
 @pytest.fixture(scope="module", params=["golden", pytest.param("dimp", marks=pytest.mark.full)])
 def tracker(request):
     if request.param == "golden":
-        return OnlineTracker(Golden(DiMPConfig(), None, None), "none")
+        return OnlineTracker(golden.make(), "none")
     return OnlineTracker(tiny.make(crop_size=96), "steepest_descent")
 
 
