@@ -4,19 +4,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.ndimage
 
-from tests.products import chosen
 from tests.tracking_tasks.striped import frame, video
 from tests.tracking_tasks.trackers import small
 from tracking_tasks.episode import Frame
 from tracking_tasks.trackers import TRACKERS, scale_filter
-from tracking_tasks.trackers.scale_filter import ScaleFilterConfig, histograms, patches
+from tracking_tasks.trackers.scale_filter import ScaleFilterConfig
 
 CONFIG = ScaleFilterConfig(enabled=True, scales=7, followed=1.0)
 CENTER = jnp.float32([60, 50])
 
 create = jax.jit(scale_filter.create, static_argnums=0)
 growth, learned = jax.jit(scale_filter.growth), jax.jit(scale_filter.learned)
+patches = jax.jit(scale_filter.patches, static_argnums=0)
+histograms = jax.jit(scale_filter.histograms, static_argnums=(1, 2))
 
 
 def picture(factor, seed=0):
@@ -27,7 +29,7 @@ def picture(factor, seed=0):
         (p - c) / (factor * s) for p, c, s in zip((x, y), np.asarray(CENTER), (24, 30), strict=True)
     ]
     index = [np.clip((part + 0.5) * 9 - 0.5, 0, 8) for part in inside]
-    sample = lambda channel: jax.scipy.ndimage.map_coordinates(channel, index[::-1], 1)
+    sample = lambda channel: scipy.ndimage.map_coordinates(channel, index[::-1], order=1)
     image = np.stack([sample(texture[..., c]) for c in range(3)], -1)
     image[(np.abs(inside[0]) > 0.5) | (np.abs(inside[1]) > 0.5)] = 90
     return Frame(jnp.asarray(image.round().astype(np.uint8)), jnp.array([120, 100]))
@@ -131,25 +133,45 @@ def test_without_a_filter_the_size_stays():
     assert scale_filter.learned(None, picture(1.06), CENTER, box()[2:]) is None
 
 
-@pytest.mark.parametrize(("name",), chosen([(name,) for name in TRACKERS], [("gradnet",)]))
-def test_a_tracker_s_size_follows_its_filter_too(name):
-    """Beside the same tracker without one, at the first step, where all else is alike."""
+def with_a_filter(tracker, **changes):
+    enabled = dataclasses.replace(tracker.config.scale_filter, enabled=True)
+    config = dataclasses.replace(tracker.config, scale_filter=enabled, **changes)
+    return tracker.replace(config=config)
+
+
+def first_step(tracker):
+    """The states before and after it, and the frame of it."""
     (first, second), (start, _) = video(2)
-    without = small.make(name, TRACKERS[name].default_rule, stand_in=True)
-    enabled = dataclasses.replace(without.config.scale_filter, enabled=True)
-    with_it = without.replace(config=dataclasses.replace(without.config, scale_filter=enabled))
-    states = []
-    for tracker in (without, with_it):
-        before = jax.jit(type(tracker).init)(tracker, frame(first), jnp.asarray(start))
-        after, _ = jax.jit(type(tracker).step)(tracker, before, frame(second))
-        states.append((before, after))
-    (_, plain), (before, after) = states
-    np.testing.assert_allclose(after.center, plain.center, rtol=1e-6)
-    grown = growth(before.scale_filter, frame(second), after.center, before.size)
-    moved = not np.array_equal(after.center, before.center)
-    expected = plain.size * (grown if moved else 1)
-    np.testing.assert_allclose(after.size, expected, rtol=1e-5)
-    fitted = learned(before.scale_filter, frame(second), after.center, after.size, moved)
+    before = jax.jit(type(tracker).init)(tracker, frame(first), jnp.asarray(start))
+    after, _ = jax.jit(type(tracker).step)(tracker, before, frame(second))
+    return before, after, frame(second)
+
+
+def assert_follows(before, after, seen, searched, moved=True):
+    """That the size is the filter's, on top of what the search over scales has found."""
+    grown = growth(before.scale_filter, seen, after.center, before.size)
+    np.testing.assert_allclose(after.size, searched * (grown if moved else 1), rtol=1e-5)
+    fitted = learned(before.scale_filter, seen, after.center, after.size, moved)
     np.testing.assert_allclose(
         after.scale_filter.denominator, fitted.denominator, rtol=1e-3, atol=1e-2
     )
+    return grown
+
+
+def test_a_tracker_s_size_follows_its_filter_alone_where_it_searches_one_scale():
+    tracker = with_a_filter(small.make("gradnet", "none", stand_in=True), scales=(1.0,))
+    before, after, seen = first_step(tracker)
+    assert not np.array_equal(after.center, before.center)
+    assert assert_follows(before, after, seen, before.size) != 1
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", TRACKERS)
+def test_a_tracker_s_size_follows_its_filter_too(name):
+    """Beside the same tracker without one, at the first step, where all else is alike."""
+    without = small.make(name, TRACKERS[name].default_rule, stand_in=True)
+    _, plain, _ = first_step(without)
+    before, after, seen = first_step(with_a_filter(without))
+    np.testing.assert_allclose(after.center, plain.center, rtol=1e-6)
+    moved = not np.array_equal(after.center, before.center)
+    assert_follows(before, after, seen, plain.size, moved)

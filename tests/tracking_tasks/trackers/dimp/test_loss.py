@@ -16,6 +16,9 @@ from tracking_tasks.trackers.dimp.loss import (
     hinge_error,
 )
 
+distances = jax.jit(labels.distances, static_argnums=(1, 2))
+evaluated = jax.jit(lambda loss, params, samples: loss(params, samples))
+
 
 def reference_problem(case):
     """The closed-form inputs that the golden values belong to, channels last."""
@@ -115,14 +118,14 @@ def test_a_mask_of_one_is_least_squares_and_of_zero_a_hinge():
     samples = FilterSamples(features, jnp.zeros((1, 2)), jnp.ones(1))
     for logit, expected in [(40.0, [1.0, -2.0]), (-40.0, [1.0, 0.0])]:
         loss.mask[...] = jnp.full(2, logit)
-        residuals, _ = loss(jnp.ones((1, 1, 1)), samples)
+        residuals, _ = evaluated(loss, jnp.ones((1, 1, 1)), samples)
         np.testing.assert_allclose(residuals[0, 0], expected, atol=1e-6)
 
 
 def test_the_regularizer_keeps_its_lower_bound():
     loss = DiscriminativeLoss(DiscriminativeLossConfig(regularization=0.0))
     samples = FilterSamples(jnp.zeros((1, 3, 3, 1)), jnp.zeros((1, 2)), jnp.ones(1))
-    np.testing.assert_allclose(loss(jnp.full((1, 1, 1), 2.0), samples)[1], 2e-3)
+    np.testing.assert_allclose(evaluated(loss, jnp.full((1, 1, 1), 2.0), samples)[1], 2e-3)
 
 
 def test_hinge_error_regresses_the_target_and_only_bounds_the_background():
@@ -133,13 +136,13 @@ def test_hinge_error_regresses_the_target_and_only_bounds_the_background():
 def test_radial_functions_interpolate_between_knots_and_are_constant_after_the_last():
     coefficients = jnp.array([1.0, 3.0, 2.0])
     distance = jnp.array([0.0, 0.05, 0.1, 0.15, 0.2, 7.0])
-    values = labels.radial(coefficients, distance, 0.1)
+    values = jax.jit(labels.radial, static_argnums=2)(coefficients, distance, 0.1)
     np.testing.assert_allclose(values, [1.0, 2.0, 3.0, 2.5, 2.0, 2.0], rtol=1e-5)
 
 
 def test_distances_are_euclidean_with_a_finite_derivative_at_the_centre():
     center = jnp.array([1.0, 0.0])
-    distance = labels.distances(center, 2, 3)
+    distance = distances(center, 2, 3)
     np.testing.assert_allclose(distance, [[1, 0, 1], [2**0.5, 1, 2**0.5]], atol=1e-5)
-    slope = jax.jacobian(labels.distances)(center, 2, 3)
+    slope = jax.jacobian(distances)(center, 2, 3)
     assert jnp.isfinite(slope).all()

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from tracking_tasks import labels
-from tracking_tasks.trackers.gradnet.loss import balanced_logistic, positives
+from tracking_tasks.trackers.gradnet import loss as losses
+
+positives = jax.jit(losses.positives, static_argnums=(1, 2, 3))
+balanced_logistic = jax.jit(losses.balanced_logistic)
+cosine = jax.jit(labels.cosine, static_argnums=(1, 2))
 
 
 def test_positive_cells_are_those_within_the_radius():
@@ -45,9 +49,9 @@ def test_huge_logits_stay_finite():
 
 
 def test_the_cosine_window_is_a_hann_window_around_its_center():
-    found = labels.cosine(jnp.array([2.0, 3.0]), 7, 5)
+    found = cosine(jnp.array([2.0, 3.0]), 7, 5)
     across, down = np.hanning(7)[1:-1], np.hanning(9)[1:-1]
     np.testing.assert_allclose(found, np.outer(down, across), atol=1e-6)
-    off = labels.cosine(jnp.array([0.5, 3.0]), 7, 5)
+    off = cosine(jnp.array([0.5, 3.0]), 7, 5)
     across = np.cos(np.pi * (np.arange(4) - 0.5) / 6) ** 2
     np.testing.assert_allclose(off[3], [*across, 0], atol=1e-6)

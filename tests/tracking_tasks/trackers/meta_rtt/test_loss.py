@@ -1,5 +1,7 @@
 """What MetaRTT's classifier is fitted to: boxes, their losses, and the box regression."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,12 +9,27 @@ import optax
 
 from tracking_tasks import boxes as boxes_lib
 from tracking_tasks.memory import RecentSamples
-from tracking_tasks.trackers.meta_rtt.box_regression import BoxRegressor, relative
-from tracking_tasks.trackers.meta_rtt.box_sampling import Spread, around, overlapping
-from tracking_tasks.trackers.meta_rtt.loss import RoISamples, cross_entropy, triplet_loss
+from tracking_tasks.trackers.meta_rtt import box_regression, box_sampling, loss
+from tracking_tasks.trackers.meta_rtt.box_regression import BoxRegressor
+from tracking_tasks.trackers.meta_rtt.box_sampling import Spread
+from tracking_tasks.trackers.meta_rtt.loss import RoISamples
 
 BOX = jnp.array([40.0, 30.0, 20.0, 40.0])
 KEY = jax.random.key(0)
+
+jitted = functools.partial(jax.jit, static_argnames=("count", "spread", "reach"))
+around = jitted(box_sampling.around)
+relative, fit = jax.jit(box_regression.relative), jax.jit(BoxRegressor.fit)
+cross_entropy = jax.jit(loss.cross_entropy)
+triplet_loss = jax.jit(loss.triplet_loss, static_argnums=3)
+store, draw = jax.jit(RecentSamples.store), jax.jit(RecentSamples.draw, static_argnums=(2, 3))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def overlapping(count, min_overlap, max_overlap=1.0):
+    """Boxes that overlap so much with BOX, and by how much they do."""
+    found = box_sampling.overlapping(KEY, BOX, count, Spread(0.3, 1.4), min_overlap, max_overlap)
+    return found, boxes_lib.overlap(found, BOX)
 
 
 def test_boxes_stay_within_their_spread_and_reach_its_ends():
@@ -34,12 +51,11 @@ def test_gaussian_boxes_are_cut_at_two_deviations():
 
 
 def test_boxes_overlap_as_much_as_is_asked():
-    spread = Spread(0.3, 1.4)
-    overlap = boxes_lib.overlap(overlapping(KEY, BOX, 200, spread, 0.5, 0.7), BOX)
+    overlap = np.asarray(overlapping(200, 0.5, 0.7)[1])
     assert overlap.min() >= 0.5 and overlap.max() <= 0.7
-    few = overlapping(KEY, BOX, 200, spread, min_overlap=0.8)  # repeats those that there are
-    assert boxes_lib.overlap(few, BOX).min() >= 0.8 and 1 < len(np.unique(few, axis=0)) < 100
-    assert np.isfinite(overlapping(KEY, BOX, 5, spread, min_overlap=0.9999)).all()
+    few, overlap = map(np.asarray, overlapping(200, 0.8))  # repeats those that there are
+    assert overlap.min() >= 0.8 and 1 < len(np.unique(few, axis=0)) < 100
+    assert np.isfinite(overlapping(5, 0.9999)[0]).all()
 
 
 def test_cross_entropy_is_optax_s():
@@ -76,7 +92,7 @@ def test_the_regression_is_the_ridge_regression_of_scikit_learn():
     random = np.random.default_rng(2)
     features, reference = random.normal(size=(30, 50)), random.normal(size=50)
     drawn = np.asarray(around(KEY, BOX, 30, Spread(0.3, 1.6)))
-    regressor = BoxRegressor.fit(*map(jnp.asarray, (features, drawn, reference)), BOX, 0.5)
+    regressor = fit(*map(jnp.asarray, (features, drawn, reference)), BOX, 0.5)
     center = drawn[:, :2] + drawn[:, 2:] / 2
     shift = (np.array([50, 50]) - center) / drawn[:, 2:]
     wanted = np.concatenate([shift, np.log(np.array([20, 40]) / drawn[:, 2:])], 1)
@@ -94,7 +110,7 @@ def test_the_regression_is_the_ridge_regression_of_scikit_learn():
 def test_features_that_tell_the_box_give_the_box_and_the_target_stays():
     drawn = around(KEY, BOX, 40, Spread(0.3, 1.3))
     told = relative(drawn, BOX)
-    regressor = BoxRegressor.fit(told, drawn, jnp.zeros(4), BOX, 1e-6)
+    regressor = fit(told, drawn, jnp.zeros(4), BOX, 1e-6)
     np.testing.assert_allclose(regressor(told, drawn), np.tile(BOX, (40, 1)), atol=0.05)
     np.testing.assert_array_equal(regressor(jnp.zeros((1, 4)), BOX[None])[0], BOX)
     looks = jnp.array([1.0, 0, -2, 4])
@@ -105,9 +121,10 @@ def test_features_that_tell_the_box_give_the_box_and_the_target_stays():
 def test_rows_are_drawn_from_the_newest_samples():
     memory = RecentSamples.create({"x": jnp.zeros(2)}, 4)
     for value in range(6):
-        memory = memory.store({"x": 10.0 * value + jnp.arange(2)}, jnp.array(True))
-    drawn = lambda newest: set(np.asarray(memory.draw(KEY, 100, newest)["x"]).tolist())
+        memory = store(memory, {"x": 10 * value + np.arange(2, dtype=np.float32)}, jnp.array(True))
+    drawn = lambda newest: set(np.asarray(draw(memory, KEY, 100, newest)["x"]).tolist())
     assert drawn(2) == {50, 51, 40, 41}
     assert drawn(100) == {20, 21, 30, 31, 40, 41, 50, 51}
-    first = RecentSamples.create({"x": jnp.zeros(2)}, 4).store({"x": jnp.ones(2)}, jnp.array(True))
-    assert (first.draw(KEY, 9, 4)["x"] == 1).all()
+    first = RecentSamples.create({"x": jnp.zeros(2)}, 4)
+    first = store(first, {"x": np.ones(2, np.float32)}, jnp.array(True))
+    assert (draw(first, KEY, 9, 4)["x"] == 1).all()
