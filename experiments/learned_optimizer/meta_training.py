@@ -91,7 +91,7 @@ def meta_train(
 
     constants = dataclasses.replace(config, outer_steps=0, seed=0)  # the rest needs a compilation
     return outer_loop.meta_train(
-        rule, optax.adam(0.0), advance, config, folder, frozen=_FROZEN, resume=resume
+        rule, _descent(0.0), advance, config, folder, frozen=_FROZEN, resume=resume
     )
 
 
@@ -153,4 +153,9 @@ def _advance(
         return outer_loss(with_leaves(rule, learned), family, key, steps, config.init_scale), {}
 
     estimator = metaopt.Evolution(keys[0], sigma=config.sigma, pairs=config.pairs)
-    return metaopt.outer_step(loss, optax.adam(rate), state, keys[1:], estimator=estimator)
+    return metaopt.outer_step(loss, _descent(rate), state, keys[1:], estimator=estimator)
+
+
+def _descent(rate: float | Array) -> optax.GradientTransformation:
+    """Adam, to which every family says as much: their losses differ a thousandfold in spread."""
+    return optax.chain(optax.normalize_by_update_norm(), optax.adam(rate))

@@ -37,6 +37,7 @@ class OrthogonalMLPState(Pytree):
         squares: likewise the mean of its square.
         log_norms: of each tensor, means of the logarithm of the gradient's root mean square: a
             fast and a slow one.
+        agreements: of each tensor, a mean of the cosine of the gradient and its last step.
         scales: of each tensor, the root mean square of its parameters at first: the unit of its
             steps.
         paces: of each tensor, by how much its steps are longer than they were to be.
@@ -47,6 +48,7 @@ class OrthogonalMLPState(Pytree):
     momenta: list[Float[Array, "momenta _ _"]]
     squares: list[Float[Array, "_ _"]]
     log_norms: Float[Array, "2 tensors"]
+    agreements: Float[Array, " tensors"]
     scales: Float[Array, " tensors"]
     paces: Float[Array, " tensors"]
     changes: list[Float[Array, "_ _"]]
@@ -57,7 +59,7 @@ class OrthogonalMLP(InnerOptimizer):
 
     A small network that all coordinates share corrects Adam's direction with Nesterov's look-ahead,
 
-        d = .9 m1 / sqrt(v) + .1 g / sqrt(v) + network(m1, m2, m3, g, each / sqrt(v); ...)
+        d = (.9 m1 + .1 g + e2 m2 + e3 m3) / sqrt(v) + network(m1, m2, m3, g, each / sqrt(v); ...)
 
     and a scheduler that all tensors share chooses how far each tensor follows it at each step,
 
@@ -67,20 +69,21 @@ class OrthogonalMLP(InnerOptimizer):
     s is the root mean square of the tensor's initial values, so that parameters of any scale move
     alike. c, its pace, begins at 1 and is multiplied at each step by exp(.1 cos(g, last u)), within
     1/3 .. 3: it grows while gradients agree with the last step, and falls when that overshot. Fewer
-    than 100 steps count as 100 in the power. (a, b) and a context for the network are the
-    scheduler's outputs: a perceptron of what is known of a tensor (how far the training is and how
-    long it will be; momenta relative to deviations, which tell signal from noise; whether momenta
-    agree; whether gradients grow; the shape). All inputs are ratios: scaling the loss, or all
-    parameters, changes nothing. Tensors of two axes or more have the orthogonal part; their leading
-    axes count as one.
+    than 100 steps count as 100 in the power. (a, b), and the shares (e2, e3) of the slower momenta,
+    are the scheduler's outputs: a perceptron of what is known of a tensor (how far the training is
+    and how long it will be; the shape; how long d is, which tells signal from noise; whether
+    gradients grow, and whether they agree with steps; the pace). All inputs are ratios: scaling the
+    loss, or all parameters, changes nothing. Tensors of two axes or more have the orthogonal part;
+    their leading axes count as one.
 
     Untrained, the networks' last layers are zero, and these are not evaluated: a and b are
-    constants. Decays and the straight descent to rest were chosen by hand on classifiers of digits
-    and of patches of photographs and on autoencoders of these; the pace and the power of `steps`
-    on patches, a text and curves. The features are those of VeLO (Metz et al. 2022,
-    arXiv:2211.09760) and of Celo2 (arXiv:2602.19142), as is the orthogonal part, which is Jordan et
-    al.'s, "Muon", 2024; the pace is a step of hypergradient descent (Baydin et al. 2018,
-    arXiv:1703.04782, section 2), of a cosine in place of their product.
+    constants, e2 and e3 zero. Decays and the straight descent to rest were chosen by hand on
+    classifiers of digits and of patches of photographs and on autoencoders of these; the pace and
+    the power of `steps` on patches, a text and curves. The features are those of VeLO (Metz et al.
+    2022, arXiv:2211.09760) and of Celo2 (arXiv:2602.19142), as is the orthogonal part, which is
+    Jordan et al.'s, "Muon", 2024; shares of slower momenta are those of AdEMAMix (Pagliardini et
+    al. 2024, arXiv:2409.03137, section 3); the pace is a step of hypergradient descent (Baydin et
+    al. 2018, arXiv:1703.04782, section 2), of a cosine in place of their product.
 
     Args:
         steps: of the training, above 0. The rule comes to rest there: steps beyond move nothing.
@@ -93,7 +96,7 @@ class OrthogonalMLP(InnerOptimizer):
         square_logit: likewise of the squares.
         shortening: steps are shorter in longer trainings: minus the power of `steps`.
         pacing: how fast the pace changes.
-        base: the scheduler's outputs at first, of tensors of fewer than two axes and of others.
+        base: (a, b, e2, e3) at first, of tensors of fewer than two axes and of others.
         scheduler: kernels and biases of its two layers.
         network: likewise of the network a coordinate.
     """
@@ -136,6 +139,7 @@ class OrthogonalMLP(InnerOptimizer):
             momenta=[jnp.stack([zero] * len(_DECAYS)) for zero in zeros],
             squares=zeros,
             log_norms=jnp.zeros((2, len(leaves)), self.base.dtype),
+            agreements=jnp.zeros(len(leaves), self.base.dtype),
             scales=jnp.where(scales < common / 100, common, scales),
             paces=jnp.ones(len(leaves), self.base.dtype),
             changes=zeros,
@@ -152,14 +156,15 @@ class OrthogonalMLP(InnerOptimizer):
         times = jnp.concatenate([jnp.minimum(done, 1) ** jnp.arange(1, 3), times])
         kinds = jnp.array([int(leaf.ndim > 1) for leaf in leaves])
         trends = jnp.tanh(state.log_norms[0] - state.log_norms[1])
-        outputs = self.base[kinds] + scheduled(self.scheduler, tensors, kinds, times, trends)
-        corrections = corrected(self.network, tensors, outputs[:, 2:])
+        memory = jnp.stack([trends, state.agreements, jnp.log(state.paces) / math.log(_FASTEST)])
+        outputs = self.base[kinds] + scheduled(self.scheduler, tensors, kinds, times, memory)
+        corrections = corrected(self.network, tensors)
         shorter = (jnp.maximum(self.steps, _SHORT) / _SHORT) ** -self.shortening
         left = jnp.maximum(1 - done, 0) * shorter
         moved, changes = [], []
         for index, (leaf, seen) in enumerate(zip(leaves, tensors, strict=True)):
-            nesterov = 0.9 * seen.momenta[0] + 0.1 * seen.gradient
-            direction = nesterov / seen.deviation + corrections[index]
+            slower = jnp.tensordot(outputs[index, 2:], seen.momenta[1:], 1)
+            direction = seen.direction + slower / seen.deviation + corrections[index]
             far, near = jnp.exp(outputs[index, :2])
             change = near * direction / jnp.sqrt(1 + rms(direction) ** 2)
             if leaf.ndim > 1:
@@ -184,30 +189,43 @@ class OrthogonalMLP(InnerOptimizer):
             gradient = jnp.where(never, jax.lax.stop_gradient(gradient), gradient)
             momenta = momenta + (1 - decays) * (gradient - momenta)
             squares = squares + (1 - decay) * (gradient**2 - squares)
-            floor = 1e-10 * jnp.vdot(squares, jnp.ones_like(squares)) / squares.size
+            means = momenta / (1 - decays**count)
+            deviation = _deviation(squares / (1 - decay**count))
             seen = Observed(
                 params=as_matrix(leaf).astype(self.base.dtype) / state.scales[index],
                 gradient=gradient,
-                momenta=momenta / (1 - decays**count),
-                deviation=jnp.sqrt((squares + floor) / (1 - decay**count) + TINY),
+                momenta=means,
+                deviation=deviation,
+                direction=(0.9 * means[0] + 0.1 * gradient) / deviation,
             )
             tensors.append(seen)
             last = state.changes[index]
             last = jnp.where(last == 0, jax.lax.stop_gradient(last), last)  # as above
-            agreement = cosine(gradient, last)
-            memory.append((momenta, squares, jnp.log(rms(gradient)), agreement))
-        all_momenta, all_squares, logs, agreements = zip(*memory, strict=True)
+            memory.append((momenta, squares, jnp.log(rms(gradient)), cosine(gradient, last)))
+        all_momenta, all_squares, logs, cosines = zip(*memory, strict=True)
         rates = jnp.maximum(1 / count, jnp.array([[0.1], [0.01]])).astype(self.base.dtype)
         log_norms = state.log_norms + rates * (jnp.stack(logs) - state.log_norms)
-        paces = state.paces * jnp.exp(self.pacing * jnp.stack(agreements))
+        agreed = jnp.stack(cosines)
+        paces = state.paces * jnp.exp(self.pacing * agreed)
         state = state.replace(
             count=count,
             momenta=list(all_momenta),
             squares=list(all_squares),
             log_norms=log_norms,
+            agreements=state.agreements + 0.1 * (agreed - state.agreements),
             paces=jnp.clip(paces, 1 / _FASTEST, _FASTEST),
         )
         return state, tensors
+
+
+def _deviation(squares: Float[Array, "_ _"]) -> Float[Array, "_ _"]:
+    """The root, of a hundred-thousandth of the tensor's own where it is less, of 1 without any.
+
+    A root near 0, by which the directions are divided, would have a derivative beyond float32.
+    """
+    floored = squares + 1e-10 * jnp.vdot(squares, jnp.ones_like(squares)) / squares.size
+    never = floored < TINY
+    return jnp.where(never, 1, jnp.sqrt(jnp.where(never, 1, floored)))
 
 
 @register("orthogonal_mlp")

@@ -7,6 +7,8 @@ import pytest
 
 import metaopt
 from metaopt.optimizers._orthogonal import orthogonal
+from metaopt.optimizers._tensors import Observed, corrected
+from metaopt.optimizers.orthogonal_mlp import _deviation
 
 TARGET = {"w": jnp.array([[1.0, -2.0, 0.5], [1.0, 1.0, -1.0]]), "b": jnp.array([0.5, -0.5, 2.0])}
 START = {"w": jnp.array([[0.2, 0.1, -0.3], [0.4, -0.2, 0.1]]), "b": jnp.zeros(3)}
@@ -65,6 +67,18 @@ def test_longer_trainings_have_shorter_steps(steps, expected):
     """By the fourth root of their number over 100."""
     rule = metaopt.OrthogonalMLP(steps, rate=0.1)
     np.testing.assert_allclose(sizes(rule, [1.0]), [expected], rtol=1e-5)
+
+
+def test_slower_momenta_have_their_shares_in_the_direction():
+    """Of a slope that is turned around after its first step, each in closed form."""
+    shares, decays = jnp.array([0.5, -0.25]), jnp.array([0.9, 0.99, 0.999])
+    rule = metaopt.OrthogonalMLP(1e9, rate=0.1).replace(shortening=jnp.float32(0))
+    rule = rule.replace(base=rule.base.at[:, 2:].set(shares), pacing=jnp.float32(0))
+    turned = -(1 - decays) / (1 + decays)  # (decay - 1) / (1 + decay) of +1, -1, free of bias
+    second = 0.9 * turned[0] - 0.1 + shares @ turned[1:]
+    directions = jnp.array([1 + shares.sum(), second])
+    expected = directions / jnp.sqrt((1 + directions**2) / 2)
+    np.testing.assert_allclose(sizes(rule, [1.0, -1.0]), expected, rtol=1e-4)
 
 
 def test_the_pace_grows_to_three_while_gradients_agree_and_falls_to_a_third():
@@ -150,6 +164,27 @@ def test_every_meta_parameter_has_a_finite_gradient():
     gradient = unravel(jax.jit(jax.grad(after))(flat))
     for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
         assert jnp.isfinite(leaf).all() and (leaf != 0).any(), path
+
+
+@pytest.mark.parametrize(
+    "alive", [[[1, 1, 1], [1, 1, 1]], [[1, 0, 1], [0, 0, 0]], [[0, 0, 0], [0, 0, 0]]]
+)
+def test_what_never_had_a_gradient_leaves_the_derivatives_small(alive):
+    """Products of a row's and a column's share, both near 0, have derivatives beyond float32."""
+    alive = jnp.array(alive)
+    slope = jnp.array([[1.0, -2.0, 0.5], [0.3, 1.0, -1.0]])
+    rule = busy()
+
+    def corrections(slope):
+        slope = jnp.where(alive, slope, jnp.zeros_like(slope))
+        deviation = _deviation(slope**2)
+        momenta, direction = jnp.stack([slope] * 3), slope / deviation
+        return corrected(
+            rule.network, [Observed(START["w"], slope, momenta, deviation, direction)]
+        )[0].sum()
+
+    gradient = jax.grad(corrections)(slope)
+    assert jnp.abs(gradient).max() < 10 and (gradient[alive == 0] == 0).all()
 
 
 @pytest.mark.full
