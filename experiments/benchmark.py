@@ -106,8 +106,8 @@ def main(_: Sequence[str]) -> None:
 
 
 def _compare(paths: Sequence[str]) -> None:
-    changes = regressions.compare(paths)
-    print(*regressions.unlike_machines(paths), regressions.table(changes), sep="\n")
+    changes, machines = regressions.compare(paths)
+    print(*machines, regressions.table(changes), sep="\n")
     if any(change.verdict == regressions.Verdict.SLOWER for change in changes):
         sys.exit(_SLOWER)
 

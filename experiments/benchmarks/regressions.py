@@ -72,11 +72,15 @@ class Change:
         return Verdict.FASTER if 1 / ratio > 1 + self.noise else Verdict.SAME
 
 
-def compare(paths: Sequence[str]) -> list[Change]:
-    """The times of two records, in the order of the first, then those that only the second has.
+def compare(paths: Sequence[str]) -> tuple[list[Change], list[str]]:
+    """The times of two records, and how the machines differed.
 
     Args:
         paths: two files `results.json`, or the folders that hold them.
+
+    Returns:
+        The times, in the order of the first record, then those that only the second has; and a
+        sentence for each fact about the machine in which the records differ.
 
     Raises:
         InputError: they are not two, cannot be read, are no records of the benchmark, or are of
@@ -92,12 +96,11 @@ def compare(paths: Sequence[str]) -> list[Change]:
                 f"two of one {name}"
             )
     before, after = (dict(_times(record)) for record in (one, other))
-    return [Change(*key, before.get(key), after.get(key)) for key in before | after]
+    changes = [Change(*key, before.get(key), after.get(key)) for key in before | after]
+    return changes, _unlike(one["machine"], other["machine"])
 
 
-def unlike_machines(paths: Sequence[str]) -> list[str]:
-    """A sentence for each fact about the machine in which two records of `compare` differ."""
-    one, other = (_read(pathlib.Path(path))["machine"] for path in paths)
+def _unlike(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     return [
         f"The machines differ in {name}: {one.get(name)} and {other.get(name)}."
         for name in one | other

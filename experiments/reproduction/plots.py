@@ -85,11 +85,13 @@ def _differences(record: Record) -> Figure:
 
 
 def _bars(table: Table, record: Record) -> Figure:
-    """A panel for each score: our bars with their intervals beside the paper's."""
+    """A panel for each score, one below the other: our bars with their intervals, the paper's."""
     rows, scores = record["rows"], record["scores"]
-    figure = Figure(figsize=(max(5, 1.3 * len(rows)) * len(scores), 4), layout="constrained")
+    size = (max(6, 1.3 * len(rows)), 3.4 * len(scores) + 0.6)
+    figure = Figure(figsize=size, layout="constrained")
     places = np.arange(len(rows))
-    for axes, score in zip(figure.subplots(1, len(scores), squeeze=False)[0], scores, strict=True):
+    panels = figure.subplots(len(scores), 1, squeeze=False)[:, 0]
+    for axes, score in zip(panels, scores, strict=True):
         missing = {"mean": np.nan, "interval": None}
         ours = [row["ours"].get(score["name"], missing) for row in rows]
         paper = [row["paper"].get(score["name"].removeprefix(REAL)) for row in rows]
@@ -105,9 +107,11 @@ def _bars(table: Table, record: Record) -> Figure:
             color=line_style(0)["color"], label="ours",
         )  # fmt: skip
         names = [textwrap.fill(row["name"], 12, break_long_words=False) for row in rows]
-        axes.set_xticks(places, names, fontsize=11)
+        axes.set_xticks(places, names, fontsize=10)
         axes.set_ylabel(score["label"], fontsize=12)
         axes.margins(y=0.25)  # room for the legend
+        if min(one["mean"] for one in ours) >= 0:  # an interval of a speed may reach below it
+            axes.set_ylim(bottom=0)
         axes.grid(color="0.9", axis="y")
         axes.set_axisbelow(True)
         axes.legend(fontsize=11)

@@ -25,6 +25,16 @@ def test_a_bar_of_one_seed_has_no_interval():
     np.testing.assert_allclose(caps(figure.axes[0]), [[1, 0.4], [1, 0.6]])
 
 
+def test_panels_stand_below_each_other_and_a_speed_has_no_room_below_zero():
+    ours = {"auc": {"mean": -1.0, "interval": 2.0}, "fps": {"mean": 5.0, "interval": 9.0}}
+    record = {"rows": [{"name": str(index), "paper": {}, "ours": ours} for index in range(10)]}
+    record["scores"] = [*SCORES, {"name": "fps", "label": "frames/s"}]
+    figure = plots._bars(types.SimpleNamespace(title="", source=""), record)
+    assert figure.get_figwidth() == 13  # a page's, whatever the number of scores
+    below, above = (axes.get_ylim()[0] for axes in figure.axes)
+    assert below < -3 and above == 0
+
+
 def test_a_difference_of_one_seed_has_no_interval():
     for interval, expected in ((None, np.zeros((0,))), (0.5, [[1.5, 0], [2.5, 0]])):
         order = {"score": "auc", "better": "a", "worse": "b", "difference": 2.0}
