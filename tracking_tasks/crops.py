@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int, Shaped, UInt8
 _SAMPLES_PER_PIXEL = 2
 
 
+@functools.partial(jax.jit, static_argnames="size")  # traced once for all scales and programs
 def crop(
     frame: UInt8[Array, "h w 3"],
     extent: Int[Array, "2"],

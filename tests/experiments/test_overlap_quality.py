@@ -1,5 +1,7 @@
 """The program that judges predicted overlaps: its numbers on predictions that are known."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -7,9 +9,10 @@ import pytest
 from experiments import overlap_quality
 from models import IoUPredictor, Modulation
 from tests.experiments import programs
-from tests.tracking_tasks.tiny import make
+from tests.tracking_tasks.tiny import CONFIG, Tiny, make
 from tests.tracking_tasks.trackers.dimp.episodes import small_episode
 from tracking_tasks import boxes
+from tracking_tasks.trackers.dimp.tracker import DiMP
 
 TRUTH = jnp.array([20.0, 22.0, 24.0, 20.0])
 
@@ -31,7 +34,8 @@ class Oracle(IoUPredictor):
 
 
 def test_an_oracle_correlates_perfectly_and_its_search_ends_on_the_target():
-    tracker = make(box_estimation="overlap")
+    config = dataclasses.replace(CONFIG, box_estimation="overlap")
+    tracker = DiMP.blank("steepest_descent", config, Tiny())
     tracker = tracker.replace(refiner=tracker.refiner.replace(predictor=Oracle()))
     small = small_episode()
     episode = small.replace(

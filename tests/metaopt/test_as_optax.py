@@ -75,15 +75,15 @@ def test_accumulated_over_two_steps():
 
 
 def test_what_it_needs_and_does_not_get_is_said():
-    gradient = jax.tree.map(jnp.ones_like, START)
+    gradient, traced = jax.tree.map(np.ones_like, START), jax.eval_shape
     lstm = metaopt.as_optax(metaopt.CoordinatewiseRNN())
     with pytest.raises(ValueError, match="needs value="):
-        lstm.update(gradient, lstm.init(START), START)
+        traced(lambda: lstm.update(gradient, lstm.init(START), START))
     with pytest.raises(ValueError, match="needs the params"):
-        lstm.update(gradient, lstm.init(START), value=1.0)
+        traced(lambda: lstm.update(gradient, lstm.init(START), value=1.0))
     steepest = metaopt.as_optax(metaopt.SteepestDescent())
     with pytest.raises(TypeError, match="give it metaopt"):
-        steepest.update(gradient, steepest.init(START), START, value=1.0)
+        traced(lambda: steepest.update(gradient, steepest.init(START), START, value=1.0))
     polyak = metaopt.as_optax(metaopt.GradientDescent(optax.polyak_sgd()))
     updates, _ = polyak.update(gradient, polyak.init(START), START)
     assert jnp.isnan(updates["b"])

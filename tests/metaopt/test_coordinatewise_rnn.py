@@ -34,6 +34,12 @@ def test_log_preprocessing(gradient, expected):
     np.testing.assert_allclose(jnp.concatenate(pair), expected, atol=1e-6)
 
 
+@jax.jit
+def network(rule, inputs, memory):
+    return rule.network(inputs, memory)
+
+
+@jax.jit
 def flax_lstm(rule, inputs):
     """The emitted value over time, of flax's cell with the rule's weights."""
     names = "ifgo"
@@ -68,7 +74,7 @@ def test_the_two_layer_lstm_is_flax_s_on_the_same_weights():
     inputs = jax.random.normal(jax.random.key(0), (4, 5, 7))
     memory, emitted = rest(rule, 7), []
     for x in inputs:
-        value, memory = rule.network(x, memory)
+        value, memory = network(rule, x, memory)
         emitted.append(value)
     np.testing.assert_allclose(jnp.stack(emitted), flax_lstm(rule, inputs), atol=2e-6)
 
@@ -80,7 +86,7 @@ def test_the_gru_layer_is_that_of_cho_et_al():
     sigmoid = lambda x: 1 / (1 + np.exp(-x))
     memory, h = rest(rule, 7), np.zeros((20, 7), np.float32)
     for x in inputs:
-        value, memory = rule.network(jnp.asarray(x), memory)
+        value, memory = network(rule, jnp.asarray(x), memory)
         xh = np.concatenate([x, h])
         r = sigmoid(kernel[:20] @ xh + bias[:20])
         z = sigmoid(kernel[20:40] @ xh + bias[20:40])
@@ -117,17 +123,23 @@ def test_a_fit_follows_the_paper_s_recursion():
     theta, unravel = jax.flatten_util.ravel_pytree(PARAMS)
     curvature, _ = jax.flatten_util.ravel_pytree(CURVATURE)
     rates, _ = jax.flatten_util.ravel_pytree(initial)
-    memory = rule.init(PARAMS).memory
-    for step in range(3):
-        gradient, loss = curvature * theta, 0.5 * jnp.sum(curvature * theta**2)
-        if step:
-            large = jnp.abs(gradient) > np.exp(-10)
-            size = jnp.where(large, jnp.log(jnp.abs(gradient) + 1e-6) / 10, -1)
-            sign = jnp.where(large, jnp.sign(gradient), np.exp(10) * gradient)
-            inputs = jnp.stack([rates / 0.5, size, sign, theta, jnp.full(5, loss)])
-            raw, memory = rule.network(inputs, memory)
-            rates = 0.5 * jax.nn.sigmoid(raw)
-        theta = theta - rates * gradient
+
+    @jax.jit
+    def recursion(rule, theta, rates):
+        memory = rule.init(PARAMS).memory
+        for step in range(3):
+            gradient, loss = curvature * theta, 0.5 * jnp.sum(curvature * theta**2)
+            if step:
+                large = jnp.abs(gradient) > np.exp(-10)
+                size = jnp.where(large, jnp.log(jnp.abs(gradient) + 1e-6) / 10, -1)
+                sign = jnp.where(large, jnp.sign(gradient), np.exp(10) * gradient)
+                inputs = jnp.stack([rates / 0.5, size, sign, theta, jnp.full(5, loss)])
+                raw, memory = rule.network(inputs, memory)
+                rates = 0.5 * jax.nn.sigmoid(raw)
+            theta = theta - rates * gradient
+        return theta, rates
+
+    theta, rates = recursion(rule, theta, rates)
     expected = unravel(theta)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), result.params, expected)
     np.testing.assert_allclose(result.state.emitted, rates, rtol=1e-5)

@@ -26,6 +26,12 @@ def repeat(estimate, seed):
     return jax.jit(jax.vmap(estimate))(jax.random.split(jax.random.key(seed), REPETITIONS))
 
 
+def evolution_gradient(loss, params, key, **options):
+    """Compiled as a whole."""
+    estimate = lambda params, key: metaopt.evolution_gradient(loss, params, key, **options)
+    return jax.jit(estimate)(params, key)
+
+
 def test_evolution_gradient_is_unbiased_on_a_quadratic_of_a_pytree():
     params = {"a": jnp.array([1.0, -2.0]), "b": jnp.array(0.5)}
     loss = lambda p: jnp.sum(p["a"] ** 2) * 1.5 + p["a"][0] * p["b"] - 4 * p["b"]
@@ -51,9 +57,7 @@ def test_evolution_gradient_needs_no_derivative():
 
 def test_antithetic_pairs_cancel_the_even_part():
     loss = lambda p: 100.0 + jnp.sum(p**2)
-    _, gradient = metaopt.evolution_gradient(
-        loss, jnp.zeros(3), jax.random.key(2), sigma=0.1, pairs=1
-    )
+    _, gradient = evolution_gradient(loss, jnp.zeros(3), jax.random.key(2), sigma=0.1, pairs=1)
     np.testing.assert_array_equal(gradient, 0)
 
 
@@ -134,9 +138,7 @@ def test_persistent_evolution_of_a_rate_through_fit():
 def test_a_pair_that_diverged_is_left_out_of_both_means():
     loss = lambda p: jnp.where(p > 1.2, jnp.nan, jnp.where(p < -1.0, jnp.inf, p**2))
     key, pairs, sigma = jax.random.key(3), 64, 0.3
-    value, gradient = metaopt.evolution_gradient(
-        loss, jnp.array(0.8), key, sigma=sigma, pairs=pairs
-    )
+    value, gradient = evolution_gradient(loss, jnp.array(0.8), key, sigma=sigma, pairs=pairs)
     e = sigma * np.asarray(jax.random.normal(jax.random.split(key, 1)[0], (pairs,)), float)
     plus, minus = 0.8 + e, 0.8 - e
     kept = (plus <= 1.2) & (minus <= 1.2)
@@ -147,7 +149,7 @@ def test_a_pair_that_diverged_is_left_out_of_both_means():
 
 
 def test_where_every_pair_diverged_the_gradient_is_nan():
-    value, gradient = metaopt.evolution_gradient(
+    value, gradient = evolution_gradient(
         lambda p: p * jnp.inf, jnp.array(1.0), jax.random.key(0), sigma=0.1, pairs=4
     )
     assert jnp.isnan(value) and jnp.isnan(gradient)

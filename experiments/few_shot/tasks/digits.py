@@ -2,7 +2,6 @@
 
 import numpy as np
 from jaxtyping import UInt8
-from sklearn.datasets import load_digits
 
 from experiments.few_shot.tasks.classes import ImageClasses
 
@@ -39,6 +38,8 @@ class Digits(ImageClasses):
 
 def digits_by_class() -> list[UInt8[np.ndarray, "_ 8 8 1"]]:
     """The images of each digit, 0 to 255."""
+    from sklearn.datasets import load_digits  # takes a second, which other tasks are spared
+
     images, labels = load_digits(return_X_y=True)
     pixels = (images * (255 / _LARGEST)).round().astype(np.uint8).reshape(-1, 8, 8, 1)
     return [pixels[labels == digit] for digit in range(10)]

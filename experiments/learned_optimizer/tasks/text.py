@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-import sklearn.datasets
 from flax import struct
 from jaxtyping import Array, Int, Key, PyTree, Scalar
 
@@ -65,6 +64,8 @@ class Characters(Family):
 
 def descriptions() -> Characters:
     """On scikit-learn's descriptions of its data sets, in lower case."""
+    import sklearn.datasets  # takes a second, which other tasks are spared
+
     folder = pathlib.Path(sklearn.datasets.__file__).parent / "descr"
     return _characters([path.read_text() for path in sorted(folder.glob("*.rst"))])
 
