@@ -1,4 +1,7 @@
-"""A fit and an outer step inside shard_map on two devices; prints them. Run by test_parallel."""
+"""A fit and an outer step inside shard_map on two devices. Run by test_parallel.
+
+Then what parallel_program prints, of all devices.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -7,12 +10,14 @@ import optax
 from jax.sharding import PartitionSpec
 
 import metaopt
+from tests.metaopt import parallel_program
 
 DEALT, SHARED = PartitionSpec("d"), PartitionSpec()
 
 
 def main():
-    mesh = jax.make_mesh((2,), ("d",), axis_types=(jax.sharding.AxisType.Auto,))
+    kind = (jax.sharding.AxisType.Auto,)
+    mesh = jax.make_mesh((2,), ("d",), axis_types=kind, devices=jax.devices()[:2])
     rules = {
         "momentum": metaopt.GradientDescent(optax.sgd(0.1, momentum=0.5)),
         "steepest": metaopt.SteepestDescent(),
@@ -51,3 +56,4 @@ def main():
 
 if __name__ == "__main__":
     main()
+    print(*parallel_program.main())

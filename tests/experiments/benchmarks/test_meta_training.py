@@ -6,7 +6,8 @@ from experiments.benchmarks import meta_training
 from experiments.benchmarks.timing import Measurement
 from experiments.meta_training import outer_loop, training
 from models import Features
-from tests.experiments.meta_training.small_run import CONFIG, MAKERS, batches
+from tests.experiments.meta_training.makers import MAKERS
+from tests.experiments.meta_training.small_run import CONFIG, batches
 
 
 @pytest.mark.parametrize("make", MAKERS)

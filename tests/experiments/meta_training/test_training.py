@@ -11,7 +11,8 @@ import pytest
 from basics.errors import InputError
 from basics.leaves import named_leaves
 from experiments.meta_training import training
-from tests.experiments.meta_training.small_run import CONFIG, MAKERS, batches
+from tests.experiments.meta_training.makers import MAKERS
+from tests.experiments.meta_training.small_run import CONFIG, batches
 from tests.tracking_tasks.tiny import make
 
 
