@@ -46,7 +46,7 @@ gc.disable()
 
 def pytest_collection_finish():
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(200_000, 20, 50)
     gc.enable()
 
 

@@ -11,6 +11,7 @@ import metaopt
 import tracking_tasks
 from experiments import compare
 from experiments.analysis.statistics import mean_and_interval
+from experiments.matrix import matrix_flags
 from experiments.meta_training import runner, training
 from models import EfficientNetLite0
 from tests.experiments import programs
@@ -113,7 +114,8 @@ def test_the_smallest_comparison_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "train", train)
     monkeypatch.setattr(training, "rendered_once", lambda *_: None)
     monkeypatch.setattr(training, "rendered_batches", lambda *_: batches)
-    monkeypatch.setattr(runner, "load_bank", lambda *_: None)
+    for module in (runner, matrix_flags):
+        monkeypatch.setattr(module, "load_bank", lambda *_: None)
     monkeypatch.setattr(runner, "rendered_sequences", lambda *_: [sequence])
     monkeypatch.setattr(tracking_tasks, "OnlineTracker", lambda *_: programs.Follower())
     rules = "--inner_optimizers=none,steepest_descent", "--seeds=2"

@@ -1,3 +1,4 @@
+import functools
 import json
 
 import numpy as np
@@ -6,7 +7,7 @@ from PIL import Image
 
 from experiments import sweep
 from experiments.analysis import statistics
-from experiments.matrix import trial_runner
+from experiments.matrix import matrix_flags, trial_runner
 from tests.experiments import programs
 from tracking_tasks.trackers import TRACKERS
 
@@ -29,6 +30,14 @@ def fake_trial(_, trial, resume=False):
         "update_ms": 3.0,
         "sequences": {f"video-{index}": {"auc": value} for index, value in enumerate(auc)},
     }
+
+
+load_bank = functools.cache(matrix_flags.load_bank)
+
+
+@pytest.fixture(autouse=True)
+def _photographs_are_read_once(monkeypatch):
+    monkeypatch.setattr(matrix_flags, "load_bank", load_bank)
 
 
 @pytest.fixture

@@ -37,7 +37,13 @@ def test_a_step_is_timed_on_rendered_episodes_and_on_those_of_a_pool(make, monke
 
     preset = meta_training.Preset(CONFIG, lambda: {"dimp": make()}, 96)
     monkeypatch.setitem(meta_training.PRESETS, "smoke", preset)
-    monkeypatch.setattr(training, "rendered_batches", lambda bank, config: batches)
+    monkeypatch.setattr(meta_training, "load_bank", lambda side: f"photographs of {side} pixels")
+
+    def rendered_batches(bank, config):
+        assert bank == "photographs of 96 pixels"
+        return batches
+
+    monkeypatch.setattr(training, "rendered_batches", rendered_batches)
     monkeypatch.setattr(training, "steps", steps)
     monkeypatch.setattr(meta_training, "interleaved", interleaved)
     (row,) = meta_training.run("smoke", 1).comparisons

@@ -27,17 +27,18 @@ def tracker(rule="learned_rates", **changes):
 
 
 def test_an_episode_gets_the_first_frames_of_the_others():
-    mixed = tracker(hard_videos=5).mix(batch())
-    assert mixed.query_images.shape[1] == 2 + 2  # of three episodes, two are others
-    for own, others in enumerate([(1, 2), (2, 0), (0, 1)]):
-        for place, other in enumerate(others):
-            np.testing.assert_array_equal(
-                mixed.query_images[own, 2 + place], batch().support_images[other, 0]
-            )
-            np.testing.assert_array_equal(
-                mixed.query_boxes[own, 2 + place], batch().support_boxes[other, 0]
-            )
-    np.testing.assert_array_equal(mixed.query_images[:, :2], batch().query_images)
+    before = batch()
+    mixed = jax.jit(tracker(hard_videos=5).mix)(before)
+    for support, query, old in (
+        (before.support_images, mixed.query_images, before.query_images),
+        (before.support_boxes, mixed.query_boxes, before.query_boxes),
+    ):
+        support, query = np.asarray(support), np.asarray(query)
+        assert query.shape[1] == 2 + 2  # of three episodes, two are others
+        for own, others in enumerate([(1, 2), (2, 0), (0, 1)]):
+            for place, other in enumerate(others):
+                np.testing.assert_array_equal(query[own, 2 + place], support[other, 0])
+        np.testing.assert_array_equal(query[:, :2], old)
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +200,7 @@ def test_a_target_is_lost_below_a_share_of_its_score_in_the_first_frame(state, f
     after = lambda lost: followed(state, lost, tracker().config.update_threshold)
 
     probability = float(after(-1e6)[1].score)
-    share = np.log(probability / (1 - probability)) / 4
+    share = float(np.log(probability / (1 - probability)) / 4)
     assert after(share + 0.01)[0].lost and not after(share - 0.01)[0].lost
 
 
