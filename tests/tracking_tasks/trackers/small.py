@@ -26,12 +26,15 @@ def pairs(default=None):
 
 
 def default_pairs():
-    """Every tracker with its own rule and a plain one; the others in one that compiles quickly."""
+    """Every tracker with its own rule and a plain one."""
     own = {name: tracker.default_rule for name, tracker in TRACKERS.items()}
-    quick, plain = "gradnet", ("none", "gradient_descent")
-    dealt = zip((name for name in own if name != quick), itertools.cycle(plain))
-    others = [rule for rule in RULES if rule not in (*own.values(), *plain)]
-    return [*own.items(), *dealt, *((quick, rule) for rule in others)]
+    return [*own.items(), *zip(own, itertools.cycle(("none", "gradient_descent")))]
+
+
+def other_rules():
+    """Those that are in none of these pairs."""
+    paired = {rule for _, rule in default_pairs()}
+    return [rule for rule in RULES if rule not in paired]
 
 
 @functools.cache

@@ -13,7 +13,16 @@ from basics.errors import InputError
 from tests.products import chosen
 from tests.tracking_tasks.striped import SIZE, frame, video
 from tests.tracking_tasks.tiny import Tiny
-from tests.tracking_tasks.trackers.small import SMALL, backbone, episode, make, pairs
+from tests.tracking_tasks.trackers.small import (
+    RULES,
+    SMALL,
+    backbone,
+    default_pairs,
+    episode,
+    make,
+    other_rules,
+    pairs,
+)
 from tracking_tasks import checkpoints
 from tracking_tasks.episode import Frame
 from tracking_tasks.trackers import TRACKERS
@@ -62,6 +71,17 @@ def test_outer_loss_and_its_gradient_are_finite(name, rule):
     assert jnp.isfinite(value) and value > 0
     assert all(jnp.isfinite(metric) for metric in metrics.values())
     assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0
+
+
+# The others track in the full run.
+@pytest.mark.parametrize(("rule",), chosen(zip(RULES), zip(other_rules())))
+def test_every_rule_fits_to_an_episode(rule):
+    """In the tracker that compiles most quickly."""
+    tracker = make("dslt", rule, stand_in=True)
+    found = jax.jit(lambda tracker, episode: tracker.adapt(episode, 3))(tracker, episode("dslt"))
+    assert np.isfinite(found.inner_losses).all() and np.isfinite(found.query_losses).all()
+    first, *_, last = np.asarray(found.inner_losses)
+    assert last == first if rule == "none" else last < 0.9 * first
 
 
 def online(name, rule=None, stand_in=True):
@@ -172,7 +192,9 @@ def test_update_before_init_is_refused():
         tracker.update(video(1)[0][0])
 
 
-@pytest.mark.parametrize(("name", "rule"), pairs())
+@pytest.mark.parametrize(
+    ("name", "rule"), pairs([*default_pairs(), *(("gradnet", rule) for rule in other_rules())])
+)
 def test_a_checkpoint_restores_every_leaf_and_constant(name, rule, tmp_path):
     tracker = make(name, rule)
     half_more = lambda leaf: jax.device_put(np.asarray(leaf) + np.float32(0.5))
