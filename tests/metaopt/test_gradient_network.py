@@ -9,7 +9,7 @@ import metaopt
 
 SHAPES = {"template": (6, 5, 4), "batch": (2, 4, 4, 3), "w": (7, 3), "b": (9,), "s": ()}
 PARAMS = {
-    name: jax.random.normal(jax.random.key(index), shape)
+    name: jnp.asarray(np.random.default_rng(index).normal(size=shape), jnp.float32)
     for index, (name, shape) in enumerate(SHAPES.items())
 }
 # The gradient of half the sum of squares is the params.

@@ -1,6 +1,7 @@
 """MetaRTT's pruning: the masked classifier, what it costs, and the one without the channels."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -19,11 +20,19 @@ from tracking_tasks.trackers.meta_rtt import pruning as channel_pruning
 from tracking_tasks.trackers.meta_rtt.tracker import MetaRTT
 
 KEY = jax.random.key(0)
-CLASSIFIER = MLP(2 * 4, 2, hidden=(6, 5), key=KEY)  # four shared channels, two samples a box
 MASKS = tuple(
     jnp.asarray(mask)
     for mask in ([0.5, 0.0, -2.0, 0.1], [1, 0.2, 0.9, 0, 3, 0.1], [0.3, 2, 0.1, 1, 0.0])
 )
+
+
+layers = jax.jit(channel_pruning.layers)
+
+
+@functools.cache
+def classifier():
+    """Of four shared channels, and two samples a box."""
+    return MLP(2 * 4, 2, hidden=(6, 5), key=KEY)
 
 
 def features(n=7):
@@ -45,21 +54,21 @@ def test_untrained_masks_let_all_pass_and_are_a_mean_over_samples():
 
 
 def test_masks_multiply_the_features_of_every_layer():
-    (shared, first, second), logits = channel_pruning.layers(CLASSIFIER, features(), MASKS)
+    (shared, first, second), logits = layers(classifier(), features(), MASKS)
     x = np.asarray(features()).reshape(-1, 2, 4) * np.asarray(MASKS[0])
     np.testing.assert_allclose(shared, x.reshape(-1, 8), rtol=1e-5)
-    for layer, mask, ours in zip(CLASSIFIER.hidden, MASKS[1:], (first, second), strict=True):
+    for layer, mask, ours in zip(classifier().hidden, MASKS[1:], (first, second), strict=True):
         x = np.maximum(x.reshape(len(x), -1) @ layer.kernel[...] + layer.bias[...], 0) * mask
         np.testing.assert_allclose(ours, x, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(logits, CLASSIFIER.last(jnp.asarray(x)), rtol=1e-4, atol=1e-6)
-    _, whole = channel_pruning.layers(CLASSIFIER, features())
-    np.testing.assert_allclose(whole, CLASSIFIER(features()), rtol=1e-5)
+    np.testing.assert_allclose(logits, classifier().last(jnp.asarray(x)), rtol=1e-4, atol=1e-6)
+    _, whole = layers(classifier(), features())
+    np.testing.assert_allclose(whole, classifier()(features()), rtol=1e-5)
 
 
 def test_the_lasso_is_its_formula():
     weights = jnp.array([1, 0, 1, 1, 1, 1, 1.0])
-    ours = channel_pruning.lasso(CLASSIFIER, features(), weights, MASKS, 0.1)
-    whole, masked = (channel_pruning.layers(CLASSIFIER, features(), m) for m in (None, MASKS))
+    ours = channel_pruning.lasso(classifier(), features(), weights, MASKS, 0.1)
+    whole, masked = (layers(classifier(), features(), m) for m in (None, MASKS))
     norms = [
         np.linalg.norm(a - b, axis=1)
         for a, b in zip((*whole[0], whole[1]), (*masked[0], masked[1]), strict=True)
@@ -70,8 +79,8 @@ def test_the_lasso_is_its_formula():
 
 def test_what_is_left_is_the_classifier_with_the_smaller_masks_at_zero():
     shared = PointwiseConv(np.random.default_rng(0).normal(size=(3, 4)), np.ones(4))
-    smaller, classifier = channel_pruning.prune(shared, CLASSIFIER, MASKS, 0.5)
-    sizes = [layer.kernel.shape for layer in (*classifier.hidden, classifier.last)]
+    smaller, pruned = channel_pruning.prune(shared, classifier(), MASKS, 0.5)
+    sizes = [layer.kernel.shape for layer in (*pruned.hidden, pruned.last)]
     assert sizes == [(4, 3), (3, 2), (2, 2)] and smaller.kernel.shape == (3, 2)
     best = [np.sort(np.argsort(-np.abs(m))[: round(len(m) / 2)]) for m in MASKS]
     zeroed = tuple(
@@ -79,8 +88,8 @@ def test_what_is_left_is_the_classifier_with_the_smaller_masks_at_zero():
     )
     image = jax.random.normal(KEY, (7, 1, 2, 3))  # a box is two cells
     seen = jax.nn.relu(shared(image)).reshape(7, 8)
-    _, expected = channel_pruning.layers(CLASSIFIER, seen, zeroed)
-    ours = classifier(jax.nn.relu(smaller(image)).reshape(7, 4))
+    _, expected = layers(classifier(), seen, zeroed)
+    ours = pruned(jax.nn.relu(smaller(image)).reshape(7, 4))
     np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-6)
 
 
