@@ -67,8 +67,9 @@ def test_a_box_moves_with_the_picture(predictor):
 
 
 def test_many_boxes_at_once_equal_one_by_one(predictor):
-    modulation = predictor.modulation(first(features(1)), jnp.array([10.0, 14.0, 30.0, 22.0]))
-    maps = first(predictor.query(features(2), modulation))
+    modulated, query = jax.jit(predictor.modulation), jax.jit(predictor.query)
+    modulation = modulated(first(features(1)), jnp.array([10.0, 14.0, 30.0, 22.0]))
+    maps = first(query(features(2), modulation))
     boxes = jnp.array([[12.0, 9.0, 26.0, 31.0], [-5.0, 40.0, 12.0, 60.0], [3.0, 3.0, 0.0, 9.0]])
     together = jax.jit(jax.vmap(predictor, (None, 0)))(maps, boxes)
     one_by_one = [predict(predictor, features(1), features(2), box) for box in boxes]

@@ -40,11 +40,13 @@ def test_the_copy_shares_nothing_with_the_backbone():
 def test_an_untrained_template_is_the_middle_of_the_fused_features():
     network = TemplateNetwork(Tiny(), side=3, middle=4)
     exemplar = jax.random.normal(jax.random.key(0), (8, 8, 6))
-    fused = fuse(Features(exemplar[None], network.deeper(exemplar[None])), network.grid)
-    template = network(exemplar)
+    called = jax.jit(lambda network, exemplar: network(exemplar))
+    both = jax.jit(lambda exemplar: Features(exemplar[None], network.deeper(exemplar[None])))
+    fused = jax.jit(lambda levels: fuse(levels, network.grid))(both(exemplar))
+    template = called(network, exemplar)
     np.testing.assert_allclose(template, fused[0, 3:6, 3:6] / (9 * 10), rtol=1e-5)
-    response = correlate(fused, template)[0]
+    response = jax.jit(correlate)(fused, template)[0]
     expected = jnp.mean(fused[0, 3:6, 3:6] ** 2)
     np.testing.assert_allclose(response[4, 4], expected, rtol=1e-5)
     network.metric[...] = 2 * jnp.eye(10)
-    np.testing.assert_allclose(network(exemplar), 2 * template, rtol=1e-6)
+    np.testing.assert_allclose(called(network, exemplar), 2 * template, rtol=1e-6)
