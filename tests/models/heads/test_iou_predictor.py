@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 from jax.test_util import check_grads
 
-from models import Features, IoUPredictor
+from models import Features, IoUPredictor, Modulation
 from models.backbone import SAME_GRID
 
 CHANNELS = (4, 6)
@@ -64,6 +64,15 @@ def test_a_box_moves_with_the_picture(predictor):
     result = predict(predictor, features(1), base, box)
     np.testing.assert_allclose(predict(predictor, features(1), moved, there), result, rtol=1e-4)
     assert abs(predict(predictor, features(1), base, there) - result) > 1e-4
+
+
+def test_both_levels_are_weighed_by_the_modulation(predictor):
+    query, random = jax.jit(predictor.query), np.random.default_rng(4)
+    modulation = Modulation(*jnp.asarray(random.normal(size=(2, 5)), jnp.float32))
+    plain = query(features(2), jax.tree.map(jnp.ones_like, modulation))
+    found = query(features(2), modulation)
+    for level, unweighed, weights in zip(found, plain, modulation, strict=True):
+        np.testing.assert_allclose(level, unweighed * weights, rtol=1e-5)
 
 
 def test_many_boxes_at_once_equal_one_by_one(predictor):
