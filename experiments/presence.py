@@ -5,7 +5,8 @@ frames, cuts to other scenes and things in front of the target are put, and rend
 it is hidden or leaves. Prints the receiver operating curve of the score (the share of frames with
 the target that a threshold takes for such, by the share of frames without that it does), the area
 below it, and the threshold at which the mean of both kinds of mistake is least. That is the
-constant `present_score` of the tracker, chosen on the split `train`.
+constant `present_score` of the tracker, chosen on the split `train`; or `present_share`, where the
+score counts in square roots of the usual one.
 
 Examples:
     python -m experiments.presence --videos_dir=VIDEOS --split=train --tracker=roam
@@ -24,6 +25,7 @@ import pathlib
 from collections.abc import Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from absl import flags
 from sklearn import metrics
@@ -37,6 +39,8 @@ from tracking_tasks.data.photos import load_bank
 from tracking_tasks.data.rendered import rendered_sequences
 from tracking_tasks.data.renderer import RendererConfig
 from tracking_tasks.data.sequences import Sequence as Video
+from tracking_tasks.trackers.base import TrackerConfig
+from tracking_tasks.trackers.usual_score import relative_scores
 
 _OVERLAP = 0.2  # from which on a tracker has its target
 _VISIBLE = 0.5  # share of the target from which on it counts as seen
@@ -73,18 +77,39 @@ def main(_: Sequence[str]) -> None:
     tracker = _TRACKER.load()
     for name, sequences in videos.items():
         results = evaluation.evaluate(tracker, sequences)
-        print(f"{name}: {len(sequences)} videos\n{report(results, sequences)}")
+        config = tracker.tracker.config
+        scores = np.concatenate([measured(result.confidences, config) for result in results])
+        threshold = config.present_share or config.present_score
+        print(f"{name}: {len(sequences)} videos")
+        print(report(results, sequences, scores, threshold))
     if _ELSEWHERE.value:
         sequences = _elsewhere(_ELSEWHERE.value, _SEED.value)
         results = evaluation.evaluate(tracker, sequences)
         print(f"found again elsewhere: {found_again(results)} of {len(results)}")
 
 
-def report(results: Sequence[evaluation.SequenceResult], sequences: Sequence[Video]) -> str:
-    """The area below the curve, the curve, and the best threshold, as text."""
+def measured(confidences: np.ndarray, config: TrackerConfig) -> np.ndarray:
+    """What tells whether the target is there, of all frames of a video but the first."""
+    scores = confidences[1:]
+    return np.asarray(relative_scores(jnp.asarray(scores))) if config.present_share else scores
+
+
+def report(
+    results: Sequence[evaluation.SequenceResult],
+    sequences: Sequence[Video],
+    scores: np.ndarray,
+    threshold: float,
+) -> str:
+    """The area below the curve, the curve, and thresholds, as text.
+
+    Args:
+        results: of a tracker.
+        sequences: what it tracked.
+        scores: of all their frames but the first ones, as `measured`.
+        threshold: the one in use.
+    """
     pairs = list(zip(results, sequences, strict=True))
     away = np.concatenate([_away(sequence)[1:] for _, sequence in pairs])
-    scores = np.concatenate([result.confidences[1:] for result, _ in pairs])
     overlap = np.concatenate([evaluation.overlap(r.boxes, r.truth)[1:] for r, _ in pairs])
     seen = np.concatenate([_seen(sequence)[1:] for _, sequence in pairs]) & ~away
     has, lost = seen & (overlap >= _OVERLAP), seen & (overlap < _OVERLAP)
@@ -100,6 +125,8 @@ def report(results: Sequence[evaluation.SequenceResult], sequences: Sequence[Vid
         index = np.flatnonzero(false <= share)[-1]
         lines.append(f"  at {share:.0%} false, {true[index]:.1%} true: {thresholds[index]:.3f}")
     lines.append(f"  best threshold {best_threshold(scores, has, away):.3f}")
+    missed, taken = np.mean(~(scores[has] >= threshold)), np.mean(scores[away] >= threshold)
+    lines.append(f"  in use {threshold:g}: {missed:.1%} missed, {taken:.1%} taken for the target")
     return "\n".join(lines)
 
 

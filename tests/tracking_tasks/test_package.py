@@ -40,8 +40,17 @@ def test_scores_and_their_evaluation_import_no_tracker_but_the_base():
         "tracking_tasks.trackers.history",
         "tracking_tasks.trackers.ranges",
         "tracking_tasks.trackers.registry",
+        "tracking_tasks.trackers.soundness",
     }
     assert "tracking_tasks.trackers.roam.tracker" in after
+
+
+@pytest.mark.full
+def test_trackers_take_no_transform_of_scipy_along():
+    program = "import sys, tracking_tasks; tracking_tasks.TRACKERS['dimp']; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "tracking_tasks.trackers.roam.tracker" in run.stdout.split()
+    assert "scipy.fft" not in run.stdout.split()
 
 
 def test_the_public_names_are_those_of_their_modules():

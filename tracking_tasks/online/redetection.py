@@ -5,9 +5,9 @@ other places a frame, the nearest first, until it has seen the whole frame, and 
 finds the target with a score that a look-alike hardly has, it goes on from there. That bounds the
 cost: each place is one step of the tracker.
 
-What scores say depends on the target: one that is held has a response of 0.4, another of 1.1, and
-places without it have about a third of its own. So a tracker may measure scores by that which its
-target usually has (the constant `found_again_share`).
+A tracker that keeps the score that its target usually has measures scores by that (the constant
+`found_again_share`), and learns nothing while it has less than half of it: a few frames of whatever
+is there in the place of the target, and that would score as high as the target.
 """
 
 from typing import Any
@@ -19,10 +19,7 @@ from jaxtyping import Float
 
 from tracking_tasks.episode import Frame, Prediction
 from tracking_tasks.online.programs import Programs
-
-PLACES = 2  # that are looked at in a frame
-_GONE = 0.5  # share of the target's usual score below which it is gone
-_FOLLOWED = 0.3  # share of each score by which the usual one is followed
+from tracking_tasks.trackers.usual_score import is_gone
 
 
 class Redetection:
@@ -34,7 +31,6 @@ class Redetection:
 
     def __init__(self, programs: Programs) -> None:
         self._programs = programs
-        self._usual: float | None = None
         self._absent = self._looked_at = 0
         self._places = np.zeros((0, 2), np.float32)
 
@@ -47,7 +43,9 @@ class Redetection:
             prediction: of the step, on the host.
         """
         config = self._programs.tracker.config
-        if not self._is_gone(prediction):
+        usual = self._usual(state)
+        gone = not prediction.present if usual is None else is_gone(prediction.score, usual)
+        if not gone:
             self._absent = self._looked_at = 0
             return state, prediction
         self._absent += 1
@@ -57,8 +55,9 @@ class Redetection:
             side = float(self._programs.tracker.search_side(state.size))
             spacing = config.redetect_spacing * side
             self._places = places(np.asarray(state.center), spacing, np.asarray(frame.extent))
-        best, least = (state, prediction), self._least()
-        for _ in range(min(PLACES, len(self._places))):
+        least = config.found_again_score if usual is None else config.found_again_share * usual
+        best = state, prediction
+        for _ in range(min(config.redetect_places, len(self._places))):
             place = self._places[self._looked_at % len(self._places)]
             self._looked_at += 1
             moved, found = _step_at(self._programs, state, frame, place)
@@ -68,24 +67,11 @@ class Redetection:
             self._absent = self._looked_at = 0
         return best
 
-    def _is_gone(self, prediction: Prediction) -> bool:
-        """Whether the target is to be looked for; follows its usual score while it is not."""
-        if not self._programs.tracker.config.found_again_share:
-            return not prediction.present
-        score = float(prediction.score)
-        if self._usual is None:
-            self._usual = score
-        gone = score < _GONE * self._usual
-        if not gone:
-            self._usual += _FOLLOWED * (score - self._usual)
-        return gone
-
-    def _least(self) -> float:
-        """The score from which the target is found again."""
-        config = self._programs.tracker.config
-        if self._usual is None:
-            return float(config.found_again_score)
-        return float(config.found_again_share * self._usual)
+    def _usual(self, state: Any) -> float | None:
+        """The usual score, where the target is measured by that."""
+        tracker = self._programs.tracker
+        usual = tracker.usual_score(state) if tracker.config.found_again_share else None
+        return None if usual is None else float(usual)
 
 
 def places(

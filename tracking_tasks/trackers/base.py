@@ -16,12 +16,12 @@ from models.backbone import STRIDE
 from tracking_tasks import boxes, crops
 from tracking_tasks.episode import Episode, EpisodeConfig, Frame, Prediction
 from tracking_tasks.trackers.ranges import require_in_range
+from tracking_tasks.trackers.soundness import contrast, usable
 
 # `typing.Self` is not for functions, in beartype.
 _Tracker = TypeVar("_Tracker", bound="Tracker")
 _Config = TypeVar("_Config", bound="TrackerConfig")
 
-_MOST = 1e15  # of a parameter: beyond, the squares of its responses leave the range of float32
 _BLANK = 1.0  # grey levels: a search region that varies less shows nothing
 
 
@@ -39,13 +39,16 @@ class TrackerConfig:
         min_inside: share of the box that is kept inside the frame.
         present_score: a score below says that the target is lost, hidden or away
             (experiments.presence on training videos: the least mean of both kinds of mistake).
+        present_share: if not 0, the same in the place of it for a score in square roots of the
+            usual one, which such a tracker keeps (see `usual_score`; likewise).
         found_again_score: a score from which a target is found elsewhere; a hundredth of the frames
             without it has so much (likewise).
-        found_again_share: if not 0, the share of its usual score from which a target is found
-            elsewhere; it is gone below half of that score (here).
+        found_again_share: if not 0, the share of the usual score from which a target is found
+            elsewhere, in a tracker that keeps it; it is gone below half of that score (here).
         redetect: look for an absent target all over the frame, see `online.redetection` (here).
         redetect_patience: frames that a target is gone before it is looked for elsewhere.
-        redetect_spacing: of the places that are looked at, in sides of the search region.
+        redetect_places: that are looked at in a frame.
+        redetect_spacing: of those places, in sides of the search region.
     """
 
     inner_steps: ClassVar[tuple[str, ...]] = ("train_steps",)
@@ -56,10 +59,12 @@ class TrackerConfig:
     initial_lr: float = 0.1
     min_inside: float = 0.2
     present_score: float = 0.5
+    present_share: float = 0.0
     found_again_score: float = 0.9
     found_again_share: float = 0.0
     redetect: bool = False
     redetect_patience: int = 3
+    redetect_places: int = 2
     redetect_spacing: float = 0.4
 
     def __post_init__(self) -> None:
@@ -243,6 +248,14 @@ class Tracker(struct.PyTreeNode):
     def follow(self, state: PyTree, frame: Frame, levels: Features) -> tuple[PyTree, Prediction]:
         """Finds the target in what the backbone sees in those crops, and learns from it."""
 
+    def usual_score(self, state: PyTree) -> Float[Array, ""] | None:
+        """The score that the target usually has, if the tracker keeps it; 0 for none yet."""
+        return None
+
+    def is_present(self, state: PyTree, score: Float[Array, ""]) -> Bool[Array, ""]:
+        """Whether a score says that the target is there; the state is that before its frame."""
+        return score >= self.config.present_score
+
     def judged(
         self,
         before: PyTree,
@@ -265,36 +278,18 @@ class Tracker(struct.PyTreeNode):
             state: what `follow` returned, like the prediction.
             prediction: likewise.
         """
-        blank = _contrast(images) < _BLANK
+        blank = contrast(images) < _BLANK
         blank |= ~(jnp.isfinite(prediction.box).all() & jnp.isfinite(prediction.score))
         center = jnp.where(blank, before.center, state.center)
         size = jnp.where(blank, before.size, state.size)
         box = jnp.where(blank, boxes.from_center(before.center, before.size), prediction.box)
         score = jnp.where(blank, 0.0, prediction.score)
-        present = score >= self.config.present_score
-        usable = _usable({name: getattr(state, name) for name in self.adapted})
-        keep = lambda new, old: jnp.where(usable, new, old)
+        present = self.is_present(before, score)
+        sound = usable({name: getattr(state, name) for name in self.adapted})
+        keep = lambda new, old: jnp.where(sound, new, old)
         learned = {
             name: jax.tree.map(keep, getattr(state, name), getattr(before, name))
             for name in self.adapted
         }
         state = state.replace(center=center, size=size, **learned)
-        return state, Prediction(box, score, present, ~usable)
-
-
-def _contrast(images: Float[Array, "n s s 3"]) -> Float[Array, ""]:
-    """The largest standard deviation of a colour in an image."""
-    n, height, width, colors = images.shape
-    # From a value of its own, so that squares are small where there is no contrast. Row by row, as
-    # XLA's sums over all but the three colours are several times slower on the CPU.
-    offsets = (images - images[:, :1, :1]).reshape(n, height, width * colors)
-    mean = lambda x: x.mean(1).reshape(n, width, colors).mean(1)
-    return jnp.sqrt(jnp.max(mean(offsets**2) - mean(offsets) ** 2).clip(0.0))
-
-
-def _usable(params: PyTree) -> Bool[Array, ""]:
-    """Whether all numbers of a pytree are finite, with room for what is computed from them."""
-    floating = lambda leaf: jnp.issubdtype(leaf.dtype, jnp.floating)
-    leaves = [leaf for leaf in jax.tree.leaves(params) if floating(leaf)]
-    fine = [jnp.max(jnp.abs(leaf)) < _MOST for leaf in leaves]  # and no NaN, which is the max
-    return jnp.all(jnp.stack(fine)) if fine else jnp.array(True)
+        return state, Prediction(box, score, present, ~sound)

@@ -15,6 +15,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "update_interval": (1, 1_000_000),
     "scale_interval": (1, 1_000_000),
     "found_again_share": (0, 10),
+    "present_share": (0, 10),
+    "redetect_places": (1, 1000),
     "redetect_spacing": (0.05, 100),
     "seed": (0, 2**32 - 1),
 }

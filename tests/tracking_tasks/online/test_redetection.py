@@ -10,11 +10,12 @@ import pytest
 from tracking_tasks.episode import Frame, Prediction
 from tracking_tasks.online import redetection
 from tracking_tasks.online.programs import Programs
-from tracking_tasks.online.redetection import PLACES, Redetection, places
+from tracking_tasks.online.redetection import Redetection, places
 from tracking_tasks.trackers import Tracker
 from tracking_tasks.trackers.base import TrackerConfig
 
 PATIENCE = TrackerConfig.redetect_patience
+PLACES = TrackerConfig.redetect_places
 
 
 @pytest.mark.parametrize(("spacing", "extent"), [(40.0, (640, 480)), (900.0, (640, 480))])
@@ -48,9 +49,14 @@ def looked(monkeypatch):
     return found
 
 
-def make(share=0.0):
-    config = TrackerConfig(found_again_score=0.9, found_again_share=share)
-    tracker = mock.Mock(spec=Tracker, config=config, search_side=lambda size: 100.0)
+def make(share=0.0, usual=None, **constants):
+    config = TrackerConfig(found_again_score=0.9, found_again_share=share, **constants)
+    tracker = mock.Mock(
+        spec=Tracker,
+        config=config,
+        search_side=lambda size: 100.0,
+        usual_score=lambda state: usual,
+    )
     state = State(center=np.float32([50, 50]), size=np.float32([20, 20]))
     frame = Frame(None, np.array([400, 300]))
     return Redetection(Programs(tracker)), state, frame
@@ -97,26 +103,29 @@ def scored(score):
 
 @pytest.mark.parametrize(("score", "is_found"), [(0.25, True), (0.23, False)])
 def test_a_target_of_low_scores_is_measured_by_its_own(looked, score, is_found):
-    redetect, state, frame = make(share=0.6)
+    redetect, state, frame = make(share=0.6, usual=0.4)  # gone below 0.2, found from 0.24
     looked.target, looked.score = np.float32([70, 70]), score
-    for _ in range(40):  # usual 0.4: gone below 0.2, found from 0.24
-        assert redetect.look(state, frame, scored(0.4)) == (state, scored(0.4))
     for _ in range(20):
         assert redetect.look(state, frame, scored(0.21)) == (state, scored(0.21))
-        assert redetect.look(state, frame, scored(0.4)) == (state, scored(0.4))
     assert looked.places == []
-    for _ in range(40):
-        redetect.look(state, frame, scored(0.4))
-    ends = [redetect.look(state, frame, scored(0.1))[0] == "moved" for _ in range(PATIENCE + 12)]
+    ends = [redetect.look(state, frame, scored(0.19))[0] == "moved" for _ in range(PATIENCE + 12)]
     assert looked.places
     assert any(ends) == is_found
 
 
-def test_the_usual_score_follows_a_target_that_changes(looked):
-    redetect, state, frame = make(share=0.6)
-    for score in 0.97 ** np.arange(120):  # to 0.03 in the end, never below half of what it was
-        redetect.look(state, frame, scored(float(score)))
-    assert looked.places == []
-    for _ in range(PATIENCE + 1):
-        redetect.look(state, frame, scored(0.01))
-    assert len(looked.places) == PLACES
+@pytest.mark.parametrize(("share", "usual"), [(0.0, 0.4), (0.6, None)])
+def test_without_a_share_or_a_usual_score_it_is_found_by_the_score(looked, share, usual):
+    redetect, state, frame = make(share, usual)
+    looked.target, looked.score = np.float32([70, 70]), 0.89
+    for _ in range(40):
+        assert redetect.look(state, frame, scored(0.3)) == (state, scored(0.3))
+    assert looked.places
+    looked.score = 0.9
+    assert any(redetect.look(state, frame, scored(0.3))[0] == "moved" for _ in range(12))
+
+
+def test_so_many_places_are_looked_at_in_a_frame(looked):
+    redetect, state, frame = make(redetect_places=5)
+    for _ in range(PATIENCE + 2):
+        redetect.look(state, frame, AWAY)
+    assert len(looked.places) == 10

@@ -11,7 +11,8 @@ from tests.tracking_tasks.striped import frame, video
 from tests.tracking_tasks.trackers.small import make
 from tracking_tasks.episode import Prediction
 from tracking_tasks.online import OnlineTracker
-from tracking_tasks.trackers import TRACKERS, base
+from tracking_tasks.trackers import TRACKERS
+from tracking_tasks.trackers.soundness import contrast
 
 IMAGES, BOXES = video(3)
 MOVED = Prediction(jnp.array([80.0, 90.0, 30.0, 20.0]), jnp.array(0.97))
@@ -38,8 +39,8 @@ def test_contrast_is_the_largest_deviation_of_a_colour():
     images = np.random.default_rng(1).normal(200, [[1, 2, 3], [4, 9, 5]], (8, 8, 2, 3))
     images = np.float32(images.transpose(2, 0, 1, 3))
     expected = images.astype(float).std((1, 2)).max()
-    np.testing.assert_allclose(base._contrast(jnp.asarray(images)), expected, rtol=1e-5)
-    assert base._contrast(jnp.full((1, 5, 5, 3), 255.0)) == 0
+    np.testing.assert_allclose(contrast(jnp.asarray(images)), expected, rtol=1e-5)
+    assert contrast(jnp.full((1, 5, 5, 3), 255.0)) == 0
 
 
 def test_in_a_picture_of_one_colour_the_target_stays_unseen():

@@ -51,9 +51,9 @@ class DiMPConfig(TrackerConfig):
         scale_interval: frames from one search over scales to the next (here).
         scale_filter: finds the size, too, where it is enabled.
         min_inside: share of the box that is kept inside the frame (code).
-        present_score, found_again_score: see the base (experiments.presence).
-        found_again_share, redetect_patience, redetect_spacing: see the base (here; docs/results/
-            validation.md).
+        present_score, present_share, found_again_score: see the base (experiments.presence).
+        found_again_share, redetect_patience, redetect_places, redetect_spacing: see the base (here;
+            docs/results/validation.md).
     """
 
     inner_steps: ClassVar[tuple[str, ...]] = (
@@ -90,9 +90,11 @@ class DiMPConfig(TrackerConfig):
     scale_filter: ScaleFilterConfig = ScaleFilterConfig()
     min_inside: float = 0.2
     present_score: float = 0.6
+    present_share: float = 0.67
     found_again_score: float = 0.89
-    found_again_share: float = 0.6
+    found_again_share: float = 0.5
     redetect_patience: int = 8
+    redetect_places: int = 3
     redetect_spacing: float = 0.75
 
     @classmethod

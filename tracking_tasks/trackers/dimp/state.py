@@ -41,6 +41,7 @@ class DiMPState(struct.PyTreeNode):
         scale_filter: finds the size, too; None where it is not enabled.
         memory: samples with `features` and `centers` (in cells).
         frames: number of frames since the first.
+        usual_score: that the target has while it is there; 0 until the second frame.
     """
 
     center: Float[Array, "2"]
@@ -53,3 +54,4 @@ class DiMPState(struct.PyTreeNode):
     scale_filter: ScaleFilter | None
     memory: SampleMemory
     frames: Int[Array, ""]
+    usual_score: Float[Array, ""]

@@ -28,6 +28,7 @@ from tracking_tasks.trackers.dimp.state import DiMPState as DiMPState
 from tracking_tasks.trackers.dimp.state import Seen
 from tracking_tasks.trackers.registry import register
 from tracking_tasks.trackers.scale_search import ScaleSearch
+from tracking_tasks.trackers.usual_score import followed, is_gone, relative
 
 
 @register
@@ -186,6 +187,7 @@ class DiMP(ScaleSearch):
             scale_filter=scale_filter.create(config.scale_filter, frame, box),
             memory=SampleMemory.create(stored, n, config.memory_size),
             frames=jnp.zeros((), jnp.int32),
+            usual_score=jnp.zeros(()),
         )
 
     @property
@@ -223,6 +225,9 @@ class DiMP(ScaleSearch):
             key = jax.random.fold_in(jax.random.key(config.iou.seed), state.frames)
             box = self.refiner.estimate(state.reference, seen.levels, box, key).box
 
+        if config.redetect and config.found_again_share:  # what is there instead is not learned
+            gone = is_gone(location.score, state.usual_score)
+            location = location._replace(trust=jnp.where(gone, Trust.NOT_FOUND, location.trust))
         found = location.trust != Trust.NOT_FOUND
         center = state.center + jnp.where(found, (boxes.center(box) - middle) / zoom, 0.0)
         size = jnp.where(found, box[2:] / zoom, state.size)
@@ -236,11 +241,18 @@ class DiMP(ScaleSearch):
             "centers": self.backbone.grid.to_cells(boxes.center(box)),
         }
         fitted = scale_filter.learned(state.scale_filter, frame, center, size, found)
-        state = state.replace(
-            center=center, size=size, scale_filter=fitted, frames=state.frames + 1
-        )
-        state = self._learn(state, sample, location.trust)
+        usual = followed(state.usual_score, location.score)
+        state = state.replace(center=center, size=size, scale_filter=fitted, usual_score=usual)
+        state = self._learn(state.replace(frames=state.frames + 1), sample, location.trust)
         return state, Prediction(boxes.from_center(center, size), location.score)
+
+    def usual_score(self, state: DiMPState) -> Float[Array, ""]:
+        return state.usual_score
+
+    def is_present(self, state: DiMPState, score: Float[Array, ""]) -> Bool[Array, ""]:
+        share = self.config.present_share
+        usual = state.usual_score
+        return relative(score, usual) >= share if share else super().is_present(state, score)
 
     def _learn(self, state: DiMPState, sample: PyTree, trust: Int[Array, ""]) -> DiMPState:
         """Stores the sample and updates the filter, as far as the localization can be trusted."""

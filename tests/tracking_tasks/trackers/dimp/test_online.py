@@ -1,5 +1,7 @@
 """DiMP online: what each kind of trust does to place, memory and filter."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -80,6 +82,27 @@ def test_the_tracker_stays_where_nothing_is_found(start, after):
     way = 5 * 8 * side / TRACKER.config.crop_size  # cells of 8 pixels of the crop
     for trust in (Trust.NORMAL, Trust.HARD_NEGATIVE, Trust.UNCERTAIN):
         np.testing.assert_allclose(after[trust].center - state.center, way, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("redetect", "usual", "is_found"), [
+    (True, 1.9, True), (True, 2.1, False), (False, 2.1, True),
+])  # fmt: skip
+def test_what_has_less_than_half_of_the_usual_score_is_not_found_by_a_tracker_that_looks_for_it(
+    start, redetect, usual, is_found, monkeypatch
+):
+    config = dataclasses.replace(TRACKER.config, redetect=redetect)
+    place = lambda scores, previous, size, config: Location(
+        previous + 5, jnp.ones(()), jnp.asarray(int(Trust.NORMAL))
+    )
+    monkeypatch.setattr(dimp, "locate", place)
+    state, seen = start[0].replace(usual_score=jnp.float32(usual)), start[1]
+    found, prediction = jax.jit(TRACKER.replace(config=config).step)(state, seen)
+    assert stored(state, found) == is_found
+    assert bool(jnp.any(found.center != state.center)) == is_found
+    assert float(prediction.score) == 1.0
+    assert bool(prediction.present) == (config.present_share * usual**0.5 <= 1.0)
+    after = (1.0 + usual) / 2 if usual < 1 / 0.7 else usual
+    assert float(found.usual_score) == pytest.approx(after)
 
 
 def test_thresholds_are_those_of_the_published_tracker():
