@@ -41,11 +41,11 @@ class MetaTrainingConfig(outer_loop.LoopConfig):
     """
 
     shortest: int = 64
-    longest: int = 1600
+    longest: int = 2048
     problems: int = 2
-    pairs: int = 4
+    pairs: int = 8
     sigma: float = 0.1
-    learning_rate: float = 0.01
+    learning_rate: float = 0.02
     init_scale: float = 2.0
     seed: int = 0
 

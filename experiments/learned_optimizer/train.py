@@ -33,13 +33,13 @@ from experiments.runs import metadata
 _PROGRAM = "experiments.learned_optimizer.train"
 
 PRESETS = {
-    "minutes": MetaTrainingConfig(outer_steps=60, longest=256, save_every=20),
-    "long": MetaTrainingConfig(outer_steps=120, save_every=10, log_every=1),
+    "minutes": MetaTrainingConfig(outer_steps=60, longest=256, pairs=4, save_every=20),
+    "long": MetaTrainingConfig(outer_steps=1500, save_every=50, log_every=1),
 }
 
 FLAGS = flags.FlagValues()
 _PRESET = flags.DEFINE_enum(
-    "preset", "long", list(PRESETS), "Minutes, or the better part of an hour.", flag_values=FLAGS
+    "preset", "long", list(PRESETS), "Minutes, or half an hour.", flag_values=FLAGS
 )
 _FAMILIES = flags.DEFINE_list(
     "families", list(TRAINING), "What it is trained on, in turns.", flag_values=FLAGS
