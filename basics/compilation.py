@@ -8,13 +8,21 @@ import jax
 
 _MAPPINGS = pathlib.Path("/proc/self/maps")
 _MOST_MAPPINGS = 20_000
+_LEAST_SECONDS = "jax_persistent_cache_min_compile_time_secs"
+_LEAST_SECONDS_OF_JAX = 1.0
 
 
 def keep_compiled_programs() -> None:
-    """Keeps what XLA compiles in the user's cache folder, unless JAX was told where to."""
+    """Keeps what XLA compiles in the user's cache folder, unless JAX was told where to.
+
+    All of it, where JAX by itself leaves out what takes less than a second to compile, unless it
+    was told another time.
+    """
     if jax.config.values["jax_compilation_cache_dir"] is None:
         root = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
         jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(root) / "metaopt"))
+    if jax.config.values[_LEAST_SECONDS] == _LEAST_SECONDS_OF_JAX:
+        jax.config.update(_LEAST_SECONDS, 0.0)
 
 
 def let_go_of_programs() -> None:

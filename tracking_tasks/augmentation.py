@@ -55,7 +55,9 @@ def first_frame_samples(
     others = [wide[:, ::-1]]
     for vertical, horizontal in config.blurs:
         others.append(crops.blur(wide, (vertical * size / 100, horizontal * size / 100)))
-    others.extend(crops.rotate(wide, degrees) for degrees in config.rotations)
+    if config.rotations:
+        turn = lambda degrees: crops.rotate(wide, degrees)
+        others.extend(jax.lax.map(turn, jnp.array(config.rotations)))
 
     reach = round(config.random_shift * size)
     shift_key, _ = jax.random.split(jax.random.key(config.seed))
@@ -87,8 +89,8 @@ def stretched_samples(
         size: side of the samples.
         views: for each sample the factors on the target's width and height.
     """
-    sides = [side / jnp.array(view) for view in views]
-    return jnp.stack([crops.crop(frame, extent, center, one, size) for one in sides])
+    sides = side / jnp.array(views)
+    return jax.vmap(lambda one: crops.crop(frame, extent, center, one, size))(sides)
 
 
 def drop_channels(

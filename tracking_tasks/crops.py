@@ -100,7 +100,9 @@ def _one_by_one(
     return jax.lax.map(line, index)
 
 
-def rotate(image: Float[Array, "s s 3"], degrees: float) -> Float[Array, "s s 3"]:
+def rotate(
+    image: Float[Array, "s s 3"], degrees: float | Float[Array, ""]
+) -> Float[Array, "s s 3"]:
     """Rotates a crop about its centre, the border repeated."""
     size = image.shape[0]
     angle = jnp.deg2rad(degrees)

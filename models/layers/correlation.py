@@ -11,7 +11,6 @@ import operator
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
-from scipy.fft import next_fast_len
 
 
 def correlate(
@@ -49,6 +48,8 @@ def correlate_all(
     filters of 11 cells on maps of 24 that is ten times as fast on the CPU as the taps of
     `correlate`, and compiles as fast as small filters do.
     """
+    from scipy.fft import next_fast_len  # a quarter of a second, for one tracker
+
     _, h, w, _ = features.shape
     k = filters.shape[1]
     grid = tuple(next_fast_len(length + k - 1, real=True) for length in (h, w))

@@ -16,3 +16,16 @@ def test_programs_are_let_go_of_when_there_are_too_many_mappings(monkeypatch):
     monkeypatch.setattr(compilation, "_MOST_MAPPINGS", 0)
     compilation.let_go_of_programs()
     assert cleared == ["all"]
+
+
+@pytest.mark.parametrize(("told", "kept_from"), [(1.0, 0.0), (0.2, 0.2)])
+def test_programs_that_compile_quickly_are_kept_too_unless_jax_was_told_otherwise(told, kept_from):
+    least, folder = compilation._LEAST_SECONDS, jax.config.values["jax_compilation_cache_dir"]
+    before = jax.config.values[least]
+    try:
+        jax.config.update(least, told)
+        compilation.keep_compiled_programs()
+        assert jax.config.values[least] == kept_from
+        assert jax.config.values["jax_compilation_cache_dir"] == folder
+    finally:
+        jax.config.update(least, before)

@@ -41,6 +41,7 @@ def test_scores_and_their_evaluation_import_no_tracker_but_the_base():
         "tracking_tasks.trackers.ranges",
         "tracking_tasks.trackers.registry",
         "tracking_tasks.trackers.soundness",
+        "tracking_tasks.trackers.usual_score",
     }
     assert "tracking_tasks.trackers.roam.tracker" in after
 

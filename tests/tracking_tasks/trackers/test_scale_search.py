@@ -11,6 +11,7 @@ from basics.errors import InputError
 from tests.products import chosen
 from tests.tracking_tasks.striped import frame, video
 from tests.tracking_tasks.trackers.small import make
+from tests.tracking_tasks.trackers.spies import traced
 
 INTERVAL = 3
 # Changed scales are favoured, so that every search over them changes the size.
@@ -57,6 +58,17 @@ def test_a_step_follows_scales_at_the_interval_and_as_all_crops_show_them(name):
         changed.append(not np.allclose(after.size, state.size, rtol=1e-3))
         state = after
     assert changed == [False, False, True] * 2
+
+
+def test_the_backbone_is_in_the_program_of_a_step_a_single_time(monkeypatch):
+    seen = []
+    tracker = searching("gradnet")
+    look = type(tracker.backbone).__call__
+    spy = lambda self, images: seen.append(images.shape) or look(self, images)
+    monkeypatch.setattr(type(tracker.backbone), "__call__", spy)
+    traced(tracker)
+    side = tracker.config.crop_size
+    assert seen[1:] == [(1, side, side, 3)]  # the first one is of the first frame
 
 
 def test_between_two_searches_too_a_black_frame_moves_no_target():
