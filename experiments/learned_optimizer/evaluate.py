@@ -40,7 +40,7 @@ from basics.files import write_atomic
 from experiments.benchmarks import optimizer_step
 from experiments.command_line import choices, cli
 from experiments.command_line.output_folder import OutputFolder
-from experiments.learned_optimizer import evaluation, plots, report
+from experiments.learned_optimizer import evaluation, meta_training, plots, report
 from experiments.learned_optimizer.contenders import CONTENDERS, Contender
 from experiments.learned_optimizer.tasks import HELD_OUT, TRAINING, images
 from experiments.learned_optimizer.tasks.base import Family
@@ -52,7 +52,7 @@ _NETWORK, _ROUNDS = "full", 30  # on which a step is timed, and how often
 
 FLAGS = flags.FlagValues()
 _RULE = flags.DEFINE_string(
-    "rule", None, "A rule that train saved: one more row.", flag_values=FLAGS
+    "rule", None, "A rule that train saved: one more row, of its folder's name.", flag_values=FLAGS
 )
 _OMNIGLOT_DIR = flags.DEFINE_string(
     "omniglot_dir", None, "A folder of Omniglot's zip files: one more task.", flag_values=FLAGS
@@ -71,7 +71,7 @@ def main(_: Sequence[str]) -> None:
     tasks = choices.choose(_TASKS.value, known, "task")
     rules = {_SHIPPED: metaopt.pretrained(_SHIPPED)}
     if _RULE.value:
-        rules["learned"] = _read(_RULE.value)
+        rules[pathlib.Path(_RULE.value).resolve().parent.name] = _read(_RULE.value)
     _OUTPUT.lock({"seeds": _SEEDS.value}, taken=(folder / "cells").exists())
     names = [*CONTENDERS, *rules]
     found: report.Found = {}
@@ -120,7 +120,7 @@ def _trial(
     curves = None
     for steps in evaluation.HORIZONS:
         if not isinstance(judged, Contender):
-            trained = judged.replace(steps=jnp.asarray(steps, jnp.float32))
+            trained = meta_training.told(judged, steps)
             curves = np.asarray(evaluation.learned_curves(trained, family, keys, steps))[None]
             rate = None
         else:
@@ -146,7 +146,7 @@ def _milliseconds(rules: Mapping[str, metaopt.InnerOptimizer]) -> dict[str, floa
         name: evaluation.rule_of(contender, jnp.float32(1e-3), 1000)
         for name, contender in CONTENDERS.items()
     }
-    timed |= {**rules, "LSTM": metaopt.CoordinatewiseRNN("lstm", output="update", scale=0.03)}
+    timed |= {"LSTM": metaopt.CoordinatewiseRNN("lstm", output="update", scale=0.03), **rules}
     measured = optimizer_step.measure(timed, _NETWORK, _ROUNDS, time.process_time)
     return {name: 1e3 * measurement.minimum for name, measurement in measured.items()}
 

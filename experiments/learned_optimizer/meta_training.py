@@ -2,7 +2,10 @@
 
 import dataclasses
 import functools
+import math
 import pathlib
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +17,8 @@ import metaopt
 from basics.leaves import with_leaves
 from experiments.learned_optimizer.tasks.base import Family, Problem
 from experiments.meta_training import outer_loop
-from metaopt.optimizers.orthogonal_mlp import OrthogonalMLP
+
+Rule = TypeVar("Rule", bound=metaopt.InnerOptimizer)
 
 _RATE = 0.12  # of the untrained rule, relative to the parameters' scale
 _FLOOR = 1e-4  # of the relative loss: below it a training counts as solved
@@ -50,20 +54,27 @@ class MetaTrainingConfig(outer_loop.LoopConfig):
     seed: int = 0
 
 
-def untrained() -> OrthogonalMLP:
-    """The rule that a meta-training starts from."""
-    return OrthogonalMLP(1000.0, rate=_RATE)
+# The rules that a meta-training starts from. The LSTM's is gradient descent at a rate of 0.1.
+UNTRAINED: Mapping[str, Callable[[], metaopt.InnerOptimizer]] = {
+    "orthogonal_mlp": lambda: metaopt.OrthogonalMLP(1000.0, rate=_RATE),
+    "lstm": lambda: metaopt.CoordinatewiseRNN("lstm", bias=math.log(0.1 / 0.9)),
+}
+
+
+def told(rule: Rule, steps: float | Array) -> Rule:
+    """The rule that knows how long a training will be, if it is one that asks."""
+    return rule.replace(steps=jnp.asarray(steps, jnp.float32)) if hasattr(rule, "steps") else rule
 
 
 def meta_train(
-    rule: OrthogonalMLP,
+    rule: Rule,
     families: list[Family],
     config: MetaTrainingConfig,
     folder: pathlib.Path | None = None,
     *,
     resume: bool = False,
-) -> OrthogonalMLP:
-    """Meta-trains the last layer of a rule's scheduler, and its decays and rates.
+) -> Rule:
+    """Meta-trains a rule; of `OrthogonalMLP` the scheduler's last layer, the decays and the rates.
 
     Each outer step's problems follow from the seed and its number alone, so a resumed run ends as
     one that was never stopped.
@@ -96,7 +107,7 @@ def meta_train(
 
 
 def outer_loss(
-    rule: OrthogonalMLP,
+    rule: metaopt.InnerOptimizer,
     family: Family,
     key: Key[Array, ""],
     steps: int | Array,
@@ -113,7 +124,7 @@ def outer_loss(
     """
     problem_key, scale_key, batch_key = jax.random.split(key, 3)
     problem = _rescaled(family.sample(problem_key), scale_key, init_scale)
-    rule = rule.replace(steps=jnp.asarray(steps, jnp.float32))
+    rule = told(rule, steps)
     objective = metaopt.ScalarLoss(family.loss)
 
     def step(index: Array, carry: PyTree) -> PyTree:
@@ -139,7 +150,7 @@ def _rescaled(problem: Problem, key: Key[Array, ""], largest: float) -> Problem:
 @functools.partial(jax.jit, static_argnames="config")
 def _advance(
     state: metaopt.OuterState,
-    rule: OrthogonalMLP,
+    rule: metaopt.InnerOptimizer,
     family: Family,
     keys: Key[Array, " 1+problems"],
     steps: Array,

@@ -26,7 +26,7 @@ import metaopt
 from basics.files import write_atomic
 from experiments.command_line import choices, cli, shared_flags
 from experiments.command_line.output_folder import OutputFolder
-from experiments.learned_optimizer.meta_training import MetaTrainingConfig, meta_train, untrained
+from experiments.learned_optimizer.meta_training import UNTRAINED, MetaTrainingConfig, meta_train
 from experiments.learned_optimizer.tasks import TRAINING
 from experiments.runs import metadata
 
@@ -40,6 +40,9 @@ PRESETS = {
 FLAGS = flags.FlagValues()
 _PRESET = flags.DEFINE_enum(
     "preset", "long", list(PRESETS), "Minutes, or half an hour.", flag_values=FLAGS
+)
+_RULE = flags.DEFINE_enum(
+    "rule", "orthogonal_mlp", list(UNTRAINED), "What is meta-trained.", flag_values=FLAGS
 )
 _FAMILIES = flags.DEFINE_list(
     "families", list(TRAINING), "What it is trained on, in turns.", flag_values=FLAGS
@@ -59,10 +62,10 @@ def main(_: Sequence[str]) -> None:
         config = dataclasses.replace(config, outer_steps=_OUTER_STEPS.value)
     names = choices.choose(_FAMILIES.value, TRAINING, "family")
     families = [TRAINING[name]() for name in names]
-    identity = dataclasses.asdict(config) | {"families": names}
+    identity = dataclasses.asdict(config) | {"families": names, "rule": _RULE.value}
     _OUTPUT.lock(identity, taken=(folder / "state").exists())
     start = time.monotonic()
-    rule = meta_train(untrained(), families, config, folder, resume=_OUTPUT.resumed)
+    rule = meta_train(UNTRAINED[_RULE.value](), families, config, folder, resume=_OUTPUT.resumed)
     minutes = round((time.monotonic() - start) / 60, 1)
     path = folder / "rule.safetensors"
     metaopt.save(path, rule)

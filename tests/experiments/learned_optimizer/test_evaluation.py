@@ -147,9 +147,11 @@ def test_the_program_judges_a_saved_rule_and_keeps_what_is_finished(tmp_path, ca
     monkeypatch.setattr(evaluate, "CONTENDERS", {"Adam": adam})
     monkeypatch.setitem(evaluate.HELD_OUT, "quadratics", lambda: FAMILY)
     monkeypatch.setitem(evaluate.TRAINING, "bumps", lambda: FAMILY)  # may be named as well
-    metaopt.save(tmp_path / "rule.safetensors", OrthogonalMLP(9.0, rate=0.05))
+    saved = tmp_path / "learned" / "rule.safetensors"  # whose folder's name is that of the row
+    saved.parent.mkdir()
+    metaopt.save(saved, OrthogonalMLP(9.0, rate=0.05))
     folder = tmp_path / "table"
-    flags = [f"--rule={tmp_path / 'rule.safetensors'}", "--tasks=quadratics,bumps", "--seeds=2"]
+    flags = [f"--rule={saved}", "--tasks=quadratics,bumps", "--seeds=2"]
     assert programs.run(evaluate, f"--output_dir={folder}", *flags) == 0
     results = json.loads((folder / "record.json").read_text())
     kept = results["tasks"]["quadratics"]

@@ -66,6 +66,14 @@ def test_the_outer_loss_is_that_after_a_fit(rule):
     np.testing.assert_allclose(actual, expected, rtol=1e-4)
 
 
+def test_the_untrained_lstm_descends_at_a_tenth_of_the_gradient_and_asks_for_no_steps():
+    rule = meta_training.UNTRAINED["lstm"]()
+    assert meta_training.told(rule, 7) is rule
+    slope = metaopt.ScalarLoss(lambda p, _: 3 * p.sum())
+    after = metaopt.fit(rule, slope, jnp.ones(2), (), steps=2).params
+    np.testing.assert_allclose(after, 1 - 3 * 0.2, rtol=0.05)  # the second rate is the network's
+
+
 def test_initial_kernels_are_rescaled_and_vectors_are_not():
     params = {"kernel": jnp.ones((50, 2, 2)), "bias": jnp.ones(3)}
     rescale = lambda key: meta_training._rescaled(Problem(params, ()), key, 2.0).params
@@ -96,7 +104,7 @@ def test_meta_training_lowers_the_outer_loss_and_leaves_what_is_frozen(rule):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_the_program_goes_on_where_it_stopped(rule, tmp_path, monkeypatch):
-    monkeypatch.setattr(meta_training, "OrthogonalMLP", rule)
+    monkeypatch.setitem(meta_training.UNTRAINED, "orthogonal_mlp", lambda: rule(1000.0))
     monkeypatch.setattr(train, "TRAINING", {"quadratics": lambda: FAMILY})
     monkeypatch.setitem(train.PRESETS, "minutes", CONFIG)
     flags = ["--preset=minutes", "--families=quadratics"]

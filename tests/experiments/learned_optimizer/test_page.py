@@ -24,11 +24,10 @@ def test_the_tables_are_those_of_the_record():
 def test_the_shipped_rule_was_made_by_the_command_that_the_page_gives():
     made = json.loads((ROOT / "metaopt" / "weights" / "orthogonal_mlp.json").read_text())
     assert made["command"] in PAGE and f"{made['minutes']:.0f} minutes" in PAGE
-    constants = dataclasses.replace(train.PRESETS["long"], seed=made["seed"])
-    assert dataclasses.asdict(constants) | {"families": list(TRAINING)} == {
-        name: made[name] for name in (*dataclasses.asdict(constants), "families")
-    }
+    constants = dataclasses.asdict(dataclasses.replace(train.PRESETS["long"], seed=made["seed"]))
+    constants |= {"families": list(TRAINING), "rule": "orthogonal_mlp"}
+    assert constants == {name: made[name] for name in constants}
     shipped = named_leaves(metaopt.pretrained("orthogonal_mlp"))
-    for name, leaf in named_leaves(meta_training.untrained()).items():
+    for name, leaf in named_leaves(meta_training.UNTRAINED["orthogonal_mlp"]()).items():
         learned = not is_part(name, meta_training._FROZEN)
         assert np.allclose(shipped[name], leaf, rtol=1e-5) != learned, name
