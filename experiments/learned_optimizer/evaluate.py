@@ -71,7 +71,10 @@ def main(_: Sequence[str]) -> None:
     tasks = choices.choose(_TASKS.value, known, "task")
     rules = {_SHIPPED: metaopt.pretrained(_SHIPPED)}
     if _RULE.value:
-        rules[pathlib.Path(_RULE.value).resolve().parent.name] = _read(_RULE.value)
+        name = pathlib.Path(_RULE.value).resolve().parent.name
+        if name in {**CONTENDERS, **rules}:
+            raise InputError(f"--rule={_RULE.value}: {name} is another row: rename its folder")
+        rules[name] = _read(_RULE.value)
     _OUTPUT.lock({"seeds": _SEEDS.value}, taken=(folder / "cells").exists())
     names = [*CONTENDERS, *rules]
     found: report.Found = {}

@@ -139,6 +139,14 @@ def test_a_record_is_of_the_curves_within_the_number_of_steps():
     }
 
 
+@pytest.mark.parametrize("name", ["Adam", "orthogonal_mlp"])
+def test_a_rule_in_a_folder_of_another_row_s_name_is_refused(name, tmp_path, capsys):
+    flags = f"--rule={tmp_path / name / 'rule.safetensors'}", f"--output_dir={tmp_path / 'table'}"
+    assert programs.run(evaluate, *flags) == 1
+    assert f"{name} is another row: rename its folder" in capsys.readouterr().err
+    assert not (tmp_path / "table").exists()
+
+
 @pytest.mark.full
 def test_the_program_judges_a_saved_rule_and_keeps_what_is_finished(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(evaluate, "_NETWORK", "smoke")
