@@ -8,6 +8,7 @@ Examples:
     python -m experiments.benchmark --suite=inner_loop
     python -m experiments.benchmark --suite=inner_loop --repeats=20 --output_dir=results
     python -m experiments.benchmark --suite=meta_gradient --output_dir=results
+    python -m experiments.benchmark --suite=maml
     python -m experiments.benchmark --suite=meta_training
     python -m experiments.benchmark --suite=renderer
     python -m experiments.benchmark --suite=evaluation
@@ -39,6 +40,7 @@ from experiments.benchmarks import (
     evaluation,
     gpu,
     inner_loop,
+    maml,
     meta_gradient,
     meta_training,
     online,
@@ -57,6 +59,7 @@ from experiments.command_line.output_folder import OptionalOutputFolder
 SUITES: dict[str, Callable[[str, int], Report]] = {
     "inner_loop": inner_loop.run,
     "meta_gradient": meta_gradient.run,
+    "maml": maml.run,
     "meta_training": meta_training.run,
     "renderer": renderer.run,
     "evaluation": evaluation.run,

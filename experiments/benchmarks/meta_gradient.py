@@ -1,9 +1,7 @@
-"""The meta-gradient: its memory and time by adjoint and number of steps; MAML beside PyTorch."""
+"""The meta-gradient: its memory and time by adjoint and number of steps."""
 
-import contextlib
 import dataclasses
 import functools
-import os
 from collections.abc import Sequence
 
 import jax
@@ -14,8 +12,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from tqdm import tqdm
 
 import metaopt
-from experiments.benchmarks import maml, maml_in_torch
-from experiments.benchmarks.meta_problems import Problem, Sizes, classifier, episodes, problems
+from experiments.benchmarks.meta_problems import Problem, Sizes, problems
 from experiments.benchmarks.report import Comparison, Report
 from experiments.benchmarks.timing import interleaved
 
@@ -36,54 +33,30 @@ class Preset:
     Attributes:
         sizes: of the problems.
         steps: numbers of inner steps.
-        maml_steps: those of the comparison with PyTorch.
-        tasks: its batch.
     """
 
     sizes: Sizes
     steps: tuple[int, ...]
-    maml_steps: int
-    tasks: int
 
 
 PRESETS = {
-    "smoke": Preset(Sizes(8, 2, 4, 5, 6, (2, 4), (3, 2)), (2,), maml_steps=2, tasks=2),
+    "smoke": Preset(Sizes(8, 2, 4, 1, 6, (2, 4), (3, 2)), (2,)),
     "full": Preset(
-        Sizes(28, 4, 64, 75, 18, (15, 256), (11, 32)),
+        Sizes(28, 4, 64, 15, 18, (15, 256), (11, 32)),
         tuple(2**power for power in range(8)),
-        maml_steps=5,
-        tasks=4,
     ),
 }
 
 
 def run(preset: str, repeats: int) -> Report:
-    """Measures all problems by all adjoints, and MAML by this project and by PyTorch."""
-    _one_device_a_core()
+    """Measures all problems by all adjoints."""
     chosen = PRESETS[preset]
     rows = [
         row
         for name, problem in problems(chosen.sizes).items()
         for row in scaling(name, problem, chosen.steps, repeats)
     ]
-    explained = notes(rows)
-    reason = maml_in_torch.missing()
-    if reason:
-        return Report(rows, [*explained, reason], {"meta_gradient": _figure(rows)})
-    comparison = maml.beside_torch(
-        classifier(chosen.sizes), episodes(chosen.sizes, chosen.tasks), chosen.maml_steps, repeats
-    )
-    explained.append(
-        f"PyTorch: the same computation in {maml_in_torch.description()}; difference: of the two "
-        "meta-gradients in float64, where no rounding turns a maximum; ratios are of minima."
-    )
-    return Report([*rows, comparison], explained, {"meta_gradient": _figure(rows)})
-
-
-def _one_device_a_core() -> None:
-    """Lets the CPU count as a device for each core, for tasks in parallel."""
-    with contextlib.suppress(RuntimeError):  # JAX has started: it goes on with what it has
-        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    return Report(rows, notes(rows), {"meta_gradient": _figure(rows)})
 
 
 def compiled(problem: Problem, adjoint: metaopt.Adjoint, steps: int) -> jax.stages.Compiled:

@@ -17,7 +17,6 @@ from tracking_tasks.trackers.dimp.loss import DiscriminativeLoss, Discriminative
 Fit = Callable[..., metaopt.FitResult]  # `metaopt.fit` with the number of steps and the adjoint
 Labelled = tuple[Float[Array, "*tasks n h w c"], Int[Array, "*tasks n"]]  # images and classes
 
-WAYS = 5
 RATE = 0.1
 
 
@@ -29,7 +28,7 @@ class Sizes:
         image: side of the images that are classified.
         blocks: of the classifier.
         filters: of each block.
-        queries: images that the outer loss is taken on, a multiple of the 5 classes.
+        queries: images of each class that the outer loss is taken on.
         features: side of the maps that the two target filters are fitted to.
         dimp: the number of those maps, and their channels; as many again for the outer loss.
         roam: the side of the filter, and its channels; one map, and one for the outer loss.
@@ -70,26 +69,26 @@ def problems(sizes: Sizes) -> dict[str, Problem]:
     }
 
 
-def classifier(sizes: Sizes) -> FewShotClassifier:
+def classifier(sizes: Sizes, ways: int = 5) -> FewShotClassifier:
     """With random weights."""
     shape = (sizes.image, sizes.image, 1)
     filters = (sizes.filters,) * sizes.blocks
-    return FewShotClassifier(WAYS, image_shape=shape, filters=filters, key=jax.random.key(0))
+    return FewShotClassifier(ways, image_shape=shape, filters=filters, key=jax.random.key(0))
 
 
-def episodes(sizes: Sizes, tasks: int) -> tuple[Labelled, Labelled]:
+def episodes(sizes: Sizes, tasks: int, ways: int = 5) -> tuple[Labelled, Labelled]:
     """Support (1-shot) and query of some tasks: noisy copies of a random image for each class."""
     keys = jax.random.split(jax.random.key(1), 3)
-    shape = (tasks, WAYS, 1, sizes.image, sizes.image, 1)
+    shape = (tasks, ways, 1, sizes.image, sizes.image, 1)
     originals = jax.random.normal(keys[0], shape)
 
     def copies(key: Array, shots: int) -> Labelled:
         noise = 0.5 * jax.random.normal(key, (*shape[:2], shots, *shape[3:]))
-        images = (originals + noise).reshape(tasks, WAYS * shots, *shape[3:])
-        classes = jnp.repeat(jnp.arange(WAYS), shots)
-        return images, jnp.broadcast_to(classes, (tasks, WAYS * shots))
+        images = (originals + noise).reshape(tasks, ways * shots, *shape[3:])
+        classes = jnp.repeat(jnp.arange(ways), shots)
+        return images, jnp.broadcast_to(classes, (tasks, ways * shots))
 
-    return copies(keys[1], 1), copies(keys[2], sizes.queries // WAYS)
+    return copies(keys[1], 1), copies(keys[2], sizes.queries)
 
 
 def maml(meta: PyTree, episode: tuple[Labelled, Labelled], fit: Fit) -> Scalar:

@@ -41,13 +41,14 @@ TRACKERS = {
     "--meta_rtt.scale_filter.enabled=False",
 }
 LEARNERS = {
-    "small sets, 5-way 1-shot: ridge": "--task=omniglot --inner_optimizer=ridge --outer_steps=1500",
-    "small sets, 20-way 1-shot: ridge": "--task=omniglot --ways=20 --inner_optimizer=ridge "
-    "--outer_steps=500",
-    "small1, its twenty runs: ridge": "--task=omniglot_small1 --inner_optimizer=ridge "
-    "--outer_steps=1500",
-    "small2, its twenty runs: ridge": "--task=omniglot_small2 --inner_optimizer=ridge "
-    "--outer_steps=1500",
+    f"small1, new characters of small2, {ways}-way: {method}": f"--task=omniglot --ways={ways} "
+    f"--inner_optimizer={method} --outer_steps=500"
+    for ways in (5, 20)
+    for method in ("maml", "ridge")
+} | {
+    f"{small}, its twenty runs: ridge": f"--task=omniglot_{small} --inner_optimizer=ridge "
+    "--outer_steps=1500"
+    for small in ("small1", "small2")
 }
 
 

@@ -21,6 +21,7 @@ _SIDE = 28  # Vinyals et al. 2016, section 4.1.1
 _DRAWING = (105, 105)
 _MOST_BYTES = 100_000  # of a drawing's file; they have some hundred
 _EVALUATION = "images_evaluation"
+_SMALL = ["images_background_small1", "images_background_small2"]
 _SOURCE = "https://github.com/brendenlake/omniglot"
 
 Drawings = dict[str, UInt8[np.ndarray, "n h w 1"]]  # by "alphabet/character"
@@ -45,9 +46,10 @@ class Omniglot(ImageClasses):
     ) -> "Omniglot":
         """From a folder of the published zip files, or through TensorFlow Datasets.
 
-        The characters of `images_evaluation.zip` are the test classes. Without that file (the
-        small sets come without one) they are a random fifth of the characters, always the same;
-        Vinyals et al. 2016 split all characters at random too.
+        The characters of `images_evaluation.zip` are the test classes. Of the two small sets
+        alone, which come without that file, the first is learned from, and what only the second
+        has is the test. Otherwise it is a random fifth of the characters, always the same; Vinyals
+        et al. 2016 split all characters at random too.
 
         Raises:
             InputError: if files are missing or damaged, or there are too few characters.
@@ -60,21 +62,24 @@ class Omniglot(ImageClasses):
 
 def _from_folder(folder: pathlib.Path) -> tuple[Drawings, Drawings]:
     """Training and test characters."""
-    paths = sorted(folder.glob("images_*.zip"))
+    paths = {path.stem: path for path in sorted(folder.glob("images_*.zip"))}
     if not paths:
         raise InputError(
             f"{folder} holds no images_*.zip: give the folder of Omniglot's published zip files"
         )
-    evaluation = [path for path in paths if path.stem == _EVALUATION]
-    background = read_drawings([path for path in paths if path not in evaluation])
-    if evaluation:
-        return background, read_drawings(evaluation)
+    if _EVALUATION in paths:
+        evaluation = read_drawings([paths.pop(_EVALUATION)])
+        return read_drawings(paths.values()), evaluation
+    if list(paths) == _SMALL:
+        training, other = (read_drawings([path]) for path in paths.values())
+        return training, {name: other[name] for name in other.keys() - training}
+    background = read_drawings(paths.values())
     order = np.random.default_rng(0).permutation(sorted(background))
     test = {name: background[name] for name in order[: len(order) // 5]}
     return {name: each for name, each in background.items() if name not in test}, test
 
 
-def read_drawings(paths: list[pathlib.Path]) -> Drawings:
+def read_drawings(paths: Iterable[pathlib.Path]) -> Drawings:
     """All drawings in some files; a character that is in two of them counts once."""
     found: dict[str, UInt8[np.ndarray, "n h w 1"]] = {}
     for path in paths:

@@ -1,19 +1,15 @@
 import dataclasses
-import functools
 import json
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 import metaopt
 from experiments import benchmark
-from experiments.benchmarks import maml, maml_in_torch, meta_gradient, meta_problems, report, timing
+from experiments.benchmarks import meta_gradient, meta_problems, report, timing
 from tests.experiments.programs import run
 from tests.products import chosen
-
-jax.devices()  # JAX has started: a suite cannot change the devices of the tests that follow
 
 SMALL = meta_gradient.PRESETS["smoke"].sizes
 PROBLEMS = (
@@ -25,10 +21,9 @@ PROBLEMS = (
 
 @pytest.mark.full
 @pytest.mark.figures
-def test_the_suite_measures_every_problem_adjoint_and_step(tmp_path, capsys, monkeypatch):
+def test_the_suite_measures_every_problem_adjoint_and_step(tmp_path, monkeypatch):
     adjoints = {name: meta_gradient.ADJOINTS[name] for name in ("unrolled", "first order")}
     monkeypatch.setattr(meta_gradient, "ADJOINTS", adjoints)
-    monkeypatch.setattr(maml_in_torch, "torch", None)
     flags = "--suite=meta_gradient", "--preset=smoke", "--repeats=1", f"--output_dir={tmp_path}"
     assert run(benchmark, *flags) == 0
     rows = json.loads((tmp_path / "results.json").read_text())["comparisons"]
@@ -36,20 +31,12 @@ def test_the_suite_measures_every_problem_adjoint_and_step(tmp_path, capsys, mon
     assert cases == [(name, adjoint, 2) for name in PROBLEMS for adjoint in adjoints]
     assert all(row["memory, MB"] > 0 < row["gradient norm"] for row in rows)
     assert all(row["milliseconds"]["meta-gradient"]["minimum"] > 0 for row in rows)
-    left_out = [line for line in capsys.readouterr().out.splitlines() if "PyTorch" in line]
-    assert left_out == [maml_in_torch.missing()]
     assert Image.open(tmp_path / "meta_gradient.png").size[0] > 500
 
 
-def test_the_full_preset_has_the_sizes_of_maml_and_powers_of_two():
+def test_the_full_preset_has_the_sizes_of_the_tracker_and_powers_of_two():
     full = meta_gradient.PRESETS["full"]
     assert full.steps == (1, 2, 4, 8, 16, 32, 64, 128)
-    assert (full.maml_steps, full.tasks) == (5, 4)
-    (support, _), (query, _) = meta_problems.episodes(full.sizes, full.tasks)
-    assert support.shape == (4, 5, 28, 28, 1)
-    assert query.shape == (4, 75, 28, 28, 1)
-    blocks = meta_problems.classifier(full.sizes).blocks
-    assert [block.scale[...].size for block in blocks] == [64] * 4
     assert full.sizes.dimp == (15, 256)
 
 
@@ -81,28 +68,6 @@ def test_the_exact_adjoints_agree(name):
     exact = norm("unrolled, no remat")
     np.testing.assert_allclose(norm("unrolled"), exact, rtol=1e-5)
     np.testing.assert_allclose(norm("unrolled, mixed mode"), exact, rtol=1e-5)
-
-
-@pytest.mark.full
-def test_the_meta_gradient_of_maml_is_the_mean_over_tasks():
-    model, batch = meta_problems.classifier(SMALL), meta_problems.episodes(SMALL, 3)
-    rule = meta_problems.problems(SMALL)[PROBLEMS[0]].meta[0]
-    fit = functools.partial(metaopt.fit, steps=2)
-
-    def mean_loss(model):
-        of_task = lambda episode: meta_problems.maml((rule, model), episode, fit)
-        return jax.vmap(of_task)(batch).mean()
-
-    expected = jax.jit(jax.grad(mean_loss))(model)
-    actual = maml.gradient(model, batch, steps=2)()
-    close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6)
-    jax.tree.map(close, actual, expected)
-
-
-def test_the_meta_gradient_of_maml_is_that_of_pytorch():
-    pytest.importorskip("torch")
-    model, batch = meta_problems.classifier(SMALL), meta_problems.episodes(SMALL, 2)
-    assert maml.difference_in_float64(model, batch, steps=2) < 1e-10
 
 
 def test_rows_with_other_columns_begin_a_table_of_their_own():

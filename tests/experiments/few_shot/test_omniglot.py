@@ -23,7 +23,17 @@ def folder(tmp_path):
 SMALL = {"ways": 2, "shots": 1, "queries": 3}
 
 
+def test_of_the_small_sets_one_is_learned_from_and_what_only_the_other_has_is_the_test(folder):
+    task = Omniglot.create(data_dir=str(folder), **SMALL)
+    assert task.training.count.tolist() == [4] * 6  # A, B, C
+    assert task.test.count.tolist() == [4] * 4  # D and E
+    data.omniglot_zip(folder / "images_background_small2.zip", "DE")
+    same = Omniglot.create(data_dir=str(folder), **SMALL)
+    np.testing.assert_array_equal(same.test.images, task.test.images)
+
+
 def test_omniglot_without_its_evaluation_set_tests_on_a_fifth_of_the_characters(folder):
+    (folder / "images_background_small1.zip").rename(folder / "images_background.zip")
     task = Omniglot.create(data_dir=str(folder), **SMALL)
     assert task.training.count.tolist() == [4] * 8  # of ten, C not twice
     assert task.test.count.tolist() == [4] * 2
@@ -108,7 +118,7 @@ def test_an_encrypted_drawing_is_refused(folder):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ways": 3}, "2 classes are too few for --ways=3"),
+        ({"ways": 5}, "4 classes are too few for --ways=5"),
         ({"shots": 4}, "4 images of .* are too few for 7"),
     ],
 )
@@ -157,6 +167,6 @@ def test_the_published_small_sets(data_root):
     if not folder.is_dir():
         pytest.skip(f"{folder} is not there")
     task = Omniglot.create(data_dir=str(folder))
-    assert len(task.training.count) == 194 and len(task.test.count) == 48
+    assert len(task.training.count) == 136 and len(task.test.count) == 106
     assert set(task.training.count.tolist()) == {20}
     assert 0.02 < task.training.images.mean() / 255 < 0.2
