@@ -33,6 +33,12 @@ def make_frames(folder, count=4):
         Image.fromarray(pixels).save(folder / f"{index + 1:04d}.png")
 
 
+def picture_width(path):
+    """In pixels."""
+    with Image.open(path) as picture:
+        return picture.width
+
+
 def run(module, *flags):
     """Returns the exit status of a program called with flags."""
     try:

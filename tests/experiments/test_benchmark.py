@@ -5,11 +5,10 @@ import time
 import jax
 import numpy as np
 import pytest
-from PIL import Image
 
 from experiments import benchmark
 from experiments.benchmarks import inner_loop, report, timing
-from tests.experiments.programs import error_line, run
+from tests.experiments.programs import error_line, picture_width, run
 from tracking_tasks.trackers.dimp.loss import DiscriminativeLossConfig
 
 CASES = [
@@ -43,7 +42,7 @@ def test_inner_loop_prints_every_row_and_its_recursions_agree(tmp_path, capsys):
         assert 0 <= row["difference"] < 1e-4
     printed = capsys.readouterr().out.splitlines()
     assert [line.split()[:3] for line in printed[2:4]] == [["6x6x8", "float32", "2"]] * 2
-    assert Image.open(tmp_path / "times.png").size[0] > 500
+    assert picture_width(tmp_path / "times.png") > 500
 
 
 def test_the_full_preset_has_the_sizes_of_dimp():

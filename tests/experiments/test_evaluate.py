@@ -5,12 +5,11 @@ import zipfile
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import tracking_tasks
 from basics.errors import InputError
 from experiments import evaluate
-from tests.experiments.programs import TRUTH, Follower, error_line, make_frames, run
+from tests.experiments.programs import TRUTH, Follower, error_line, make_frames, picture_width, run
 from tests.tracking_tasks.data.layouts import write_layout
 from tracking_tasks.data import formats, sequences
 
@@ -65,7 +64,7 @@ def test_results_of_a_perfect_tracker(dataset, loaded, tmp_path, capsys):
         assert lines[0] == "10.0000,15.0000,20.0000,24.0000"
         np.testing.assert_array_equal([list(map(float, line.split(","))) for line in lines], TRUTH)
     for name in ("success.png", "precision.png"):
-        assert Image.open(out / name).size[0] > 500
+        assert picture_width(out / name) > 500
     table = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in table[:4]] == ["sequence", "Ball", "Cup", "all"]
     assert table[3].split()[1:4] == ["0.952", "1.000", "1.000"]

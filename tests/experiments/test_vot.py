@@ -3,11 +3,10 @@ import shutil
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import tracking_tasks
 from experiments import plot, vot
-from tests.experiments.programs import Follower, error_line, run
+from tests.experiments.programs import Follower, error_line, picture_width, run
 from tests.products import chosen
 from tests.tracking_tasks.data.layouts import write_layout
 from tracking_tasks.data.sequences import Sequence
@@ -71,8 +70,8 @@ def test_anchored(flags, tmp_path):
     both = f"--results_dirs={out},{out}", "--names=a,b", f"--output_dir={plots}"
     assert run(plot, *both) == 0
     for name in ("accuracy_robustness.png", "expected_overlap.png"):
-        assert Image.open(out / name).size[0] > 500
-        assert Image.open(plots / name).size[0] > 500
+        assert picture_width(out / name) > 500
+        assert picture_width(plots / name) > 500
 
 
 @pytest.mark.full

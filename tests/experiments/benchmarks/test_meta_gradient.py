@@ -3,12 +3,11 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import metaopt
 from experiments import benchmark
 from experiments.benchmarks import meta_gradient, meta_problems, report, timing
-from tests.experiments.programs import run
+from tests.experiments.programs import picture_width, run
 from tests.products import chosen
 
 SMALL = meta_gradient.PRESETS["smoke"].sizes
@@ -31,7 +30,7 @@ def test_the_suite_measures_every_problem_adjoint_and_step(tmp_path, monkeypatch
     assert cases == [(name, adjoint, 2) for name in PROBLEMS for adjoint in adjoints]
     assert all(row["memory, MB"] > 0 < row["gradient norm"] for row in rows)
     assert all(row["milliseconds"]["meta-gradient"]["minimum"] > 0 for row in rows)
-    assert Image.open(tmp_path / "meta_gradient.png").size[0] > 500
+    assert picture_width(tmp_path / "meta_gradient.png") > 500
 
 
 def test_the_full_preset_has_the_sizes_of_the_tracker_and_powers_of_two():

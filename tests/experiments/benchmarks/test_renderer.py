@@ -1,11 +1,10 @@
 import json
 
 import pytest
-from PIL import Image
 
 from experiments import benchmark
 from experiments.benchmarks import renderer
-from tests.experiments.programs import run
+from tests.experiments.programs import picture_width, run
 
 
 def test_least_work_of_a_frame():
@@ -34,4 +33,4 @@ def test_every_case_and_part_is_timed(tmp_path):
     assert sum(row["share"] for row in parts) == pytest.approx(1)
     assert "draw layers" in [row["case"]["part"] for row in parts]
     for name in ("times", "parts"):
-        assert Image.open(tmp_path / f"{name}.png").size[0] > 500
+        assert picture_width(tmp_path / f"{name}.png") > 500

@@ -81,7 +81,8 @@ def test_larger_images_shrink_with_their_boxes(videos, tmp_path):
 
 def test_frames_in_memory_and_rare_modes_become_rgb_jpeg(tmp_path):
     grey = save(tmp_path / "grey.png", 1)
-    Image.open(grey).convert("CMYK").save(tmp_path / "cmyk.jpg", quality=95)
+    with Image.open(grey) as picture:
+        picture.convert("CMYK").save(tmp_path / "cmyk.jpg", quality=95)
     memory = np.full((20, 30, 3), 77, np.uint8)
     frames = (tmp_path / "cmyk.jpg", memory)
     packed.pack([Sequence("a", frames, boxes(2))], tmp_path / "out", name="modes")

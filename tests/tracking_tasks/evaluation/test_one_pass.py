@@ -106,5 +106,6 @@ def test_plots_rank_their_curves(tmp_path, monkeypatch):
 
 def test_plots_are_saved_as_images(tmp_path):
     plots.save_success_plot(tmp_path / "new" / "plot.png", {"one": np.linspace(1, 0, 21)}, "title")
-    pixels = np.asarray(Image.open(tmp_path / "new" / "plot.png").convert("RGB"))
+    with Image.open(tmp_path / "new" / "plot.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"))
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 10

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from tests.experiments.programs import picture_width
 from tracking_tasks.data.sequences import Sequence
 from tracking_tasks.evaluation import plots, strips
 
@@ -80,4 +80,4 @@ def test_a_strip_is_saved_as_an_image(tmp_path):
     frames = (np.zeros((60, 80, 3), np.uint8),) * 2
     truth = np.float32([[1, 2, 30, 25]] * 2)
     strips.save_strip(tmp_path / "s.png", Sequence("s", frames, truth), {})
-    assert Image.open(tmp_path / "s.png").size[0] > 500
+    assert picture_width(tmp_path / "s.png") > 500
