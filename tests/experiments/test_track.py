@@ -124,7 +124,7 @@ def test_the_tables_hold_time_score_and_presence(frames, loaded, tmp_path):
     assert run(track, *flags) == 0
     names = ["boxes.txt", "cvat.xml", "mot.txt", "tracks.csv", "tracks.json", "video.mp4"]
     assert sorted(path.name for path in out.iterdir()) == names
-    rows = list(csv.DictReader((out / "tracks.csv").open()))
+    rows = list(csv.DictReader((out / "tracks.csv").read_text().splitlines()))
     assert rows[2] == {
         **{"frame": "2", "time": "0.080000", "target": "1", "x": "12.0000", "y": "15.0000"},
         **{"width": "20.0000", "height": "24.0000", "score": "0.5000", "present": "true"},
@@ -160,7 +160,7 @@ def test_boxes_that_are_no_numbers_end_nothing(frames, monkeypatch, tmp_path):
     out = tmp_path / "out"
     flags = [f"--video={frames}", "--box=10,15,20,24", f"--output={out}", "--forms=mot,cvat"]
     assert run(track, *flags) == 0
-    rows = list(csv.DictReader((out / "tracks.csv").open()))
+    rows = list(csv.DictReader((out / "tracks.csv").read_text().splitlines()))
     assert [(row["x"], row["score"], row["present"]) for row in rows[1:]] == [("", "", "false")] * 3
     assert json.loads((out / "tracks.json").read_text())["rows"][1]["box"] == [None] * 4
     assert len(list(read_video(out / "video.mp4"))) == 4
@@ -199,7 +199,7 @@ def test_what_was_tracked_is_kept_after_an_interrupt(frames, monkeypatch, tmp_pa
 def test_tracking_starts_anywhere_and_is_put_right(frames, loaded, tmp_path, flags, numbers, lefts):
     out = tmp_path / "out"
     assert run(track, f"--video={frames}", "--box=10,15,20,24", f"--output={out}", *flags) == 0
-    rows = list(csv.DictReader((out / "tracks.csv").open()))
+    rows = list(csv.DictReader((out / "tracks.csv").read_text().splitlines()))
     assert [int(row["frame"]) for row in rows] == numbers
     assert [float(row["x"]) for row in rows] == lefts
 

@@ -1,3 +1,4 @@
+import contextlib
 import http.client
 import json
 import threading
@@ -36,9 +37,10 @@ def asked(demo):
 
         def send(method, path, body=None, **headers):
             connection = http.client.HTTPConnection("127.0.0.1", running.server_port)
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            return response.status, response.headers["Content-Type"], response.read()
+            with contextlib.closing(connection):
+                connection.request(method, path, body, headers)
+                response = connection.getresponse()
+                return response.status, response.headers["Content-Type"], response.read()
 
         yield send
         running.shutdown()

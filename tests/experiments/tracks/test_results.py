@@ -18,7 +18,7 @@ ROWS = [
 
 def test_the_tables_are_whole_after_every_frame(tmp_path):
     def read():
-        rows = list(csv.DictReader((tmp_path / "a.csv").open()))
+        rows = list(csv.DictReader((tmp_path / "a.csv").read_text().splitlines()))
         return rows, json.loads((tmp_path / "a.json").read_text())
 
     with results.Tables(tmp_path / "a.csv", tmp_path / "a.json", tracker="dimp") as tables:
