@@ -119,4 +119,5 @@ def test_the_first_page_prints_the_shipped_trackers():
     for name, row in shipped.items():
         tracker = TRACKERS[name].removeprefix("--tracker=")
         (line,) = [line for line in lines if line.startswith(f"| `{tracker}` |")]
-        assert f"| {row['AUC']:.3f} | {row['precision']:.3f} |" in line
+        scores = f"{row['AUC']:.3f} | {row['precision']:.3f} | {row['frames/s']}"
+        assert f"| {scores} |" in line
