@@ -1,7 +1,7 @@
 """Backbones, heads and the layers they share, as flax.nnx modules; pretrained weights."""
 
 from models.backbone import Backbone, Features, Grid
-from models.backbones.efficientnet import EfficientNetLite0
+from models.backbones.efficientnet import EfficientNetLite0, EfficientNetLite1, EfficientNetLite2
 from models.backbones.resnet import ResNet18, ResNet50
 from models.backbones.siamfc import SiamFCAlexNet
 from models.backbones.torch_weights import load_state_dict
@@ -23,7 +23,16 @@ from models.layers.roi_align import adaptive_roi_align
 
 BACKBONES: dict[str, type[Backbone]] = {
     backbone.name: backbone
-    for backbone in (EfficientNetLite0, ResNet18, ResNet50, SiamFCAlexNet, VGG16, VGGM)
+    for backbone in (
+        EfficientNetLite0,
+        EfficientNetLite1,
+        EfficientNetLite2,
+        ResNet18,
+        ResNet50,
+        SiamFCAlexNet,
+        VGG16,
+        VGGM,
+    )
 }
 
 __all__ = [
@@ -33,6 +42,8 @@ __all__ = [
     "VGGM",
     "Backbone",
     "EfficientNetLite0",
+    "EfficientNetLite1",
+    "EfficientNetLite2",
     "Features",
     "FewShotClassifier",
     "FilterHead",

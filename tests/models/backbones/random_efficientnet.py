@@ -1,0 +1,63 @@
+"""Random weights of EfficientNet-Lite1 and Lite2 in their PyTorch package's naming."""
+
+import numpy as np
+
+# Kernel, stride, input and output channels of every block, and by what it expands.
+LITE1 = [
+    (3, 1, 32, 16, 1),
+    (3, 2, 16, 24, 6),
+    *[(3, 1, 24, 24, 6)] * 2,
+    (5, 2, 24, 40, 6),
+    *[(5, 1, 40, 40, 6)] * 2,
+    (3, 2, 40, 80, 6),
+    *[(3, 1, 80, 80, 6)] * 3,
+    (5, 1, 80, 112, 6),
+    *[(5, 1, 112, 112, 6)] * 3,
+    (5, 2, 112, 192, 6),
+    *[(5, 1, 192, 192, 6)] * 4,
+    (3, 1, 192, 320, 6),
+]
+LITE2 = [
+    (3, 1, 32, 16, 1),
+    (3, 2, 16, 24, 6),
+    *[(3, 1, 24, 24, 6)] * 2,
+    (5, 2, 24, 48, 6),
+    *[(5, 1, 48, 48, 6)] * 2,
+    (3, 2, 48, 88, 6),
+    *[(3, 1, 88, 88, 6)] * 3,
+    (5, 1, 88, 120, 6),
+    *[(5, 1, 120, 120, 6)] * 3,
+    (5, 2, 120, 208, 6),
+    *[(5, 1, 208, 208, 6)] * 4,
+    (3, 1, 208, 352, 6),
+]
+
+
+def state_dict(blocks):
+    """Random weights that keep the features' size, and batch norms that are not the identity."""
+    random = np.random.default_rng(0)
+    found = {}
+
+    def add(conv, norm, outputs, inputs, size):
+        deviation = np.sqrt(2 / (size * size * inputs))
+        found[f"{conv}.weight"] = random.normal(0, deviation, (outputs, inputs, size, size))
+        for name, low, high in (
+            ("weight", 0.5, 1.5),
+            ("bias", -0.2, 0.2),
+            ("running_mean", -0.2, 0.2),
+            ("running_var", 0.5, 1.5),
+        ):
+            found[f"{norm}.{name}"] = random.uniform(low, high, outputs)
+        found[f"{norm}.num_batches_tracked"] = np.zeros(())
+
+    add("_conv_stem", "_bn0", 32, 3, 3)
+    for index, (size, _, inputs, outputs, expansion) in enumerate(blocks):
+        block, middle = f"_blocks.{index}.", inputs * expansion
+        if expansion > 1:
+            add(block + "_expand_conv", block + "_bn0", middle, inputs, 1)
+        add(block + "_depthwise_conv", block + "_bn1", middle, 1, size)
+        add(block + "_project_conv", block + "_bn2", outputs, middle, 1)
+    add("_conv_head", "_bn1", 1280, blocks[-1][3], 1)
+    found["_fc.weight"] = random.normal(0, np.sqrt(1 / 1280), (1000, 1280))
+    found["_fc.bias"] = random.uniform(-0.2, 0.2, 1000)
+    return {name: values.astype(np.float32) for name, values in found.items()}
