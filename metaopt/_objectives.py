@@ -45,6 +45,10 @@ class CurvedObjective(Objective):
     def quadratic(self, params: PyTree, batch: PyTree) -> Quadratic:
         """The quadratic model at `params`: the gradient g, and the function v -> v'Qv."""
 
+    def coordinates(self, params: PyTree) -> PyTree:
+        """What of params, or of a gradient, is free; all, but where more is carried with them."""
+        return params
+
 
 class ScalarLoss(Objective):
     """Any differentiable scalar.
@@ -80,7 +84,9 @@ class LeastSquares(CurvedObjective):
 
     Args:
         residuals: `residuals(params, batch) -> r`, any pytree of arrays. Static or pytree as in
-            `ScalarLoss`.
+            `ScalarLoss`. If it has a method `linear_image(params, batch)`, linear in the params, it
+            takes its value as a third argument too, and `SteepestDescent` need not compute that
+            at each step: a fit to one batch carries it from step to step.
         weights: a pytree like the residuals, or a prefix of it, of non-negative arrays that
             broadcast to them; meta-parameters like any leaf.
 

@@ -1,7 +1,8 @@
 """The fit of a target filter: steepest descent on DiMP's discriminative loss.
 
-Compares `models.correlate`, by which every tracker here correlates, with the same recursion on a
-plain convolution, and with the least time in which memory can deliver the features.
+Compares `models.correlate`, by which every tracker here correlates, and scores carried from step to
+step, with the same recursion on a plain convolution, computed anew at each step, and with the least
+time in which memory can deliver the features.
 """
 
 import dataclasses
@@ -52,12 +53,18 @@ PRESETS = {
 
 
 class PlainDiscriminativeLoss(DiscriminativeLoss):
-    """The same loss, its scores computed by one XLA convolution."""
+    """The same loss, its scores computed by one XLA convolution, at every step."""
 
-    def scores(
-        self, target_filter: Float[Array, "kh kw c"], samples: FilterSamples
-    ) -> Float[Array, "n oh ow"]:
-        return correlate_plain(samples.features, target_filter)
+    linear_image = None  # type: ignore[assignment]  # so that no step carries them on
+
+    def __call__(
+        self,
+        target_filter: Float[Array, "kh kw c"],
+        samples: FilterSamples,
+        scores: Float[Array, "n oh ow"] | None = None,
+    ) -> tuple[Float[Array, "n oh ow"], Float[Array, "kh kw c"]]:
+        scores = correlate_plain(samples.features, target_filter)
+        return super().__call__(target_filter, samples, scores)
 
 
 _LOSSES = {"matrix product": DiscriminativeLoss, "plain convolution": PlainDiscriminativeLoss}

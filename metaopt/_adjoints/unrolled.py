@@ -3,6 +3,7 @@
 import jax
 
 from metaopt._adjoints._base import Adjoint, Carry, Loop, Records
+from metaopt._adjoints._carried import carried_scan, carries
 from metaopt._adjoints._mixed_mode import MixedMode
 from metaopt._adjoints._scan import rematerialized_scan
 from metaopt._pytree import static
@@ -24,6 +25,8 @@ class Unrolled(Adjoint):
     mixed_mode: bool = static(default=False)
 
     def run(self, loop: Loop, carry: Carry) -> tuple[Carry, Records]:
-        body = loop.body(MixedMode() if self.mixed_mode else None)
         scan = rematerialized_scan if self.remat else jax.lax.scan
+        if not self.mixed_mode and carries(loop, carry.params):
+            return carried_scan(scan, loop, carry)
+        body = loop.body(MixedMode() if self.mixed_mode else None)
         return scan(body, carry, loop.xs)

@@ -31,12 +31,15 @@ class InnerOptimizer(Pytree):
             them, or overfit (`RandomScaling` in meta-training is for such a rule).
         reads_loss: its steps depend on the value of the loss, not on the gradient alone.
         needs_curvature: it asks for an objective with curvature, `LeastSquares` or `CompositeLoss`.
+        moves_along_gradient: its step is the gradient of the objective's quadratic model times one
+            number, which depends on the gradient's `coordinates` and that model alone.
     """
 
     learned: ClassVar[bool] = True
     reads_magnitudes: ClassVar[bool] = False
     reads_loss: ClassVar[bool] = False
     needs_curvature: ClassVar[bool] = False
+    moves_along_gradient: ClassVar[bool] = False
 
     @abc.abstractmethod
     def init(self, params: PyTree) -> PyTree:

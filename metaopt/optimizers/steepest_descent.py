@@ -48,6 +48,7 @@ class SteepestDescent(InnerOptimizer):
     """
 
     needs_curvature: ClassVar[bool] = True
+    moves_along_gradient: ClassVar[bool] = True
 
     log_step: Float[Array, ""]
 
@@ -68,7 +69,7 @@ class SteepestDescent(InnerOptimizer):
         curved = require_curvature(objective, "SteepestDescent")
         gradient, curvature = curved.quadratic(wide_enough(params), batch)
         scale, direction = normalized(gradient)
-        length, along = sum_of_squares(direction), curvature(direction)
+        length, along = sum_of_squares(curved.coordinates(direction)), curvature(direction)
         positive = along > jnp.finfo(along.dtype).tiny
         alpha = jnp.where(positive, ratio(length, jnp.where(positive, along, 1.0)), 0.0)
         params = add_scaled(params, -jnp.exp(self.log_step) * alpha * scale, direction)

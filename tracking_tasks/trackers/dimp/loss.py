@@ -74,17 +74,27 @@ class DiscriminativeLoss(nnx.Module):
         )
         return label, jax.nn.sigmoid(mask), weight
 
-    def scores(
+    def linear_image(
         self, target_filter: Float[Array, "kh kw c"], samples: FilterSamples
     ) -> Float[Array, "n oh ow"]:
-        """The response of each sample to the filter."""
+        """The scores s: the response of each sample to the filter."""
         return correlate(samples.features, target_filter)
 
     def __call__(
-        self, target_filter: Float[Array, "kh kw c"], samples: FilterSamples
+        self,
+        target_filter: Float[Array, "kh kw c"],
+        samples: FilterSamples,
+        scores: Float[Array, "n oh ow"] | None = None,
     ) -> tuple[Float[Array, "n oh ow"], Float[Array, "kh kw c"]]:
-        """The residuals on the samples and those of the regularizer."""
-        scores = self.scores(target_filter, samples)
+        """The residuals on the samples and those of the regularizer.
+
+        Args:
+            target_filter: the filter.
+            samples: what it is fitted to.
+            scores: its `linear_image`, where that is known.
+        """
+        if scores is None:
+            scores = self.linear_image(target_filter, samples)
         distance = jax.vmap(labels.distances, (0, None, None))(samples.centers, *scores.shape[1:])
         label, mask, weight = self.maps(distance)
         # m s + (1 - m) max(0, s), so written that the derivative at 0 is the mean of both sides.

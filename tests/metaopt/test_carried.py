@@ -1,0 +1,99 @@
+"""Residuals of a linear image, which a fit by steepest descent carries from step to step."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+import metaopt
+
+SAMPLES, SIZE, STEPS = 7, 3, 20  # so many that the backward pass recomputes segments of steps
+
+
+class Hinge(struct.PyTreeNode):
+    """Residuals that bend at zero, with a regularizer."""
+
+    target: jax.Array
+    strength: jax.Array
+
+    def linear_image(self, params, batch):
+        return batch @ params["w"]
+
+    def __call__(self, params, batch, image=None):
+        image = self.linear_image(params, batch) if image is None else image
+        data = jnp.abs(image) + 0.5 * image - self.target
+        return {"data": data, "regularizer": self.strength * params["w"]}
+
+
+def problem(key=0, dtype=jnp.float32):
+    keys = jax.random.split(jax.random.key(key), 3)
+    residuals = Hinge(jax.random.normal(keys[0], (SAMPLES,), dtype), jnp.asarray(0.1, dtype))
+    params = {"w": jax.random.normal(keys[1], (SIZE,), dtype)}
+    return residuals, params, jax.random.normal(keys[2], (SAMPLES, SIZE), dtype)
+
+
+def fitted(residuals, params, batch, **options):
+    return metaopt.fit(
+        metaopt.SteepestDescent(jnp.log(0.7)), metaopt.LeastSquares(residuals), params, batch,
+        observe=lambda p: jnp.sum(p["w"] ** 3), **{"steps": STEPS} | options,
+    )  # fmt: skip
+
+
+def outer(residuals, params, batch, weight, anew):
+    """Of all that a fit returns; a plain function of the residuals hides their image."""
+    given = (lambda p, b: residuals(p, b)) if anew else residuals
+    result = fitted(given, params, batch)
+    last = jnp.sum(result.params["w"] ** 2)
+    return jnp.vdot(result.losses, weight) + result.observed.sum() + last
+
+
+def test_values_and_derivatives_are_those_of_images_computed_anew():
+    """Under vmap and jit, in float64; reverse mode, and forward mode over it."""
+    with jax.enable_x64(True):
+        given = jax.vmap(functools.partial(problem, dtype=jnp.float64))(jnp.arange(2))
+        weight = jnp.cos(jnp.arange(STEPS + 1.0))
+
+        @functools.partial(jax.jit, static_argnames="anew")
+        def both(given, anew):
+            loss = functools.partial(outer, anew=anew)
+            one = lambda *given: jax.value_and_grad(loss, (0, 1, 2))(*given, weight)
+            return jax.jvp(jax.vmap(one), given, given)
+
+        carried, anew = both(given, anew=False), both(given, anew=True)
+    for found, expected in zip(jax.tree.leaves(carried), jax.tree.leaves(anew), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)
+
+
+def products(params, batch, **options):
+    """The matrix products in the body of a fit's loop."""
+    residuals, *_ = problem()
+    program = jax.make_jaxpr(lambda p: fitted(residuals, p, batch, **options).params)(params)
+    (loop,) = (eqn for eqn in program.eqns if eqn.primitive.name == "scan")
+    return str(loop.params["jaxpr"]).count("dot_general[")
+
+
+def test_a_step_takes_two_products_in_place_of_four():
+    """L'r and L g; L p anew would be one for the step and one for the recorded loss."""
+    _, params, batch = problem()
+    few = {"steps": 2}
+    assert products(params, batch, **few) == 2
+    by_step = jnp.stack([batch] * 2)  # the image of one batch is not that of the next
+    assert products(params, None, batches=by_step, **few) == 4
+    half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), params)
+    assert products(half, batch, **few) == 4
+    for adjoint in (metaopt.Truncated(3), metaopt.FirstOrder(), metaopt.Unrolled(mixed_mode=True)):
+        assert products(params, batch, adjoint=adjoint, **few) >= 4
+
+
+def test_a_fit_that_stands_still_or_goes_on_carries_the_image_too():
+    residuals, params, batch = problem()
+    whole = fitted(residuals, params, batch, steps=4)
+    first = fitted(residuals, params, batch, steps=3)
+    rest = fitted(residuals, first.params, batch, steps=1, state=first.state)
+    np.testing.assert_allclose(rest.params["w"], whole.params["w"], rtol=1e-5)
+    np.testing.assert_allclose(rest.state.step_length, whole.state.step_length, rtol=1e-5)
+    there = fitted(residuals.replace(strength=0.0), params, 0 * batch, steps=3)
+    np.testing.assert_array_equal(there.params["w"], params["w"])
+    assert there.state.stalled == 0
