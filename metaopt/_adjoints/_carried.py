@@ -56,15 +56,17 @@ class CarriedObjective(CurvedObjective):
 def carries(loop: Loop, params: PyTree) -> bool:
     """Whether the rule can move an image along, and the residuals are made of one.
 
-    Params of half precision are rounded at every step, and would part from their image.
+    In half precision the two are rounded at every step, and would part.
     """
-    return (
+    if not (
         getattr(loop.optimizer, "moves_along_gradient", False)
         and isinstance(loop.objective, LeastSquares)
-        and callable(getattr(loop.objective.residuals, "linear_image", None))
+        and callable(linear_image := getattr(loop.objective.residuals, "linear_image", None))
         and loop.batch is not None
-        and all(jnp.finfo(leaf.dtype).bits >= 32 for leaf in jax.tree.leaves(params))
-    )
+    ):
+        return False
+    both = params, jax.eval_shape(linear_image, params, loop.batch)
+    return all(jnp.finfo(leaf.dtype).bits >= 32 for leaf in jax.tree.leaves(both))
 
 
 def carried_scan(
