@@ -37,6 +37,12 @@ class Objective(Pytree):
         """The gradient of the loss, of the structure of `params`."""
         return jax.grad(self.loss)(params, batch)
 
+    def value_and_gradient(self, params: PyTree, batch: PyTree) -> tuple[Scalar, PyTree]:
+        """The loss and its gradient, by one evaluation where the gradient is that of the loss."""
+        if type(self).gradient is Objective.gradient:
+            return jax.value_and_grad(self.loss)(params, batch)
+        return self.loss(params, batch), self.gradient(params, batch)
+
 
 class CurvedObjective(Objective):
     """An objective that knows a positive semi-definite model Q of its curvature."""

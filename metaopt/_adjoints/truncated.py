@@ -46,13 +46,11 @@ class Truncated(Adjoint):
         start = max(loop.steps - self.window, 0)
         if start == 0:
             return rematerialized_scan(loop.body(), carry, loop.xs)
-        if not self.detach_state:
-            return rematerialized_scan(loop.body(link=cut), carry, loop.xs)
         before = jax.tree.map(lambda leaf: leaf[:start], loop.xs)
         after = jax.tree.map(lambda leaf: leaf[start:], loop.xs)
         carry, head = rematerialized_scan(loop.body(link=cut), carry, before)
         # The last cut stands outside of the scans: where nothing but the final params is used, JAX
-        # sees that the steps before it have no derivative at all, unless it goes on by the state.
+        # sees that the steps before it have no derivative at all.
         _, first = jax.tree.map(lambda leaf: leaf[0], after)
         seam = loop.record(carry, loop.samples(first))
         carry, tail = rematerialized_scan(loop.body(), cut(carry, start), after)

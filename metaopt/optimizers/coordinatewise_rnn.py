@@ -190,9 +190,9 @@ class CoordinatewiseRNN(InnerOptimizer):
     def step(
         self, objective: Objective, params: PyTree, state: CoordinatewiseState, batch: PyTree
     ) -> tuple[PyTree, CoordinatewiseState]:
-        gradient = _rows(objective.gradient(params, batch), state.emitted.dtype)
-        flat = _rows(params, state.emitted.dtype)
-        loss = jnp.broadcast_to(objective.loss(params, batch), flat.shape)
+        value, slopes = objective.value_and_gradient(params, batch)
+        gradient, flat = (_rows(tree, state.emitted.dtype) for tree in (slopes, params))
+        loss = jnp.broadcast_to(value, flat.shape)
         scale = jnp.exp(self.log_scale)
 
         def emit() -> tuple[Float[Array, " coordinates"], tuple[Memory, ...]]:

@@ -25,6 +25,11 @@ class _Scaled(Objective):
         gradient = self.objective.gradient(_multiply(params, self.factors), batch)
         return _multiply(gradient, self.factors)
 
+    def value_and_gradient(self, params: PyTree, batch: PyTree) -> tuple[Scalar, PyTree]:
+        seen = _multiply(params, self.factors)
+        value, gradient = self.objective.value_and_gradient(seen, batch)
+        return value, _multiply(gradient, self.factors)
+
 
 class _CurvedScaled(_Scaled, CurvedObjective):
     objective: CurvedObjective

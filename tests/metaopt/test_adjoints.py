@@ -243,15 +243,6 @@ def test_truncated_equals_a_hand_written_loop(window, detach_state):
     assert_trees_close(actual, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("detach_state", "loops"), [(True, 2), (False, 1)])
-def test_steps_are_compiled_once_where_the_state_is_not_cut(detach_state, loops):
-    """Else twice, since those before the last window may have no derivative."""
-    adjoint = metaopt.Truncated(1, detach_state=detach_state)
-    fit = lambda p: metaopt.fit(sgd(RATE), QUADRATIC, p, CURVATURE, steps=3, adjoint=adjoint).params
-    names = [eqn.primitive.name for eqn in jax.make_jaxpr(fit)(START).eqns]
-    assert names.count("scan") == loops
-
-
 def test_truncated_depends_on_the_last_steps_only():
     """The final params by the rate of each step, which `LearnedRates` keeps apart."""
     rule = metaopt.LearnedRates(START, steps=5, granularity="scalar", initial_rate=RATE)

@@ -212,3 +212,38 @@ def test_a_fit_on_other_shapes_takes_the_same_weights():
     for shape in [(3,), (2, 4)]:
         objective = metaopt.ScalarLoss(lambda p, _: jnp.sum(p**2))
         assert metaopt.fit(rule, objective, jnp.ones(shape), (), steps=2).params.shape == shape
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_step_evaluates_the_objective_once(scaled):
+    evaluations = []
+
+    def loss(params, batch):
+        evaluations.append(params)
+        return jnp.sum(params**2)
+
+    rule = metaopt.CoordinatewiseRNN("gru", size=2, layers=1)
+    params = jnp.ones(3)
+    if scaled:
+        rule = metaopt.RandomScaling(rule, params, jax.random.key(0), 1.0)
+    jax.eval_shape(rule.step, metaopt.ScalarLoss(loss), params, rule.init(params), ())
+    assert len(evaluations) == 1
+
+
+class Field(metaopt.Objective):
+    """Its gradient is not that of its loss."""
+
+    def loss(self, params, batch):
+        return jnp.sum(params**2)
+
+    def gradient(self, params, batch):
+        return jnp.array([3.0, -1.0])
+
+
+def test_the_gradient_is_the_objectives_own():
+    value, gradient = Field().value_and_gradient(jnp.array([1.0, 2.0]), ())
+    assert value == 5.0
+    np.testing.assert_array_equal(gradient, [3.0, -1.0])
+    rule = metaopt.CoordinatewiseRNN(initial_rates=0.5)
+    params, _ = rule.step(Field(), jnp.array([1.0, 2.0]), rule.init(jnp.ones(2)), ())
+    np.testing.assert_allclose(params, [-0.5, 2.5])
