@@ -17,6 +17,7 @@ jax.devices()  # JAX has started: a suite cannot change the devices of the tests
 SMALL = meta_gradient.PRESETS["smoke"].sizes
 
 
+@pytest.mark.full
 def test_without_pytorch_the_suite_says_so_and_times_ours(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(maml_in_torch, "torch", None)
     flags = "--suite=maml", "--preset=smoke", "--repeats=1", f"--output_dir={tmp_path}"
