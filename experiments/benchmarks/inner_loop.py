@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 from jaxtyping import Array, Float
 
 import metaopt
@@ -52,27 +53,26 @@ PRESETS = {
 }
 
 
-class PlainDiscriminativeLoss(DiscriminativeLoss):
-    """The same loss, its scores computed by one XLA convolution, at every step."""
+class PlainDiscriminativeLoss(nnx.Module):
+    """The same loss, its scores computed by one XLA convolution; no step carries them on."""
 
-    linear_image = None  # type: ignore[assignment]  # so that no step carries them on
+    def __init__(self, config: DiscriminativeLossConfig):
+        self.loss = DiscriminativeLoss(config)
 
     def __call__(
-        self,
-        target_filter: Float[Array, "kh kw c"],
-        samples: FilterSamples,
-        scores: Float[Array, "n oh ow"] | None = None,
+        self, target_filter: Float[Array, "kh kw c"], samples: FilterSamples
     ) -> tuple[Float[Array, "n oh ow"], Float[Array, "kh kw c"]]:
         scores = correlate_plain(samples.features, target_filter)
-        return super().__call__(target_filter, samples, scores)
+        return self.loss(target_filter, samples, scores)
 
 
 _LOSSES = {"matrix product": DiscriminativeLoss, "plain convolution": PlainDiscriminativeLoss}
+_Loss = DiscriminativeLoss | PlainDiscriminativeLoss
 
 
 @functools.partial(jax.jit, static_argnames="steps")
 def forward(
-    loss: DiscriminativeLoss,
+    loss: _Loss,
     target_filter: Float[Array, "k k c"],
     samples: FilterSamples,
     steps: int,
@@ -85,14 +85,14 @@ def forward(
 
 @functools.partial(jax.jit, static_argnames="steps")
 def forward_backward(
-    loss: DiscriminativeLoss,
+    loss: _Loss,
     target_filter: Float[Array, "k k c"],
     samples: FilterSamples,
     steps: int,
 ) -> Any:
     """The gradient of the final filter's squared norm by the loss, the filter and the features."""
 
-    def outer(loss: DiscriminativeLoss, target_filter: Array, features: Array) -> Array:
+    def outer(loss: _Loss, target_filter: Array, features: Array) -> Array:
         final = forward(loss, target_filter, samples.replace(features=features), steps)
         return jnp.sum(final**2)
 
