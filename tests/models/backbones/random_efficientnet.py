@@ -2,35 +2,25 @@
 
 import numpy as np
 
-# Kernel, stride, input and output channels of every block, and by what it expands.
-LITE1 = [
-    (3, 1, 32, 16, 1),
-    (3, 2, 16, 24, 6),
-    *[(3, 1, 24, 24, 6)] * 2,
-    (5, 2, 24, 40, 6),
-    *[(5, 1, 40, 40, 6)] * 2,
-    (3, 2, 40, 80, 6),
-    *[(3, 1, 80, 80, 6)] * 3,
-    (5, 1, 80, 112, 6),
-    *[(5, 1, 112, 112, 6)] * 3,
-    (5, 2, 112, 192, 6),
-    *[(5, 1, 192, 192, 6)] * 4,
-    (3, 1, 192, 320, 6),
-]
-LITE2 = [
-    (3, 1, 32, 16, 1),
-    (3, 2, 16, 24, 6),
-    *[(3, 1, 24, 24, 6)] * 2,
-    (5, 2, 24, 48, 6),
-    *[(5, 1, 48, 48, 6)] * 2,
-    (3, 2, 48, 88, 6),
-    *[(3, 1, 88, 88, 6)] * 3,
-    (5, 1, 88, 120, 6),
-    *[(5, 1, 120, 120, 6)] * 3,
-    (5, 2, 120, 208, 6),
-    *[(5, 1, 208, 208, 6)] * 4,
-    (3, 1, 208, 352, 6),
-]
+
+def table(*widths):
+    """Kernel, stride, input and output channels of every block, and by what it expands.
+
+    Args:
+        *widths: output channels of the seven stages.
+    """
+    inputs, blocks = 32, []
+    # Lite1 and Lite2 have as many blocks: their depths, 1.1 and 1.2, are rounded up.
+    kinds = (3, 1, 1), (3, 2, 3), (5, 2, 3), (3, 2, 4), (5, 1, 4), (5, 2, 5), (3, 1, 1)
+    for (size, stride, count), width in zip(kinds, widths, strict=True):
+        blocks.append((size, stride, inputs, width, 6 if blocks else 1))
+        blocks += [(size, 1, width, width, 6)] * (count - 1)
+        inputs = width
+    return blocks
+
+
+LITE1 = table(16, 24, 40, 80, 112, 192, 320)
+LITE2 = table(16, 24, 48, 88, 120, 208, 352)
 
 
 def state_dict(blocks):
