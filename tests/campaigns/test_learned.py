@@ -8,7 +8,7 @@ import pytest
 
 import tracking_tasks
 from tests.campaigns.commands import data, results
-from tests.campaigns.records import Record
+from tests.campaigns.records import ROOT, Record
 from tracking_tasks import checkpoints
 from tracking_tasks.trackers import TRACKERS
 
@@ -80,6 +80,14 @@ def test_what_is_learned_is_better_than_nothing_learned(tracker, tmp_path):
 
 def test_the_page_prints_the_record():
     LEARNED.require_on_page()
+
+
+def test_the_first_page_says_what_learning_brings():
+    said = (ROOT / "README.md").read_text()
+    for tracker in TRACKERS.keys() - {"dslt"}:
+        name = TRACKERS[tracker].__name__
+        brings = -float(LEARNED.rows()[f"{name}, {UNTRAINED}"][COLUMNS[3]].split()[0])
+        assert f"+{100 * brings:.1f}" in said.split(f" to {name}")[0].split(",")[-1]
 
 
 def test_every_tracker_has_its_rows():

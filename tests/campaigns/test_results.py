@@ -81,7 +81,8 @@ def test_characters_told_after_few_drawings(name, tmp_path):
     (method,) = found["methods"].values()
     score = {"score (%)": 100 * method["score"]["mean"], "+-": 100 * method["score"]["interval"]}
     FEW_SHOT.add(name, score | {"minutes": method["minutes"], "flags": f"`{LEARNERS[name]}`"})
-    assert method["score"]["mean"] > 0.6  # one of 20 is told by chance in a twentieth
+    # Where nothing but the start is learned and 20 are to be told apart, it is 0.66.
+    assert method["score"]["mean"] > (0.6 if name.endswith("20-way: maml") else 0.7)
 
 
 @pytest.mark.parametrize("record", [MAIN, REAL, FEW_SHOT], ids=lambda record: record.name)
