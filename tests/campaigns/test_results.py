@@ -99,3 +99,13 @@ def test_the_first_page_prints_the_shipped_trackers():
         (line,) = [line for line in lines if line.startswith(f"| `{tracker}` |")]
         scores = f"{row['AUC']:.3f} | {row['precision']:.3f} | {row['frames/s']}"
         assert f"| {scores} |" in line
+
+
+def test_the_first_page_prints_the_main_job():
+    text = (ROOT / "README.md").read_text()
+    for row in MAIN.rows().values():
+        auc, difference = (
+            " ± ".join(f"{float(number):.3f}" for number in row[column].split(" ± "))
+            for column in ("AUC", "AUC - steepest descent")
+        )
+        assert f"| {auc} | {'' if float(difference.split()[0]) == 0 else difference + ' '}|" in text
