@@ -6,11 +6,16 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import PyTree, Scalar
+from jax.custom_derivatives import SymbolicZero
+from jaxtyping import Array, PyTree, Scalar
 
 from metaopt._adjoints._base import Body, Carry, Loop, Records
+from metaopt._adjoints._closure import hoist
 from metaopt._adjoints._scan import save_in_backward
 from metaopt._objectives import CurvedObjective, LeastSquares, Quadratic
+
+_Scan = Callable[[Body, Carry, PyTree], tuple[Carry, Records]]
+_Image = Callable[[PyTree, PyTree], PyTree]
 
 
 class Carried(NamedTuple):
@@ -20,19 +25,38 @@ class Carried(NamedTuple):
     image: PyTree
 
 
-class CarriedObjective(CurvedObjective):
-    """A `LeastSquares` of residuals r(p, L p), over pairs (p, L p).
+class _Factors(NamedTuple):
+    """What L and its transpose were applied to in a fit, along a leading axis.
+
+    Attributes:
+        ahead: the initial params and the gradient of each step, to which L was.
+        back: the slope of the loss by the image at each step, to which its transpose L' was.
+    """
+
+    ahead: PyTree
+    back: PyTree
+
+
+class _Products(NamedTuple):
+    """What L made of the one, and L' of the other: `ahead` are images, `back` like params."""
+
+    ahead: PyTree
+    back: PyTree
+
+
+class _Known(CurvedObjective):
+    """A `LeastSquares` of residuals r(p, L p), over pairs (p, L p), whose slope is known.
 
     The gradient is such a pair too, so that a step along it moves both: of the three products with
     L in a step of steepest descent, L p, L'r and L g, the first is spared.
 
     Attributes:
         of_pair: the same objective, as if p and L p were independent.
-        linear_image: `linear_image(p, batch) -> L p`.
+        model: its quadratic model at the pair where the step begins.
     """
 
     of_pair: LeastSquares
-    linear_image: Callable[[PyTree, PyTree], PyTree]
+    model: Any
 
     @property
     def name(self) -> str:
@@ -42,12 +66,7 @@ class CarriedObjective(CurvedObjective):
         return self.of_pair.loss(params, batch)
 
     def quadratic(self, params: Carried, batch: PyTree) -> Quadratic:
-        slope, curvature = self.of_pair.quadratic(params, batch)
-        linear = lambda p: self.linear_image(p, batch)
-        (through_image,) = jax.linear_transpose(linear, params.params)(slope.image)
-        # Both are small beside what they are computed from.
-        gradient = save_in_backward(jax.tree.map(jnp.add, slope.params, through_image))
-        return Carried(gradient, save_in_backward(linear(gradient))), curvature
+        return self.model
 
     def coordinates(self, params: Carried) -> PyTree:
         return params.params
@@ -69,19 +88,116 @@ def carries(loop: Loop, params: PyTree) -> bool:
     return all(jnp.finfo(leaf.dtype).bits >= 32 for leaf in jax.tree.leaves(both))
 
 
-def carried_scan(
-    scan: Callable[[Body, Carry, PyTree], tuple[Carry, Records]], loop: Loop, carry: Carry
-) -> tuple[Carry, Records]:
-    """`scan(loop.body(), carry, loop.xs)` with the image as part of the carry."""
+def carried_scan(scan: _Scan, loop: Loop, carry: Carry) -> tuple[Carry, Records]:
+    """`scan(loop.body(), carry, loop.xs)` with the image as part of the carry.
+
+    Where L depends on the batch, the derivative by it is a sum over all products with L and L' of
+    outer products as large as the batch. They are summed after the loop, by one matrix product: the
+    loop is differentiated with L constant and with a zero added to each of its products, and what
+    the batch changes of them enters as the tangents of these zeros.
+    """
+    objective: Any = loop.objective
+    linear_image = objective.residuals.linear_image
+    zeros = _zeros(linear_image, loop, carry.params)
+    within = lambda batch, carry, zeros: _scan_of_pairs(scan, loop, batch, carry, zeros)
+    run, held = hoist(within, loop.batch, carry, zeros)
+    image, held_by_image = hoist(linear_image, carry.params, loop.batch)
+
+    @jax.custom_jvp
+    def fit(batch: PyTree, inputs: tuple[list[Array], Carry], by_image: list[Array]) -> Any:
+        held, carry = inputs
+        return run(held, batch, carry, zeros)[0]
+
+    def derivative(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+        batch, inputs, by_image = primals
+        moving, along, merge = _moving(inputs, tangents[1])
+
+        def of_constant_batch(moving: list[Array], zeros: _Products) -> Any:
+            held, carry = merge(moving)
+            return run(held, batch, carry, zeros)
+
+        result, push, factors = jax.linearize(of_constant_batch, moving, zeros, has_aux=True)
+        # What L reads beside the batch moves within the loop, as a part of `inputs`.
+        linear = lambda params, batch: image(by_image, params, batch)
+        change = _by_batch(linear, factors, zeros, batch, tangents[0])
+        return result, push(along, change)
+
+    fit.defjvp(derivative, symbolic_zeros=True)
+    return fit(loop.batch, (held, carry), held_by_image)
+
+
+def _scan_of_pairs(
+    scan: _Scan, loop: Loop, batch: PyTree, carry: Carry, zeros: _Products
+) -> tuple[tuple[Carry, Records], _Factors]:
+    """The scan over pairs with L of `batch`, and what L and L' were applied to."""
     objective: Any = loop.objective
     residuals = objective.residuals
+    linear = lambda params: residuals.linear_image(params, batch)
     of_pair = objective.replace(residuals=lambda p, batch: residuals(p.params, batch, p.image))
-    pairs = dataclasses.replace(
-        loop,
-        objective=CarriedObjective(of_pair, residuals.linear_image),
-        observe=lambda pair: loop.observe(pair.params),
+
+    def body(carry: Carry, x: tuple[PyTree, _Products]) -> tuple[Carry, Any]:
+        x, zero = x
+        slope, curvature = of_pair.quadratic(carry.params, loop.batch)
+        (through_image,) = jax.linear_transpose(linear, slope.params)(slope.image)
+        # Both are small beside what they are computed from.
+        gradient = save_in_backward(_sum(slope.params, through_image, zero.back))
+        image = save_in_backward(_sum(linear(gradient), zero.ahead))
+        pairs = dataclasses.replace(
+            loop,
+            objective=_Known(of_pair, (Carried(gradient, image), curvature)),
+            observe=lambda pair: loop.observe(pair.params),
+        )
+        carry, (loss, observed, aux) = pairs.body()(carry, x)
+        return carry, (loss, (observed, _Factors(gradient, slope.image)), aux)
+
+    first, later = (jax.tree.map(lambda x, at=at: x[at], zeros.ahead) for at in (0, slice(1, None)))
+    start = Carried(carry.params, _sum(linear(carry.params), first))
+    xs = loop.xs, _Products(later, zeros.back)
+    last, (losses, (observed, factors), aux) = scan(body, carry._replace(params=start), xs)
+    join = lambda first, later: jnp.concatenate([first[None], later])
+    ahead = jax.tree.map(join, carry.params, factors.ahead)
+    result = last._replace(params=last.params.params), (losses, observed, aux)
+    return result, factors._replace(ahead=ahead)
+
+
+def _zeros(linear_image: _Image, loop: Loop, params: PyTree) -> _Products:
+    """A zero for each product of a fit, along a leading axis."""
+    zeros = lambda count, like: jax.tree.map(lambda x: jnp.zeros((count, *x.shape), x.dtype), like)
+    image = jax.eval_shape(linear_image, params, loop.batch)
+    return _Products(zeros(loop.steps + 1, image), zeros(loop.steps, params))
+
+
+def _by_batch(
+    linear: _Image, factors: _Factors, zeros: _Products, batch: PyTree, tangents: PyTree
+) -> _Products:
+    """The derivative of each product along the tangents of the batch that L is made of."""
+    moving, along, merge = _moving(batch, tangents)
+    if not moving:
+        return zeros
+    push = lambda product: jax.jvp(lambda moving: product(merge(moving)), (moving,), (along,))[1]
+    like = jax.tree.map(lambda x: x[0], factors.ahead)
+    transposed = lambda batch: jax.linear_transpose(lambda p: linear(p, batch), like)
+    return _Products(
+        jax.vmap(lambda p: push(lambda batch: linear(p, batch)))(factors.ahead),
+        jax.vmap(lambda slope: push(lambda batch: transposed(batch)(slope)[0]))(factors.back),
     )
-    image = residuals.linear_image(carry.params, loop.batch)
-    start = carry._replace(params=Carried(carry.params, image))
-    carry, records = scan(pairs.body(), start, pairs.xs)
-    return carry._replace(params=carry.params.params), records
+
+
+def _moving(
+    primals: PyTree, tangents: PyTree
+) -> tuple[list[Array], list[Array], Callable[[list[Array]], Any]]:
+    """The leaves that have a tangent, their tangents, and what puts others in their place."""
+    leaves, structure = jax.tree.flatten(primals)
+    along = jax.tree.leaves(tangents)
+    places = [i for i, tangent in enumerate(along) if not isinstance(tangent, SymbolicZero)]
+
+    def merge(moving: list[Array]) -> Any:
+        instead = dict(zip(places, moving, strict=True))
+        merged = [instead.get(place, leaf) for place, leaf in enumerate(leaves)]
+        return jax.tree.unflatten(structure, merged)
+
+    return [leaves[i] for i in places], [along[i] for i in places], merge
+
+
+def _sum(*trees: PyTree) -> PyTree:
+    return jax.tree.map(lambda *leaves: sum(leaves[1:], leaves[0]), *trees)

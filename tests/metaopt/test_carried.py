@@ -3,6 +3,7 @@
 import functools
 
 import jax
+import jax.extend.core
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
@@ -70,8 +71,18 @@ def products(params, batch, **options):
     """The matrix products in the body of a fit's loop."""
     residuals, *_ = problem()
     program = jax.make_jaxpr(lambda p: fitted(residuals, p, batch, **options).params)(params)
-    (loop,) = (eqn for eqn in program.eqns if eqn.primitive.name == "scan")
+    (loop,) = loops(program.jaxpr)
     return str(loop.params["jaxpr"]).count("dot_general[")
+
+
+def loops(jaxpr):
+    """The scans of a program, wherever they are."""
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name == "scan":
+            yield eqn
+        else:
+            for inner in jax.extend.core.jaxprs_in_params(eqn.params):
+                yield from loops(inner)
 
 
 def test_a_step_takes_two_products_in_place_of_four():
@@ -98,3 +109,41 @@ def test_a_fit_that_stands_still_or_goes_on_carries_the_image_too():
     target = residuals.linear_image(params, batch)
     there = Hinge(jnp.abs(target) + 0.5 * target, jnp.zeros(()))
     np.testing.assert_allclose(fitted(there, params, batch, steps=3).params["w"], params["w"])
+
+
+def test_the_derivative_by_the_batch_is_summed_after_the_loop():
+    """No loop takes an array of the batch's size from step to step, though it is asked for."""
+    residuals, params, batch = problem()
+    loss = lambda batch, wrap: fitted(wrap(residuals), params, batch, steps=2).losses[-1]
+    hidden = lambda residuals: lambda params, batch: residuals(params, batch)
+
+    def taken_along(wrap):
+        program = jax.make_jaxpr(jax.grad(lambda batch: loss(batch, wrap)))(batch)
+        shapes = lambda eqn: [out.aval.shape for out in eqn.outvars[: eqn.params["num_carry"]]]
+        return [shape for eqn in loops(program.jaxpr) for shape in shapes(eqn)]
+
+    assert batch.shape in taken_along(hidden)
+    assert batch.shape not in taken_along(lambda residuals: residuals)
+
+
+def test_what_the_image_reads_beside_the_batch_has_its_derivative():
+    """Rates of the image that the residuals hold, an index and a random key among the samples."""
+
+    class Scaled(Hinge):
+        def linear_image(self, params, batch):
+            features, rows, _ = batch
+            return (features[rows] @ params["w"]) * self.target * jnp.arange(SAMPLES)
+
+    residuals, params, batch = problem()
+    batch = batch, jnp.flip(jnp.arange(SAMPLES)), jax.random.key(0)
+    residuals = Scaled(residuals.target, residuals.strength)
+
+    def loss(residuals, features, anew):
+        return outer(residuals, params, (features, *batch[1:]), jnp.ones(STEPS + 1), anew)
+
+    carried, anew = (
+        jax.jit(jax.grad(functools.partial(loss, anew=anew), (0, 1)))(residuals, batch[0])
+        for anew in (False, True)
+    )
+    for found, expected in zip(jax.tree.leaves(carried), jax.tree.leaves(anew), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
