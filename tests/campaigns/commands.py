@@ -21,9 +21,14 @@ def data(name):
 
 def results(folder, program, *flags):
     """What `results.json` of a program holds."""
+    output(folder, program, *flags)
+    return read_json(folder / "results.json")
+
+
+def output(folder, program, *flags):
+    """Runs a program that writes to the folder."""
     command = [sys.executable, "-m", f"experiments.{program}", *flags, f"--output_dir={folder}"]
     # What the tests tell XLA makes other sums, and a target that is barely held another box.
     own = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
     done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return read_json(folder / "results.json")
