@@ -1,7 +1,8 @@
 r"""Runs every tracker with every inner optimizer on equal terms: the whole matrix.
 
 Each trial is one tracker with one rule, meta-trained with one seed on rendered videos and judged on
-held-out ones, as in experiments.compare. Trials that fail are reported and do not stop the others.
+held-out ones, as in experiments.compare; with --dataset_dir on real targets too, which have a
+matrix and tests of their own. Trials that fail are reported and do not stop the others.
 
 Examples:
     python -m experiments.sweep --preset=smoke
@@ -13,7 +14,8 @@ Examples:
 Writes to the output folder:
     results.json              every trial; for each tracker and rule the mean with its 95 % interval
                               over seeds and sequences (bootstrap), for each tracker paired tests
-                              between its rules and their critical-difference ranking
+                              between its rules and their critical-difference ranking; the same
+                              of real targets
     table.txt                 the matrix that is printed at the end
     matrix.png                the same as a heat map
     <tracker>/cells/          finished trials, which --resume does not do again

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from basics.figures import save_figure
@@ -47,17 +48,32 @@ def summarize(by_rule: Mapping[str, Trials]) -> dict[str, Any]:
     """The statistics of a tracker's rules; those that compare them are over the common seeds.
 
     Returns:
-        `rules`: of each the mean `auc` with `low` and `high` of its interval, and the means of
-        `precision20`, `query_loss` and `update_ms`. With two rules or more also `ranking` and
-        `pairs`: the difference of every two and its p-value, corrected for their number.
+        `rules`: of each on rendered videos the mean `auc` with `low` and `high` of its interval,
+        and the means of `precision20`, `query_loss` and `update_ms`. With two rules or more also
+        `ranking` and `pairs`: the difference of every two and its p-value, corrected for their
+        number. `real`: `rules`, `ranking` and `pairs` on real targets, if the trials were judged
+        on such, else None.
     """
+    rendered = _compared(by_rule)
+    for rule, trials in by_rule.items():
+        rendered["rules"][rule] |= _means(trials, "query_loss", "update_ms")
+    judged = {rule: [trial.get("real") for trial in trials] for rule, trials in by_rule.items()}
+    if not all(all(trials) for trials in judged.values()):
+        return rendered | {"real": None}
+    return rendered | {"real": _compared({r: _on_real(trials) for r, trials in by_rule.items()})}
+
+
+def judged_on(summary: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """The summaries of the trackers, by what they were judged on."""
+    real = {tracker: each["real"] for tracker, each in summary.items() if each["real"]}
+    return {"held-out rendered videos": dict(summary)} | ({"real targets": real} if real else {})
+
+
+def _compared(by_rule: Mapping[str, Trials]) -> dict[str, Any]:
     rules = {}
     for rule, trials in by_rule.items():
         auc = statistics.bootstrap(_scores(trials))
-        means = {
-            name: float(np.mean([trial[name] for trial in trials]))
-            for name in ("precision20", "query_loss", "update_ms")
-        }
+        means = _means(trials, "precision20")
         rules[rule] = {"auc": auc.mean, "low": auc.low, "high": auc.high, **means}
     common = set.intersection(*({trial["seed"] for trial in trials} for trials in by_rule.values()))
     if len(by_rule) < 2 or not common:
@@ -78,9 +94,23 @@ def summarize(by_rule: Mapping[str, Trials]) -> dict[str, Any]:
     }
 
 
+def _on_real(trials: Trials) -> Trials:
+    """The trials as if real targets were all that they had been judged on."""
+    return [{"seed": trial["seed"], **trial["real"]} for trial in trials]
+
+
+def _means(trials: Trials, *names: str) -> dict[str, float]:
+    return {name: float(np.mean([trial[name] for trial in trials])) for name in names}
+
+
 def table(summary: Mapping[str, Mapping[str, Any]], fairness: str) -> str:
     """The matrix as text: AUC with its interval, and each tracker's ranking."""
-    rules = list(dict.fromkeys(rule for each in summary.values() for rule in each["rules"]))
+    parts = [_table(each, what) for what, each in judged_on(summary).items()]
+    return "\n".join([*parts, f"{fairness[0].upper()}{fairness[1:]}."])
+
+
+def _table(summary: Mapping[str, Mapping[str, Any]], what: str) -> str:
+    rules = _rules(summary)
     width = max(len("tracker"), *map(len, summary))
     widths = [max(17, len(rule)) for rule in rules]
     lines = ["  ".join([f"{'tracker':{width}}", *map(str.rjust, rules, widths)])]
@@ -90,14 +120,18 @@ def table(summary: Mapping[str, Mapping[str, Any]], fairness: str) -> str:
             row = each["rules"].get(rule)
             texts.append(f"{row['auc']:.3f} {row['low']:.3f}-{row['high']:.3f}" if row else "-")
         lines.append("  ".join([f"{tracker:{width}}", *map(str.rjust, texts, widths)]))
-    lines.append("AUC on held-out rendered videos, 95 % interval over seeds and sequences.")
+    lines.append(f"AUC on {what}, 95 % interval over seeds and sequences.")
     for tracker, each in summary.items():
         if each["ranking"]:
             ranks = ", ".join(f"{rule} {r:.2f}" for rule, r in each["ranking"]["ranks"].items())
             difference = each["ranking"]["critical_difference"]
             lines.append(f"{tracker}, mean ranks (critical difference {difference:.2f}): {ranks}")
-    lines.append(f"{fairness[0].upper()}{fairness[1:]}.")
-    return "\n".join(lines)
+    return "\n".join([*lines, ""])
+
+
+def _rules(summary: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """All rules, in the order in which the trackers have them."""
+    return list(dict.fromkeys(rule for each in summary.values() for rule in each["rules"]))
 
 
 def _scores(trials: Trials) -> np.ndarray:
@@ -110,15 +144,21 @@ def beyond_chance(pair: Mapping[str, Any]) -> bool:
 
 
 def _save_heat_map(path: pathlib.Path, summary: Mapping[str, Mapping[str, Any]]) -> None:
-    rules = list(dict.fromkeys(rule for each in summary.values() for rule in each["rules"]))
-    values = np.array(
-        [
-            [each["rules"].get(rule, {"auc": np.nan})["auc"] for rule in rules]
-            for each in summary.values()
-        ]
-    )
-    figure = Figure(figsize=(2 + 0.9 * len(rules), 1.8 + 0.6 * len(summary)), layout="constrained")
-    axes = figure.subplots()
+    rules, judged = _rules(summary), judged_on(summary)
+    size = 2 + 0.9 * len(rules), (1.8 + 0.6 * len(summary)) * len(judged)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(len(judged), 1, squeeze=False)[:, 0]
+    for axes, (what, each) in zip(panels, judged.items(), strict=True):
+        _draw_heat_map(axes, each, rules)
+        axes.set_title(f"AUC on {what}")
+    save_figure(path, figure)
+
+
+def _draw_heat_map(
+    axes: Axes, summary: Mapping[str, Mapping[str, Any]], rules: Sequence[str]
+) -> None:
+    score = lambda rows, rule: rows["rules"].get(rule, {"auc": np.nan})["auc"]
+    values = np.array([[score(each, rule) for rule in rules] for each in summary.values()])
     image = axes.imshow(values, cmap="viridis", aspect="auto")
     middle = (np.nanmin(values) + np.nanmax(values)) / 2
     for (row, column), value in np.ndenumerate(values):
@@ -127,5 +167,4 @@ def _save_heat_map(path: pathlib.Path, summary: Mapping[str, Mapping[str, Any]])
             axes.text(column, row, f"{value:.3f}", ha="center", va="center", color=color)
     axes.set_xticks(range(len(rules)), rules, rotation=30, ha="right")
     axes.set_yticks(range(len(summary)), list(summary))
-    figure.colorbar(image, label="AUC")
-    save_figure(path, figure)
+    axes.figure.colorbar(image, ax=axes)

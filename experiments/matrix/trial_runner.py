@@ -57,8 +57,9 @@ class TrialRunner:
 
         Returns:
             `tracker`, `inner_optimizer`, `seed`, the scores on held-out rendered videos (`auc`,
-            `precision20`, `mean_overlap`, `fps`, `update_ms`, and by sequence), the losses of every
-            iterate on held-out episodes, and what was learned.
+            `precision20`, `mean_overlap`, `fps`, `update_ms`, and by sequence), those on `real`
+            targets if there are any, the losses of every iterate on held-out episodes, and what was
+            learned.
         """
         start = time.monotonic()
         folder = self._conditions.folder / trial.tracker

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import to_hex
 
-from experiments.matrix.sweep_results import of_tracker, summarize
+from experiments.matrix.sweep_results import judged_on, of_tracker, summarize
 from experiments.pictures import clips
 from experiments.report_page import figures, verdict
 
@@ -31,12 +31,11 @@ def build(results: Mapping[str, Any], folder: pathlib.Path) -> str:
     links = "".join(f'<a href="#{_text(name)}">{_text(name)}</a>' for name in trackers)
     parts = [
         "<h1>Inner optimizers compared</h1>",
-        f"<p><strong>{_text(verdict.sentence(summary))}</strong></p>",
+        *(_verdict(what, each) for what, each in judged_on(summary).items()),
         _one_seed(trials),
         _introduction(results, trials),
         f"<nav>{links}</nav>" if len(trackers) > 1 else "",
-        "<h2>Area under the success curve</h2>",
-        _matrix(summary, rules),
+        *(_matrix(what, each, rules) for what, each in judged_on(summary).items()),
         *(_tracker(name, trials, summary[name], lines, folder) for name in trackers),
         _failures(results.get("failures", {})),
         _configuration(results),
@@ -47,6 +46,11 @@ def build(results: Mapping[str, Any], folder: pathlib.Path) -> str:
         f"<title>Inner optimizers compared</title><style>{_STYLE.read_text()}</style></head>"
         f"<body>{''.join(parts)}</body></html>\n"
     )
+
+
+def _verdict(what: str, summary: Mapping[str, Mapping[str, Any]]) -> str:
+    said = verdict.sentence(summary)
+    return f"<p><strong>On {_text(what)}: {_text(said[0].lower() + said[1:])}</strong></p>"
 
 
 def _one_seed(trials: Sequence[Mapping[str, Any]]) -> str:
@@ -63,18 +67,20 @@ def _one_seed(trials: Sequence[Mapping[str, Any]]) -> str:
 def _introduction(results: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> str:
     seeds = len({trial["seed"] for trial in trials})
     videos = len(trials[0]["sequences"])
+    real = len(trials[0].get("real", {"sequences": ()})["sequences"])
+    also = f" and on {real} real target(s)" if real else ""
     versions = results["versions"]
     revision = str(versions.get("revision") or "unknown")[:12]
     return (
         f"<p>{len(trials)} trials, each one tracker whose inner loop is run by one rule, "
         f"meta-trained on rendered videos with {seeds} seed(s) and judged on {videos} held-out "
-        f"rendered video(s). {_text(results['fairness'].capitalize())}. Preset "
+        f"rendered video(s){also}. {_text(results['fairness'].capitalize())}. Preset "
         f"{_text(results['configuration']['preset'])}, jax {_text(versions['jax'])} on "
         f"{_text(versions['platform'])}, revision {_text(revision)}.</p>"
     )
 
 
-def _matrix(summary: Mapping[str, Mapping[str, Any]], rules: Sequence[str]) -> str:
+def _matrix(what: str, summary: Mapping[str, Mapping[str, Any]], rules: Sequence[str]) -> str:
     """The matrix as a heat map: darker is better within a tracker."""
     head = "".join(f"<th>{_text(rule)}</th>" for rule in rules)
     rows = []
@@ -97,6 +103,7 @@ def _matrix(summary: Mapping[str, Mapping[str, Any]], rules: Sequence[str]) -> s
             )
         rows.append(f"<tr><th>{_text(tracker)}</th>{''.join(columns)}</tr>")
     return (
+        f"<h2>Area under the success curve, {_text(what)}</h2>"
         f'<div class="scroll"><table class="matrix"><tr class="head"><th>tracker</th>{head}</tr>'
         f"{''.join(rows)}</table></div>"
         "<p>With the 95 % interval over seeds and sequences (bootstrap). The best rule of a "
@@ -127,15 +134,17 @@ def _tracker(
     ]
     learned = figures.learned_functions(by_rule, lines)
     panels += [(figure, f"Learned {function}") for function, figure in learned.items()]
-    if summary["ranking"]:
-        difference = summary["ranking"]["critical_difference"]
-        caption = f"Mean ranks over sequences; a grey bar joins rules within {difference:.2f}"
-        panels.insert(1, (figures.ranks(summary["ranking"]), caption))
+    judged = {what: each[name] for what, each in judged_on({name: summary}).items()}
+    for place, (what, each) in enumerate(judged.items(), start=1):
+        if each["ranking"]:
+            difference = each["ranking"]["critical_difference"]
+            caption = f"Mean ranks over {what}; a grey bar joins rules within {difference:.2f}"
+            panels.insert(place, (figures.ranks(each["ranking"]), caption))
     drawn = [_figure(figures.svg(figure), caption) for figure, caption in panels if figure]
     clip = _clip(by_rule, lines, folder)
     return (
         f'<h2 id="{_text(name)}">{_text(name)}</h2><div class="grid">{"".join(drawn)}{clip}</div>'
-        f"{_pairs(summary['pairs'])}"
+        + "".join(_pairs(what, each["pairs"]) for what, each in judged.items())
     )
 
 
@@ -161,7 +170,7 @@ def _clip(
     return f"<figure><figcaption>{caption}</figcaption>{image}</figure>"
 
 
-def _pairs(pairs: Sequence[Mapping[str, Any]]) -> str:
+def _pairs(what: str, pairs: Sequence[Mapping[str, Any]]) -> str:
     if not pairs:
         return ""
     rows = "".join(
@@ -170,7 +179,7 @@ def _pairs(pairs: Sequence[Mapping[str, Any]]) -> str:
         for pair in sorted(pairs, key=lambda pair: pair["p"])
     )
     return (
-        "<details><summary>Paired tests between rules</summary>"
+        f"<details><summary>Paired tests between rules on {_text(what)}</summary>"
         '<div class="scroll"><table><tr><th>difference in AUC</th><th>mean</th><th>p</th></tr>'
         f"{rows}</table></div><p>Wilcoxon's signed-rank test on the sequences, corrected for the "
         "number of pairs (Holm).</p></details>"

@@ -41,13 +41,21 @@ def cell(tracker, rule, seed):
     }
 
 
-def make(folder, seeds=2):
+def with_real(trial):
+    """The trial, judged on eight real targets too, where the other rule is the better one."""
+    auc = np.linspace(0.3, 0.6, 8) + (0.02 if trial["inner_optimizer"] == RULES[0] else 0.0)
+    sequences = {f"target-{i}": {"auc": value} for i, value in enumerate(auc)}
+    return trial | {"real": {"auc": auc.mean(), "precision20": 0.7, "sequences": sequences}}
+
+
+def make(folder, seeds=2, real=False):
     heading = {
         "configuration": {"preset": "smoke", "trackers": {"dimp": {"crop_size": 64}}},
         "fairness": "equal <everything>",
         "versions": {"jax": "0.10", "platform": "cpu", "revision": None},
     }
     cells = [cell(t, r, s) for t in ("dimp", "roam") for s in range(seeds) for r in RULES]
+    cells = [with_real(each) for each in cells] if real else cells
     sweep_results.write(folder, heading, cells, {"dslt, adam, seed 0": "Traceback: <boom>"})
     frames = [np.full((48, 64, 3), 60 * index, np.uint8) for index in range(3)]
     (folder / "video.webp").write_bytes(clips.encode(frames))
@@ -96,7 +104,8 @@ def test_the_first_sentence_says_who_wins_by_how_much_and_how_sure(text):
     ahead = scores["steepest_descent"] - scores["learned_rates"]
     # Five videos: the smallest p-value of the signed-rank test is 2 / 2^5, however sure it looks.
     assert first.startswith(
-        "In dimp steepest_descent has the highest mean, which may be chance "
+        "On held-out rendered videos: in dimp steepest_descent has the highest mean, which may be "
+        "chance "
         f"({ahead:+.3f} AUC on learned_rates, p = 0.062); in roam "
     )
 
@@ -116,6 +125,38 @@ def test_what_one_seed_cannot_say_is_marked(text, tmp_path):
     make(tmp_path, seeds=1)
     assert run(str(tmp_path)) == 0
     assert "One seed: intervals" in (tmp_path / "report.html").read_text()
+
+
+def test_real_targets_have_their_own_matrix_tests_and_sentence(text, tmp_path):
+    make(tmp_path, real=True)
+    of_real = json.loads((tmp_path / "results.json").read_text())["summary"]["roam"]["real"]
+    rules = {rule: each["auc"] for rule, each in of_real["rules"].items()}
+    assert rules == pytest.approx({"learned_rates": 0.47, "steepest_descent": 0.45})
+    # All eight differences have one sign, so p is 2 / 2^8.
+    assert of_real["pairs"][0]["auc_difference"] == pytest.approx(0.02)
+    assert of_real["pairs"][0]["p"] == pytest.approx(2**-7)
+    assert of_real["ranking"]["ranks"] == {"learned_rates": 1, "steepest_descent": 2}
+
+    table = (tmp_path / "table.txt").read_text()
+    on_rendered, on_real = table.split("AUC on held-out rendered videos")
+    assert "0.450" in on_real and "AUC on real targets" in on_real and "0.450" not in on_rendered
+
+    assert run(str(tmp_path)) == 0
+    page = (tmp_path / "report.html").read_text()
+    sentences = re.findall(r"<strong>(.*?)</strong>", page)
+    assert sentences[0] == re.search(r"<strong>(.*?)</strong>", text)[1]
+    best = "learned_rates is best, beyond chance (+0.020 AUC on steepest_descent, p = 0.0078)"
+    assert sentences[1] == f"On real targets: in dimp {best}; in roam {best}."
+    assert "and on 8 real target(s)" in page and "real target" not in text
+    assert page.count("<svg") == text.count("<svg") + 2  # ranks of each tracker
+    assert "Paired tests between rules on real targets" in page
+
+
+def test_rules_that_were_not_all_judged_on_real_targets_are_not_compared_there():
+    trials = [cell("dimp", rule, 0) for rule in RULES]
+    by_rule = {rule: [trial] for rule, trial in zip(RULES, trials, strict=True)}
+    by_rule[RULES[0]] = [with_real(trials[0])]
+    assert sweep_results.summarize(by_rule)["real"] is None
 
 
 def test_text_is_large_enough_for_a_phone(text):
