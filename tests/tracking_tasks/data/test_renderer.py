@@ -17,6 +17,7 @@ from tracking_tasks.data.renderer import (
     render,
 )
 from tracking_tasks.data.renderer.dice import Dice
+from tracking_tasks.data.renderer.video import subframe_poses
 
 SIDE, PHOTO, TILE = 64, 96, 32
 TIMES = jnp.array([0.0, 15.0, 30.0, 45.0])
@@ -157,22 +158,6 @@ def test_visible_is_the_share_inside_the_frame(bank):
     assert np.max(shares) == 1
 
 
-def test_compositing_closed_form(bank):
-    """A half-transparent occluder over the left half of an opaque target over white."""
-    config = dataclasses.replace(STILL, occluders=1, occluder=1.0, in_place=0.0)
-    scene = jax.jit(lambda key: casting.random_scene(Dice(key), bank, config))(jax.random.key(0))
-    white = jnp.full((1, 4, 4), 0xFFFFFFFF, jnp.uint32)
-    zero, full = jnp.zeros((4, 4)), jnp.full((4, 4), 255.0)
-    target = raster.pack([full, zero, zero, full])
-    left = jnp.where(jnp.arange(4) < 2, jnp.full((4, 4), 51.0), 0.0)
-    occluder = raster.pack([zero, zero, left, left])
-    red, green, blue, mask = layers.composite(scene, white, jnp.stack([target, occluder])[None])
-    np.testing.assert_allclose(mask[0], [0.8, 0.8, 1, 1], atol=1e-6)
-    np.testing.assert_allclose(red[0], [0.8, 0.8, 1, 1], atol=1e-6)
-    np.testing.assert_allclose(green, 0, atol=1e-6)
-    np.testing.assert_allclose(blue[0], [0.2, 0.2, 0, 0], atol=1e-6)
-
-
 def test_attributes_agree_with_the_boxes(lively):
     area = lively.boxes[..., 2] * lively.boxes[..., 3]
     assert (lively.attributes["LR"] == (area < 400)).all()
@@ -188,10 +173,89 @@ def test_pyramid_levels_are_means():
     atlas = raster.pyramid(jnp.asarray(image))
     points = raster.pixel_centres(4)
     texels = (points[0] * 4, points[1] * 4)
-    quarter = raster.sample(atlas, texels, jnp.asarray(2))
+    quarter = raster.read(atlas, raster.texel_index(16, texels, jnp.asarray(2)))
     means = image.reshape(4, 4, 4, 4, 4).mean((1, 3))
     for index in range(4):
         np.testing.assert_allclose(raster.channel(quarter, index), means[..., index], atol=1.01)
+
+
+@pytest.mark.parametrize("centre", [(20.0, 14.0), (1.0, 30.0)])  # within the frame, and across it
+def test_a_bent_and_tilted_tile_equals_a_reading_in_float64(centre):
+    tile = np.random.default_rng(0).integers(1, 256, (16, 16, 4), np.uint8)
+    plane = motion.plane(jnp.array(centre), *map(jnp.asarray, (9.0, 0.4, 0.5, -0.3)))
+    bend = np.random.default_rng(1).uniform(-0.25, 0.25, (5, 2)).astype(np.float32)
+    warp = raster.Warp(motion.invert(plane), jnp.asarray(bend), jnp.asarray(0), jnp.asarray(1.0))
+    index = raster.tile_index(16, warp, raster.pixel_centres(32))
+    drawn = np.asarray(raster.read(raster.pyramid(jnp.asarray(tile)), index))
+
+    x, y = np.meshgrid(*2 * [np.arange(32) + 0.5])
+    x, y, depth = np.einsum(
+        "ij,jhw->ihw", np.linalg.inv(np.asarray(plane, float)), np.stack([x, y, np.ones_like(x)])
+    )
+    x, y = x / depth, y / depth
+    terms = np.stack([x * x, y * y, x * y, x * (x * x - 1), y * (y * y - 1)])
+    fade = np.maximum(0, 1 - (x * x + y * y) / 6) ** 2
+    x, y = np.stack([x, y]) + fade * np.einsum("ta,thw->ahw", bend.astype(float), terms)
+    inside = (np.abs(x) < 1) & (np.abs(y) < 1)
+    column, row = (np.clip(np.floor((line + 1) * 8), 0, 15).astype(int) for line in (x, y))
+    wanted = np.where(inside, tile.view(np.uint32)[..., 0][row, column], 0)
+    assert 100 < inside.sum() < 500
+    assert np.mean(drawn != wanted) < 0.01  # some lie on the line between two pixels
+
+
+@pytest.fixture(scope="module")
+def still_life(bank):
+    """What `draw_layers` takes for a target and an occluder, the former of 1, the latter of 2."""
+    config = dataclasses.replace(STILL, occluders=1, occluder=1.0, in_place=0.0)
+    scene = jax.jit(lambda key: casting.random_scene(Dice(key), bank, config))(jax.random.key(0))
+    photo = raster.pyramid(jnp.full((PHOTO, PHOTO, 4), 3, jnp.uint8))
+    fill = lambda value: raster.pyramid(jnp.full((TILE, TILE, 4), value, jnp.uint8))
+    place = jax.jit(subframe_poses, static_argnums=2)
+    poses, spots = place(scene, jnp.asarray(0.0), 3, scene.meeting[1])
+    atlases = jnp.stack([fill(1), fill(2)])
+    return scene, photo, atlases, poses, spots, raster.pixel_centres(SIDE)
+
+
+def test_every_layer_shows_its_own_texture_where_it_is(still_life):
+    scene, *others = still_life
+    poses = others[2]
+    photo, objects = jax.jit(layers.draw_layers)(*still_life)
+    assert (photo == 0x03030303).all()
+    for number, word in enumerate((0x01010101, 0x02020202)):
+        layer = np.asarray(objects[:, number])
+        assert set(np.unique(layer)) == {0, word}
+        area = (2 * poses.scale[:, number]) ** 2
+        np.testing.assert_allclose((layer > 0).sum((1, 2)), area, rtol=0.1)
+    alone = dataclasses.replace(scene, present=jnp.array([True, False]))
+    _, without = jax.jit(layers.draw_layers)(alone, *others)
+    assert (without[:, 0] == objects[:, 0]).all()
+    assert (without[:, 1] == 0).all()
+
+
+def test_compositing_closed_form(still_life):
+    """A half-transparent occluder over the left half of an opaque target over white."""
+    scene = still_life[0]
+    white = jnp.full((1, 4, 4), 0xFFFFFFFF, jnp.uint32)
+    zero, full = jnp.zeros((4, 4)), jnp.full((4, 4), 255.0)
+    target = raster.pack([full, zero, zero, full])
+    left = jnp.where(jnp.arange(4) < 2, jnp.full((4, 4), 51.0), 0.0)
+    occluder = raster.pack([zero, zero, left, left])
+    red, green, blue, mask = layers.composite(scene, white, jnp.stack([target, occluder])[None])
+    np.testing.assert_allclose(mask[0], [0.8, 0.8, 1, 1], atol=1e-6)
+    np.testing.assert_allclose(red[0], [0.8, 0.8, 1, 1], atol=1e-6)
+    np.testing.assert_allclose(green, 0, atol=1e-6)
+    np.testing.assert_allclose(blue[0], [0.2, 0.2, 0, 0], atol=1e-6)
+
+
+def test_no_gather_is_fused_with_what_leads_to_its_indices(still_life):
+    leaves, tree = jax.tree.flatten(still_life)
+    draw = jax.jit(lambda *leaves: layers.draw_layers(*jax.tree.unflatten(tree, leaves)))
+    computations = draw.lower(*leaves).compile().as_text().split("\n\n")
+    fused = [part for part in computations if "fused" in part.partition("(")[0]]
+    gathers = [part for part in fused if " gather(" in part]
+    assert gathers
+    assert any(" multiply(" in part for part in fused)
+    assert not any(" multiply(" in part for part in gathers)
 
 
 def test_homography_and_its_inverse():

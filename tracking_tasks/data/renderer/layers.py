@@ -1,5 +1,7 @@
 """The layers of a frame: drawing them, painting them over one another, measuring the target."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, UInt32
@@ -9,11 +11,13 @@ from tracking_tasks.data.renderer.raster import (
     Points,
     Warp,
     channel,
-    draw_photo,
-    draw_tile,
+    empty_index,
     level_of,
+    photo_index,
     pixel_centres,
+    read,
     spread,
+    tile_index,
 )
 from tracking_tasks.data.renderer.scene import WINDOW, Pose, Scene, pose_at
 
@@ -31,9 +35,11 @@ def draw_layers(
 ) -> tuple[UInt32[Array, "subframes h w"], UInt32[Array, "subframes n h w"]]:
     """Draws the background and every object of every subframe, as packed pixels.
 
-    `lax.map` and not `vmap`: XLA would fuse what it can see of the gathers into the compositing,
-    where it repeats them for each use.
+    What to read is found first, and read in a loop of its own: where a gather is in sight, XLA
+    computes what leads to its indices without vector instructions, and repeats the gather for each
+    use of its result. Hence `lax.map` and not `vmap`.
     """
+    size = scene.cutouts.shape[1]
 
     def background(args: tuple[Pose, Array]) -> Array:
         pose, spot = args
@@ -44,17 +50,27 @@ def draw_layers(
             level=level,
             texel=pose.magnification * (1 << level),
         )
-        return draw_photo(photo, warp, scene.place, spread(points, spot, warp.texel))
+        return photo_index(photo.shape[0], warp, scene.place, spread(points, spot, warp.texel))
 
     def objects(args: tuple[Pose, Array]) -> Array:
         pose, spot = args
-        warps = _object_warps(scene, pose)
-        return jax.lax.map(
-            lambda layer: draw_tile(layer[0], layer[1], spread(points, spot, layer[1].texel)),
-            (atlases, warps),
-        )
 
-    return jax.lax.map(background, (poses, spots)), jax.lax.map(objects, (poses, spots))
+        def draw(layer: tuple[Array, Warp]) -> Array:
+            present, warp = layer
+            return jax.lax.cond(
+                present,
+                lambda: tile_index(size, warp, spread(points, spot, warp.texel)),
+                lambda: jnp.full(points[0].shape, empty_index(size)),
+            )
+
+        index = jax.lax.map(draw, (scene.present, _object_warps(scene, pose)))
+        return index + atlases[0].size * jnp.arange(len(atlases))[:, None, None]
+
+    behind, before = (jax.lax.map(find, (poses, spots)) for find in (background, objects))
+    return (
+        jax.lax.map(functools.partial(read, photo), behind),
+        jax.lax.map(functools.partial(read, atlases), before),
+    )
 
 
 def _object_warps(scene: Scene, pose: Pose) -> Warp:
@@ -114,10 +130,10 @@ def extent(
     x, y = pixel_centres(window)
     x, y = x + corner[0], y + corner[1]
 
-    def alpha(spot: Array) -> Array:
-        return channel(draw_tile(atlas, warp, spread((x, y), spot, warp.texel)), 3)
+    def index(spot: Array) -> Array:
+        return tile_index(atlas.shape[0], warp, spread((x, y), spot, warp.texel))
 
-    mask = jax.lax.map(alpha, spots).mean(0) / 255
+    mask = channel(read(atlas, jax.lax.map(index, spots)), 3).mean(0) / 255
     within = (x > 0) & (x < side) & (y > 0) & (y < side)
     area = jnp.maximum(mask.sum(), 1e-6)
     covered = mask > _COVERED * mask.max()

@@ -70,9 +70,18 @@ def _corner(side: int, level: int) -> tuple[int, int]:
     return ((0, 0), (0, side), (side // 2, side))[level]
 
 
+def _width(side: int) -> int:
+    return side + side // 2
+
+
+def empty_index(side: int) -> int:
+    """The index of an atlas's last pixel, which belongs to no level and is always 0."""
+    return side * _width(side) - 1
+
+
 def plane_map(side: int) -> Float[np.ndarray, "side wide 2"]:
     """For each pixel of an atlas of cut-outs, its place (x, y) in the tile, in [-1, 1]."""
-    atlas = np.zeros((side, side + side // 2, 2), np.float32)
+    atlas = np.zeros((side, _width(side), 2), np.float32)
     for level in range(_LEVELS):
         row, column = _corner(side, level)
         line = 2 * (np.arange(side >> level) + 0.5) / (side >> level) - 1
@@ -114,20 +123,25 @@ def to_plane(warp: Warp, points: Points) -> Points:
     return x + fade * shift_x, y + fade * shift_y
 
 
-def sample(
-    atlas: UInt32[Array, "side wide"], texels: Points, level: Int[Array, ""]
-) -> UInt32[Array, "h w"]:
-    """Reads the nearest pixel of one level at continuous pixel positions of the first level.
+def texel_index(side: int, texels: Points, level: Int[Array, ""]) -> Int[Array, "h w"]:
+    """Where the nearest pixel of one level lies in the flattened atlas of an image of `side`.
 
-    Positions beyond the border take the border's value. Reading one pixel is enough since a frame
-    is the mean of several subframes that are shifted against each other (see `spread`).
+    `texels` are continuous pixel positions of the first level; beyond the border they take the
+    border's value. Reading one pixel is enough since a frame is the mean of several subframes that
+    are shifted against each other (see `spread`).
     """
-    side = atlas.shape[0]
     corner = jnp.array([_corner(side, number) for number in range(_LEVELS)])[level]
     last = (side >> level) - 1
     column, row = (jnp.clip((place / (1 << level)).astype(jnp.int32), 0, last) for place in texels)
+    return (row + corner[0]) * _width(side) + column + corner[1]
+
+
+def read(
+    atlases: UInt32[Array, "*n side wide"], index: Int[Array, "*shape"]
+) -> UInt32[Array, "*shape"]:
+    """The packed pixels at indices into flattened atlases."""
     # The indices are in bounds; checking them again would double the cost.
-    return atlas.at[row + corner[0], column + corner[1]].get(mode="promise_in_bounds")
+    return atlases.ravel().at[index].get(mode="promise_in_bounds")
 
 
 def spread(points: Points, spot: Float[Array, "2"], texel: Float[Array, ""]) -> Points:
@@ -140,26 +154,27 @@ def spread(points: Points, spot: Float[Array, "2"], texel: Float[Array, ""]) -> 
     return points[0] + reach * spot[0], points[1] + reach * spot[1]
 
 
-def draw_tile(
-    atlas: UInt32[Array, "side wide"], warp: Warp, points: Points
-) -> UInt32[Array, "h w"]:
-    """Draws an object at frame points, as packed premultiplied colours and alpha."""
-    x, y = to_plane(warp, points)
-    half = atlas.shape[0] / 2
-    texels = sample(atlas, ((x + 1) * half, (y + 1) * half), warp.level)
-    return jnp.where((jnp.abs(x) < 1) & (jnp.abs(y) < 1), texels, jnp.uint32(0))
+def tile_index(side: int, warp: Warp, points: Points) -> Int[Array, "h w"]:
+    """What frame points show of an object, as indices into its flattened atlas of a tile of `side`.
 
-
-def draw_photo(
-    atlas: UInt32[Array, "side wide"], warp: Warp, place: Float[Array, "3"], points: Points
-) -> UInt32[Array, "h w"]:
-    """Draws a photograph at frame points; beyond its border it is reflected.
-
-    The plane of `warp` is that of an object at `place` in the photograph (centre x, y, half).
+    Outside the tile, the index of an empty pixel.
     """
-    side = atlas.shape[0]
+    x, y = to_plane(warp, points)
+    half = side / 2
+    index = texel_index(side, ((x + 1) * half, (y + 1) * half), warp.level)
+    return jnp.where((jnp.abs(x) < 1) & (jnp.abs(y) < 1), index, empty_index(side))
+
+
+def photo_index(
+    side: int, warp: Warp, place: Float[Array, "3"], points: Points
+) -> Int[Array, "h w"]:
+    """What frame points show of a photograph of `side`, as indices into its flattened atlas.
+
+    Beyond its border it is reflected. The plane of `warp` is that of an object at `place` in the
+    photograph (centre x, y, half).
+    """
     x, y = (
         side - jnp.abs(side - jnp.abs(middle + place[2] * offset))
         for middle, offset in zip(place, to_plane(warp, points), strict=False)
     )
-    return sample(atlas, (x, y), warp.level)
+    return texel_index(side, (x, y), warp.level)
