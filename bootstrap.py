@@ -5,10 +5,6 @@
 
 Everything after `bootstrap.py` goes to the interpreter of `.venv`. The environment is made anew
 whenever `pyproject.toml` or `constraints.txt` changes. Needs Python 3.11 or later and nothing else.
-
-On Linux the interpreter's memory comes in large pages, unless GLIBC_TUNABLES is set: a program of
-XLA asks for its temporaries anew at each call, and page by page that was a fifth of the time of
-MAML's meta-gradient.
 """
 
 import hashlib
@@ -22,7 +18,6 @@ import venv
 ROOT = pathlib.Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
 PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-LARGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # read when a process starts
 SOURCES = [ROOT / "pyproject.toml", ROOT / "constraints.txt"]
 
 
@@ -35,7 +30,7 @@ def main() -> int:
     if not stamp.is_file() or stamp.read_text() != wanted:
         install()
         stamp.write_text(wanted)
-    return subprocess.call([PYTHON, *sys.argv[1:]], cwd=ROOT, env=LARGE_PAGES | os.environ)
+    return subprocess.call([PYTHON, *sys.argv[1:]], cwd=ROOT)
 
 
 def install() -> None:
