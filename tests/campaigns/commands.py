@@ -19,6 +19,16 @@ def data(name):
     return folder
 
 
+def targets(folder, *splits):
+    """A folder of the targets of `data/videos` that are in these splits, in the layout of OTB."""
+    videos = data("videos")
+    folder.mkdir()
+    for split in splits:
+        for name in read_json(videos / "split.json")[split]:
+            (folder / name).symlink_to(videos / name)
+    return folder
+
+
 def results(folder, program, *flags):
     """What `results.json` of a program holds."""
     output(folder, program, *flags)

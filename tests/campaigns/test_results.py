@@ -1,12 +1,14 @@
 """The rows of docs/results that a command prints: each is run, and kept with what made it.
 
-The rows on real video need `data/sequences` of METAOPT_DATA, those of few-shot learning its
-`data/omniglot`. Weights and seeds are fixed: what changes is the code.
+The rows on real video need `data/sequences` of METAOPT_DATA, the matrix those targets of
+`data/videos` that nothing is trained on, those of few-shot learning `data/omniglot`. Weights and
+seeds are fixed: what changes is the code.
 """
 
 import pytest
 
-from tests.campaigns.commands import data, results
+import metaopt
+from tests.campaigns.commands import data, results, targets
 from tests.campaigns.records import ROOT, Record
 
 MADE = ("flags", "date", "revision")
@@ -14,6 +16,8 @@ SCORES = {"AUC": "auc", "precision": "precision20", "outer loss": "query_loss"}
 SCORES |= {"AUC - steepest descent": "auc_difference"}
 MAIN = Record("main_job", ("inner optimizer", *SCORES, "date", "revision"))
 REAL = Record("real_video", ("tracker", "AUC", "precision", "frames/s", *MADE))
+RULES = metaopt.optimizers.names()
+MATRIX = Record("quick_matrix", ("tracker, judged on", *RULES, "date", "revision"))
 FEW_SHOT = Record("few_shot", ("trained on, judged on", "score (%)", "+-", "minutes", *MADE))
 
 TRACKERS = {
@@ -62,6 +66,27 @@ def test_the_main_job(tmp_path):
     assert means == sorted(means)  # the order of DiMP's Table 1
 
 
+def matrix_rows(summary):
+    """AUC of every tracker by its rule, on rendered and on real targets; the best is bold."""
+    for tracker, rendered in summary.items():
+        for judged, rules in {"rendered": rendered, "real": rendered["real"]}.items():
+            scores = {rule: each["auc"] for rule, each in rules["rules"].items()}
+            best = max(scores.values())
+            text = {rule: f"{auc:.3f}" for rule, auc in scores.items()}
+            text |= {rule: f"**{text[rule]}**" for rule, auc in scores.items() if auc == best}
+            yield f"{tracker}, {judged}", text
+
+
+@pytest.mark.campaign
+def test_the_quick_matrix(tmp_path):
+    real = f"--dataset_dir={targets(tmp_path / 'real', 'val', 'val_hard')}"
+    wanted = "--preset=quick", "--seeds=1", "--inner_optimizers=all", "--workers=2", real
+    found = results(tmp_path / "run", "sweep", *wanted)
+    assert not found["failures"] and len(found["cells"]) == 5 * len(RULES)
+    for name, scores in matrix_rows(found["summary"]):
+        MATRIX.add(name, scores)
+
+
 @pytest.mark.campaign
 @pytest.mark.parametrize("name", TRACKERS)
 def test_a_shipped_tracker_on_seven_real_targets(name, tmp_path):
@@ -85,7 +110,7 @@ def test_characters_told_after_few_drawings(name, tmp_path):
     assert method["score"]["mean"] > (0.6 if name.endswith("20-way: maml") else 0.7)
 
 
-@pytest.mark.parametrize("record", [MAIN, REAL, FEW_SHOT], ids=lambda record: record.name)
+@pytest.mark.parametrize("record", [MAIN, MATRIX, REAL, FEW_SHOT], ids=lambda record: record.name)
 def test_the_page_prints_the_record(record):
     record.require_on_page()
 
