@@ -7,8 +7,7 @@ The photographs to render from are those of `data/photos`.
 
 import pytest
 
-from basics.files import read_json
-from tests.campaigns.commands import data, output, results
+from tests.campaigns.commands import data, output, results, targets
 from tests.campaigns.records import Record
 
 SHARES = (0.0, 0.25, 0.5, 1.0)
@@ -24,11 +23,7 @@ TRAINING = (
 
 def packed(folder):
     """The training part as `experiments.pack` writes it."""
-    videos, train = data("videos"), folder / "train"
-    train.mkdir()
-    for name in read_json(videos / "split.json")["train"]:
-        (train / name).symlink_to(videos / name)
-    output(folder / "packed", "pack", f"--dataset_dir={train}")
+    output(folder / "packed", "pack", f"--dataset_dir={targets(folder / 'train', 'train')}")
     return folder / "packed"
 
 
@@ -50,6 +45,10 @@ def test_shares_of_real_video(tmp_path):
             given = [f"--videos_dir={data('videos')}", "--trials=1", checkpoint]
             given += [f"--baseline={tmp_path / f'judge-{seed}-0.0'}"] if share else []
             SHARE.add(f"{share}, {seed}", row(results(judged, "validate", *given)))
+
+
+def test_the_page_prints_the_record():
+    SHARE.require_on_page()
 
 
 def row(found):
