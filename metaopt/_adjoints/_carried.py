@@ -26,22 +26,22 @@ class Carried(NamedTuple):
 
 
 class _Factors(NamedTuple):
-    """What L and its transpose were applied to in a fit, along a leading axis.
+    """What L and its transpose were applied to in a fit: leaves with a leading axis.
 
     Attributes:
         ahead: the initial params and the gradient of each step, to which L was.
         back: the slope of the loss by the image at each step, to which its transpose L' was.
     """
 
-    ahead: PyTree
-    back: PyTree
+    ahead: list[Array]
+    back: list[Array]
 
 
 class _Products(NamedTuple):
     """What L made of the one, and L' of the other: `ahead` are images, `back` like params."""
 
-    ahead: PyTree
-    back: PyTree
+    ahead: list[Array]
+    back: list[Array]
 
 
 class _Known(CurvedObjective):
@@ -102,28 +102,36 @@ def carried_scan(scan: _Scan, loop: Loop, carry: Carry) -> tuple[Carry, Records]
     within = lambda batch, carry, zeros: _scan_of_pairs(scan, loop, batch, carry, zeros)
     run, held = hoist(within, loop.batch, carry, zeros)
     image, held_by_image = hoist(linear_image, carry.params, loop.batch)
+    structure = jax.tree.structure(jax.eval_shape(run, held, loop.batch, carry, zeros)[0])
+    # Leaves, for the classes of users need not take tangents in the place of what they hold.
+    batch, batch_of = jax.tree.flatten(loop.batch)
+    inputs, inputs_of = jax.tree.flatten((held, carry))
+
+    def differentiable(batch: list[Array], inputs: list[Array], zeros: _Products) -> Any:
+        held, carry = jax.tree.unflatten(inputs_of, inputs)
+        result, factors = run(held, jax.tree.unflatten(batch_of, batch), carry, zeros)
+        return jax.tree.leaves(result), factors
 
     @jax.custom_jvp
-    def fit(batch: PyTree, inputs: tuple[list[Array], Carry], by_image: list[Array]) -> Any:
-        held, carry = inputs
-        return run(held, batch, carry, zeros)[0]
+    def fit(batch: list[Array], inputs: list[Array], by_image: list[Array]) -> list[Array]:
+        return differentiable(batch, inputs, zeros)[0]
 
     def derivative(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
         batch, inputs, by_image = primals
         moving, along, merge = _moving(inputs, tangents[1])
-
-        def of_constant_batch(moving: list[Array], zeros: _Products) -> Any:
-            held, carry = merge(moving)
-            return run(held, batch, carry, zeros)
-
+        of_constant_batch = lambda moving, zeros: differentiable(batch, merge(moving), zeros)
         result, push, factors = jax.linearize(of_constant_batch, moving, zeros, has_aux=True)
+
         # What L reads beside the batch moves within the loop, as a part of `inputs`.
-        linear = lambda params, batch: image(by_image, params, batch)
+        def linear(params: list[Array], batch: list[Array]) -> list[Array]:
+            params = jax.tree.unflatten(jax.tree.structure(carry.params), params)
+            return jax.tree.leaves(image(by_image, params, jax.tree.unflatten(batch_of, batch)))
+
         change = _by_batch(linear, factors, zeros, batch, tangents[0])
         return result, push(along, change)
 
     fit.defjvp(derivative, symbolic_zeros=True)
-    return fit(loop.batch, (held, carry), held_by_image)
+    return jax.tree.unflatten(structure, fit(batch, inputs, held_by_image))
 
 
 def _scan_of_pairs(
@@ -140,42 +148,54 @@ def _scan_of_pairs(
         slope, curvature = of_pair.quadratic(carry.params, loop.batch)
         (through_image,) = jax.linear_transpose(linear, slope.params)(slope.image)
         # Both are small beside what they are computed from.
-        gradient = save_in_backward(_sum(slope.params, through_image, zero.back))
-        image = save_in_backward(_sum(linear(gradient), zero.ahead))
+        gradient = jax.tree.map(jnp.add, slope.params, through_image)
+        gradient = save_in_backward(_moved(gradient, zero.back))
+        image = save_in_backward(_moved(linear(gradient), zero.ahead))
         pairs = dataclasses.replace(
             loop,
             objective=_Known(of_pair, (Carried(gradient, image), curvature)),
             observe=lambda pair: loop.observe(pair.params),
         )
         carry, (loss, observed, aux) = pairs.body()(carry, x)
-        return carry, (loss, (observed, _Factors(gradient, slope.image)), aux)
+        factors = _Factors(jax.tree.leaves(gradient), jax.tree.leaves(slope.image))
+        return carry, (loss, (observed, factors), aux)
 
-    first, later = (jax.tree.map(lambda x, at=at: x[at], zeros.ahead) for at in (0, slice(1, None)))
-    start = Carried(carry.params, _sum(linear(carry.params), first))
-    xs = loop.xs, _Products(later, zeros.back)
+    start = Carried(carry.params, _moved(linear(carry.params), [zero[0] for zero in zeros.ahead]))
+    xs = loop.xs, zeros._replace(ahead=[zero[1:] for zero in zeros.ahead])
     last, (losses, (observed, factors), aux) = scan(body, carry._replace(params=start), xs)
     join = lambda first, later: jnp.concatenate([first[None], later])
-    ahead = jax.tree.map(join, carry.params, factors.ahead)
+    ahead = list(map(join, jax.tree.leaves(carry.params), factors.ahead))
     result = last._replace(params=last.params.params), (losses, observed, aux)
     return result, factors._replace(ahead=ahead)
 
 
 def _zeros(linear_image: _Image, loop: Loop, params: PyTree) -> _Products:
-    """A zero for each product of a fit, along a leading axis."""
-    zeros = lambda count, like: jax.tree.map(lambda x: jnp.zeros((count, *x.shape), x.dtype), like)
+    """A zero for each product of a fit."""
     image = jax.eval_shape(linear_image, params, loop.batch)
-    return _Products(zeros(loop.steps + 1, image), zeros(loop.steps, params))
+    zeros = lambda count, like: [jnp.zeros((count, *x.shape), x.dtype) for x in like]
+    ahead = zeros(loop.steps + 1, jax.tree.leaves(image))
+    return _Products(ahead, zeros(loop.steps, jax.tree.leaves(params)))
+
+
+def _moved(tree: PyTree, leaves: list[Array]) -> PyTree:
+    """The sum of a tree and of leaves like its own."""
+    own, structure = jax.tree.flatten(tree)
+    return jax.tree.unflatten(structure, list(map(jnp.add, own, leaves)))
 
 
 def _by_batch(
-    linear: _Image, factors: _Factors, zeros: _Products, batch: PyTree, tangents: PyTree
+    linear: Callable[[list[Array], list[Array]], list[Array]],
+    factors: _Factors,
+    zeros: _Products,
+    batch: list[Array],
+    tangents: list[Any],
 ) -> _Products:
     """The derivative of each product along the tangents of the batch that L is made of."""
     moving, along, merge = _moving(batch, tangents)
     if not moving:
         return zeros
     push = lambda product: jax.jvp(lambda moving: product(merge(moving)), (moving,), (along,))[1]
-    like = jax.tree.map(lambda x: x[0], factors.ahead)
+    like = [leaf[0] for leaf in factors.ahead]
     transposed = lambda batch: jax.linear_transpose(lambda p: linear(p, batch), like)
     return _Products(
         jax.vmap(lambda p: push(lambda batch: linear(p, batch)))(factors.ahead),
@@ -184,20 +204,13 @@ def _by_batch(
 
 
 def _moving(
-    primals: PyTree, tangents: PyTree
-) -> tuple[list[Array], list[Array], Callable[[list[Array]], Any]]:
-    """The leaves that have a tangent, their tangents, and what puts others in their place."""
-    leaves, structure = jax.tree.flatten(primals)
-    along = jax.tree.leaves(tangents)
-    places = [i for i, tangent in enumerate(along) if not isinstance(tangent, SymbolicZero)]
+    primals: list[Array], tangents: list[Any]
+) -> tuple[list[Array], list[Array], Callable[[list[Array]], list[Array]]]:
+    """The arrays that have a tangent, their tangents, and what puts others in their place."""
+    places = [i for i, tangent in enumerate(tangents) if not isinstance(tangent, SymbolicZero)]
 
-    def merge(moving: list[Array]) -> Any:
+    def merge(moving: list[Array]) -> list[Array]:
         instead = dict(zip(places, moving, strict=True))
-        merged = [instead.get(place, leaf) for place, leaf in enumerate(leaves)]
-        return jax.tree.unflatten(structure, merged)
+        return [instead.get(place, primal) for place, primal in enumerate(primals)]
 
-    return [leaves[i] for i in places], [along[i] for i in places], merge
-
-
-def _sum(*trees: PyTree) -> PyTree:
-    return jax.tree.map(lambda *leaves: sum(leaves[1:], leaves[0]), *trees)
+    return [primals[i] for i in places], [tangents[i] for i in places], merge

@@ -147,3 +147,41 @@ def test_what_the_image_reads_beside_the_batch_has_its_derivative():
     )
     for found, expected in zip(jax.tree.leaves(carried), jax.tree.leaves(anew), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+class Checked(struct.PyTreeNode):
+    """What takes nothing but an array of so many axes, as classes with checked annotations do."""
+
+    array: jax.Array
+    axes: int = struct.field(pytree_node=False)
+
+    def __post_init__(self):
+        if not isinstance(self.array, jax.Array) or self.array.ndim != self.axes:
+            raise TypeError(f"not an array of {self.axes} axes: {self.array}")
+
+
+def test_samples_of_classes_that_check_what_they_hold_never_see_a_tangent():
+    """One of them has none: what JAX puts in its place is no array."""
+
+    class Line:
+        def linear_image(self, params, samples):
+            return samples[0].array @ params
+
+        def __call__(self, params, samples, image=None):
+            image = self.linear_image(params, samples) if image is None else image
+            return image - samples[1].array
+
+    *_, batch = problem()
+    target = jnp.arange(SAMPLES, dtype=jnp.float32)
+
+    def loss(features):
+        samples = Checked(features, 2), Checked(target, 1)
+        rule, objective = metaopt.SteepestDescent(), metaopt.LeastSquares(Line())
+        return metaopt.fit(rule, objective, jnp.ones(SIZE), samples, steps=2).losses[-1]
+
+    def plain(features):
+        residuals = lambda params, _: features @ params - target
+        rule, objective = metaopt.SteepestDescent(), metaopt.LeastSquares(residuals)
+        return metaopt.fit(rule, objective, jnp.ones(SIZE), (), steps=2).losses[-1]
+
+    np.testing.assert_allclose(jax.grad(loss)(batch), jax.grad(plain)(batch), rtol=1e-3)
