@@ -1,6 +1,7 @@
 """Params that take a linear image of themselves along, so that no step computes it anew."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -98,15 +99,19 @@ def carried_scan(scan: _Scan, loop: Loop, carry: Carry) -> tuple[Carry, Records]
     """
     objective: Any = loop.objective
     linear_image = objective.residuals.linear_image
-    zeros = _zeros(linear_image, loop, carry.params)
+    shapes = jax.eval_shape(lambda p, batch: (linear_image(p, batch), p), carry.params, loop.batch)
+    of_image, of_params = (jax.tree.leaves(each) for each in shapes)
+    zeros = functools.partial(_zeros, of_image, of_params, loop.steps)
     within = lambda batch, carry, zeros: _scan_of_pairs(scan, loop, batch, carry, zeros)
-    run, held = hoist(within, loop.batch, carry, zeros)
+    run, held = hoist(within, loop.batch, carry, zeros())
     image, held_by_image = hoist(linear_image, carry.params, loop.batch)
-    structure = jax.tree.structure(jax.eval_shape(run, held, loop.batch, carry, zeros)[0])
+    structure = jax.tree.structure(jax.eval_shape(run, held, loop.batch, carry, zeros())[0])
     # Leaves, for the classes of users need not take tangents in the place of what they hold.
     batch, batch_of = jax.tree.flatten(loop.batch)
     inputs, inputs_of = jax.tree.flatten((held, carry))
+    params_of = jax.tree.structure(carry.params)
 
+    # The derivative may be asked for after the trace around this: nothing of it is closed over.
     def differentiable(batch: list[Array], inputs: list[Array], zeros: _Products) -> Any:
         held, carry = jax.tree.unflatten(inputs_of, inputs)
         result, factors = run(held, jax.tree.unflatten(batch_of, batch), carry, zeros)
@@ -114,20 +119,20 @@ def carried_scan(scan: _Scan, loop: Loop, carry: Carry) -> tuple[Carry, Records]
 
     @jax.custom_jvp
     def fit(batch: list[Array], inputs: list[Array], by_image: list[Array]) -> list[Array]:
-        return differentiable(batch, inputs, zeros)[0]
+        return differentiable(batch, inputs, zeros())[0]
 
     def derivative(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
         batch, inputs, by_image = primals
         moving, along, merge = _moving(inputs, tangents[1])
         of_constant_batch = lambda moving, zeros: differentiable(batch, merge(moving), zeros)
-        result, push, factors = jax.linearize(of_constant_batch, moving, zeros, has_aux=True)
+        result, push, factors = jax.linearize(of_constant_batch, moving, zeros(), has_aux=True)
 
         # What L reads beside the batch moves within the loop, as a part of `inputs`.
         def linear(params: list[Array], batch: list[Array]) -> list[Array]:
-            params = jax.tree.unflatten(jax.tree.structure(carry.params), params)
-            return jax.tree.leaves(image(by_image, params, jax.tree.unflatten(batch_of, batch)))
+            trees = jax.tree.unflatten(params_of, params), jax.tree.unflatten(batch_of, batch)
+            return jax.tree.leaves(image(by_image, *trees))
 
-        change = _by_batch(linear, factors, zeros, batch, tangents[0])
+        change = _by_batch(linear, factors, batch, tangents[0]) or zeros()
         return result, push(along, change)
 
     fit.defjvp(derivative, symbolic_zeros=True)
@@ -169,12 +174,10 @@ def _scan_of_pairs(
     return result, factors._replace(ahead=ahead)
 
 
-def _zeros(linear_image: _Image, loop: Loop, params: PyTree) -> _Products:
-    """A zero for each product of a fit."""
-    image = jax.eval_shape(linear_image, params, loop.batch)
+def _zeros(image: list[Any], params: list[Any], steps: int) -> _Products:
+    """A zero for each product of a fit, of leaves of these shapes and dtypes."""
     zeros = lambda count, like: [jnp.zeros((count, *x.shape), x.dtype) for x in like]
-    ahead = zeros(loop.steps + 1, jax.tree.leaves(image))
-    return _Products(ahead, zeros(loop.steps, jax.tree.leaves(params)))
+    return _Products(zeros(steps + 1, image), zeros(steps, params))
 
 
 def _moved(tree: PyTree, leaves: list[Array]) -> PyTree:
@@ -186,14 +189,13 @@ def _moved(tree: PyTree, leaves: list[Array]) -> PyTree:
 def _by_batch(
     linear: Callable[[list[Array], list[Array]], list[Array]],
     factors: _Factors,
-    zeros: _Products,
     batch: list[Array],
     tangents: list[Any],
-) -> _Products:
-    """The derivative of each product along the tangents of the batch that L is made of."""
+) -> _Products | None:
+    """The derivative of each product along the tangents of the batch that L is made of, if any."""
     moving, along, merge = _moving(batch, tangents)
     if not moving:
-        return zeros
+        return None
     push = lambda product: jax.jvp(lambda moving: product(merge(moving)), (moving,), (along,))[1]
     like = [leaf[0] for leaf in factors.ahead]
     transposed = lambda batch: jax.linear_transpose(lambda p: linear(p, batch), like)

@@ -126,6 +126,17 @@ def test_the_derivative_by_the_batch_is_summed_after_the_loop():
     assert batch.shape not in taken_along(lambda residuals: residuals)
 
 
+def test_a_fit_that_was_traced_before_is_differentiated():
+    """Under a `jit` of its own the derivative is asked for when the fit's trace has ended."""
+    residuals, params, batch = problem()
+    weight = jnp.ones(STEPS + 1)
+    loss = lambda batch, params: outer(residuals, params, batch, weight, anew=False)
+    found = jax.grad(jax.jit(loss), (0, 1))(batch, params)
+    expected = jax.jit(jax.grad(loss, (0, 1)))(batch, params)
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
 def test_what_the_image_reads_beside_the_batch_has_its_derivative():
     """Rates of the image that the residuals hold, an index and a random key among the samples."""
 
