@@ -57,8 +57,7 @@ def summarize(by_rule: Mapping[str, Trials]) -> dict[str, Any]:
     rendered = _compared(by_rule)
     for rule, trials in by_rule.items():
         rendered["rules"][rule] |= _means(trials, "query_loss", "update_ms")
-    judged = {rule: [trial.get("real") for trial in trials] for rule, trials in by_rule.items()}
-    if not all(all(trials) for trials in judged.values()):
+    if not all(trial.get("real") for trials in by_rule.values() for trial in trials):
         return rendered | {"real": None}
     return rendered | {"real": _compared({r: _on_real(trials) for r, trials in by_rule.items()})}
 

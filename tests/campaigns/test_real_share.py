@@ -8,7 +8,7 @@ The photographs to render from are those of `data/photos`.
 import pytest
 
 from tests.campaigns.commands import data, output, results, targets
-from tests.campaigns.records import Record
+from tests.campaigns.records import ROOT, Record
 
 SHARES = (0.0, 0.25, 0.5, 1.0)
 SEEDS = (0, 1)
@@ -49,6 +49,16 @@ def test_shares_of_real_video(tmp_path):
 
 def test_the_page_prints_the_record():
     SHARE.require_on_page()
+
+
+def test_the_first_page_says_which_share_serves_best():
+    real, quarter, half = (
+        f"{100 * float(SHARE.rows()[f'{share}, 0'][COLUMNS[3]].split()[0]):+.1f}"
+        for share in (1.0, 0.25, 0.5)
+    )
+    said = f"{real} AUC on rendered alone, {quarter} with a quarter, {half} with half (one seed)"
+    assert said in (ROOT / "README.md").read_text()
+    assert float(real) > max(float(quarter), float(half))
 
 
 def row(found):
