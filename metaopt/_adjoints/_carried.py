@@ -17,6 +17,8 @@ from metaopt._objectives import CurvedObjective, LeastSquares, Quadratic
 
 _Scan = Callable[[Body, Carry, PyTree], tuple[Carry, Records]]
 _Image = Callable[[PyTree, PyTree], PyTree]
+_TOGETHER = 17  # factors: of the start and of 16 steps
+_AT_A_TIME = 4  # factors of a longer fit
 
 
 class Carried(NamedTuple):
@@ -200,9 +202,18 @@ def _by_batch(
     like = [leaf[0] for leaf in factors.ahead]
     transposed = lambda batch: jax.linear_transpose(lambda p: linear(p, batch), like)
     return _Products(
-        jax.vmap(lambda p: push(lambda batch: linear(p, batch)))(factors.ahead),
-        jax.vmap(lambda slope: push(lambda batch: transposed(batch)(slope)[0]))(factors.back),
+        _each(lambda p: push(lambda batch: linear(p, batch)), factors.ahead),
+        _each(lambda slope: push(lambda batch: transposed(batch)(slope)[0]), factors.back),
     )
+
+
+def _each(function: Callable[[list[Array]], list[Array]], factors: list[Array]) -> list[Array]:
+    """`function` of each factor: together, but of a long fit a few at a time, to bound memory."""
+    if len(factors[0]) <= _TOGETHER:
+        return jax.vmap(function)(factors)
+    # What a factor is spread out to is as large as all of them, and is made anew when needed.
+    spread = jax.checkpoint(function, prevent_cse=False)
+    return jax.lax.map(spread, factors, batch_size=_AT_A_TIME)
 
 
 def _moving(
