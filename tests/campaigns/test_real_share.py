@@ -51,14 +51,16 @@ def test_the_page_prints_the_record():
     SHARE.require_on_page()
 
 
-def test_the_first_page_says_which_share_serves_best():
-    real, quarter, half = (
-        f"{100 * float(SHARE.rows()[f'{share}, 0'][COLUMNS[3]].split()[0]):+.1f}"
-        for share in (1.0, 0.25, 0.5)
-    )
-    said = f"{real} AUC on rendered alone, {quarter} with a quarter, {half} with half (one seed)"
+def test_the_first_page_says_what_the_shares_bring():
+    real, quarter, half = (f"{100 * brought(share):+.1f}" for share in (1.0, 0.25, 0.5))
+    said = f"over two seeds {real} AUC on rendered alone, {quarter} with a quarter, {half} with half"
     assert said in (ROOT / "README.md").read_text()
-    assert float(real) > max(float(quarter), float(half))
+
+
+def brought(share):
+    """The difference of AUC to rendered video alone, its mean over seeds."""
+    differences = [SHARE.rows()[f"{share}, {seed}"][COLUMNS[3]] for seed in SEEDS]
+    return sum(float(text.split()[0]) for text in differences) / len(SEEDS)
 
 
 def row(found):
