@@ -53,7 +53,7 @@ def test_the_page_prints_the_record():
 
 def test_the_first_page_says_what_the_shares_bring():
     real, quarter, half = (f"{100 * brought(share):+.1f}" for share in (1.0, 0.25, 0.5))
-    said = f"over two seeds {real} AUC on rendered alone, {quarter} with a quarter, {half} with half"
+    said = f"{real} AUC on rendered alone, {quarter} with a quarter, {half} with half"
     assert said in (ROOT / "README.md").read_text()
 
 
