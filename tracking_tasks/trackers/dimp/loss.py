@@ -74,6 +74,12 @@ class DiscriminativeLoss(nnx.Module):
         )
         return label, jax.nn.sigmoid(mask), weight
 
+    def by_distance(self) -> dict[str, tuple[Array, Array]]:
+        """Label, target mask and spatial weight at distances in cells (Bhat et al., Figure 3)."""
+        distance = jnp.arange(self.config.bins) * self.config.spacing
+        names = ("label", "target mask", "spatial weight")
+        return {name: (distance, y) for name, y in zip(names, self.maps(distance), strict=True)}
+
     def linear_image(
         self, target_filter: Float[Array, "kh kw c"], samples: FilterSamples
     ) -> Float[Array, "n oh ow"]:

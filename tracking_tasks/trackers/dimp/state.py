@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from models import Features
 from tracking_tasks.memory import SampleMemory
 from tracking_tasks.trackers.dimp.iou import Reference
+from tracking_tasks.trackers.dimp.localization import LookAlike
 from tracking_tasks.trackers.scale_filter import ScaleFilter
 
 
@@ -42,6 +43,7 @@ class DiMPState(struct.PyTreeNode):
         memory: samples with `features` and `centers` (in cells).
         frames: number of frames since the first.
         usual_score: that the target has while it is there; 0 until the second frame.
+        look_alike: what looks like it, in frame pixels.
     """
 
     center: Float[Array, "2"]
@@ -55,3 +57,4 @@ class DiMPState(struct.PyTreeNode):
     memory: SampleMemory
     frames: Int[Array, ""]
     usual_score: Float[Array, ""]
+    look_alike: LookAlike

@@ -22,7 +22,7 @@ from tracking_tasks.trackers import scale_filter
 from tracking_tasks.trackers.base import Adaptation
 from tracking_tasks.trackers.dimp.config import DiMPConfig as DiMPConfig
 from tracking_tasks.trackers.dimp.iou import IoURefiner
-from tracking_tasks.trackers.dimp.localization import Trust, locate
+from tracking_tasks.trackers.dimp.localization import Last, LookAlike, Trust, locate
 from tracking_tasks.trackers.dimp.loss import DiscriminativeLoss, FilterSamples, hinge_error
 from tracking_tasks.trackers.dimp.state import DiMPState as DiMPState
 from tracking_tasks.trackers.dimp.state import Seen
@@ -135,13 +135,7 @@ class DiMP(ScaleSearch):
         return Adaptation(result.losses, query_losses)
 
     def learned_functions(self) -> dict[str, tuple[Array, Array]]:
-        """Label, target mask and spatial weight by the distance in cells (paper, Figure 3)."""
-        config = self.config.loss
-        distance = jnp.arange(config.bins) * config.spacing
-        names = ("label", "target mask", "spatial weight")
-        return {
-            name: (distance, y) for name, y in zip(names, self.loss.maps(distance), strict=True)
-        }
+        return self.loss.by_distance()
 
     def init(self, frame: Frame, box: Float[Array, "4"]) -> DiMPState:
         config = self.config
@@ -188,6 +182,7 @@ class DiMP(ScaleSearch):
             memory=SampleMemory.create(stored, n, config.memory_size),
             frames=jnp.zeros((), jnp.int32),
             usual_score=jnp.zeros(()),
+            look_alike=LookAlike.none(),
         )
 
     @property
@@ -215,7 +210,8 @@ class DiMP(ScaleSearch):
         location = locate(
             seen.scores,
             self.backbone.grid.to_cells(middle),
-            state.size * zoom / STRIDE,
+            zoom / STRIDE,
+            Last(state.center, state.size, state.look_alike),
             config.localization,
         )
         box = boxes.from_center(self.backbone.grid.to_pixels(location.position), state.size * zoom)
@@ -243,7 +239,8 @@ class DiMP(ScaleSearch):
         fitted = scale_filter.learned(state.scale_filter, frame, center, size, found)
         usual = followed(state.usual_score, location.score)
         state = state.replace(center=center, size=size, scale_filter=fitted, usual_score=usual)
-        state = self._learn(state.replace(frames=state.frames + 1), sample, location.trust)
+        state = state.replace(look_alike=location.look_alike, frames=state.frames + 1)
+        state = self._learn(state, sample, location.trust)
         return state, Prediction(boxes.from_center(center, size), location.score)
 
     def usual_score(self, state: DiMPState) -> Float[Array, ""]:

@@ -12,7 +12,12 @@ from tests.tracking_tasks.tiny import make
 from tests.tracking_tasks.trackers.spies import traced
 from tracking_tasks.trackers.dimp import tracker as dimp
 from tracking_tasks.trackers.dimp.iou import IoURefiner
-from tracking_tasks.trackers.dimp.localization import LocalizationConfig, Location, Trust
+from tracking_tasks.trackers.dimp.localization import (
+    LocalizationConfig,
+    Location,
+    LookAlike,
+    Trust,
+)
 from tracking_tasks.trackers.dimp.loss import FilterSamples
 from tracking_tasks.trackers.dimp.refinement import IoUConfig
 
@@ -35,7 +40,9 @@ def after(start):
 
     @jax.jit
     def step(state, seen, trust):
-        place = lambda scores, previous, size, config: Location(previous + 5, scores.max(), trust)
+        place = lambda scores, previous, *_: Location(
+            previous + 5, scores.max(), trust, LookAlike.none()
+        )
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(dimp, "locate", place)
             return TRACKER.step(state, seen)[0]
@@ -91,8 +98,8 @@ def test_what_has_less_than_half_of_the_usual_score_is_not_found_by_a_tracker_th
     start, redetect, usual, is_found, monkeypatch
 ):
     config = dataclasses.replace(TRACKER.config, redetect=redetect)
-    place = lambda scores, previous, size, config: Location(
-        previous + 5, jnp.ones(()), jnp.asarray(int(Trust.NORMAL))
+    place = lambda scores, previous, *_: Location(
+        previous + 5, jnp.ones(()), jnp.asarray(int(Trust.NORMAL)), LookAlike.none()
     )
     monkeypatch.setattr(dimp, "locate", place)
     state, seen = start[0].replace(usual_score=jnp.float32(usual)), start[1]
