@@ -112,6 +112,20 @@ def test_what_has_less_than_half_of_the_usual_score_is_not_found_by_a_tracker_th
     assert float(found.usual_score) == pytest.approx(after)
 
 
+def test_the_look_alike_of_a_frame_is_known_in_the_next(start, monkeypatch):
+    def place(scores, previous, density, last, config):
+        moved = LookAlike(last.look_alike.position + 1, last.look_alike.hides + 1)
+        return Location(previous, scores.max(), jnp.asarray(int(Trust.NORMAL)), moved)
+
+    monkeypatch.setattr(dimp, "locate", place)
+    state, seen = start
+    assert jnp.isnan(state.look_alike.position).all()  # none in the first frame
+    known = state.replace(look_alike=LookAlike(jnp.array([7.0, 9.0]), jnp.asarray(2)))
+    after = jax.jit(TRACKER.step)(known, seen)[0].look_alike
+    np.testing.assert_array_equal(after.position, [8.0, 10.0])
+    assert after.hides == 3
+
+
 def test_thresholds_are_those_of_the_published_tracker():
     """pytracking, parameter/dimp/dimp50.py."""
     assert LocalizationConfig() == LocalizationConfig(
