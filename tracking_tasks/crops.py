@@ -6,7 +6,7 @@ SiamFC family pad by the mean colour; repetition gives the filter no edge to lat
 """
 
 import functools
-from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int, Shaped, UInt8
 
 # Bilinear sampling alone would alias when a large target is shrunk.
 _SAMPLES_PER_PIXEL = 2
+_WINDOW = 512
 
 
 @functools.partial(jax.jit, static_argnames="size")  # traced once for all scales and programs
@@ -38,8 +39,8 @@ def crop(
     Returns:
         RGB in 0..255.
     """
-    on_cpu = functools.partial(_crop, size=size, interpolate=_one_by_one)
-    elsewhere = functools.partial(_crop, size=size, interpolate=_all_at_once)
+    on_cpu = functools.partial(_line_by_line, size=size)
+    elsewhere = functools.partial(_all_at_once, size=size)
     return jax.lax.platform_dependent(
         frame,
         extent,
@@ -51,53 +52,115 @@ def crop(
     )
 
 
-def _crop(
+class _Samples(NamedTuple):
+    """Where the pixels of a crop's row or column are sampled: linearly between two lines each.
+
+    Attributes:
+        lower, upper: the lines.
+        fraction: of the upper one.
+    """
+
+    lower: Int[Array, "size samples"]
+    upper: Int[Array, "size samples"]
+    fraction: Float[Array, "size samples"]
+
+    @classmethod
+    def create(
+        cls,
+        center: Float[Array, ""],
+        side: Float[Array, ""],
+        length: Int[Array, ""],
+        size: int,
+    ) -> "_Samples":
+        """Those of `size` pixels of an axis, on the first `length` lines of a frame."""
+        count = size * _SAMPLES_PER_PIXEL
+        offsets = (jnp.arange(count) + 0.5) / count - 0.5
+        index = jnp.clip(center + offsets * side - 0.5, 0.0, length - 1.0)
+        lower = jnp.floor(index).astype(jnp.int32)
+        upper = jnp.minimum(lower + 1, length - 1)
+        shape = size, _SAMPLES_PER_PIXEL
+        return cls(lower.reshape(shape), upper.reshape(shape), (index - lower).reshape(shape))
+
+
+def _axes(
+    extent: Int[Array, "2"], center: Float[Array, "2"], sides: Float[Array, "2"], size: int
+) -> tuple[_Samples, _Samples]:
+    """The samples of the rows and of the columns."""
+    columns, rows = (
+        _Samples.create(center[axis], sides[axis], extent[axis], size) for axis in range(2)
+    )
+    return rows, columns
+
+
+def _all_at_once(
     frame: UInt8[Array, "h w 3"],
     extent: Int[Array, "2"],
     center: Float[Array, "2"],
     sides: Float[Array, "2"],
     *,
     size: int,
-    interpolate: Callable[..., Array],
 ) -> Float[Array, "size size 3"]:
-    h, w, _ = frame.shape
-    samples = size * _SAMPLES_PER_PIXEL
-    offsets = (jnp.arange(samples) + 0.5) / samples - 0.5
+    """By gathers of lines, rows first: they are contiguous, and most of the frame is discarded."""
 
-    def resampled(lines: Shaped[Array, "n m"], axis: int) -> Float[Array, "size m"]:
-        positions = center[axis] + offsets * sides[axis]
-        lines = interpolate(lines, jnp.clip(positions - 0.5, 0.0, extent[axis] - 1.0), extent[axis])
-        return lines.reshape(size, _SAMPLES_PER_PIXEL, -1).mean(1)
+    def resampled(lines: Shaped[Array, "n m 3"], samples: _Samples) -> Float[Array, "size m 3"]:
+        below, above = (lines[i].astype(jnp.float32) for i in (samples.lower, samples.upper))
+        return (below + samples.fraction[..., None, None] * (above - below)).mean(1)
 
-    # Rows first: they are contiguous, so this is the cheap way to discard most of the frame.
-    rows = resampled(frame.reshape(h, w * 3), axis=1)
-    by_column = rows.reshape(size, w, 3).transpose(1, 0, 2).reshape(w, size * 3)
-    columns = resampled(by_column, axis=0)
-    return columns.reshape(size, size, 3).transpose(1, 0, 2)
+    rows, columns = _axes(extent, center, sides, size)
+    by_column = resampled(frame, rows).transpose(1, 0, 2)
+    return resampled(by_column, columns).transpose(1, 0, 2)
 
 
-def _all_at_once(
-    lines: Shaped[Array, "n m"], index: Float[Array, " samples"], length: Int[Array, ""]
-) -> Float[Array, "samples m"]:
-    """Linear interpolation between the first `length` lines."""
-    lower = jnp.floor(index).astype(jnp.int32)
-    upper = jnp.minimum(lower + 1, length - 1)
-    below, above = (lines[i].astype(jnp.float32) for i in (lower, upper))
-    return below + (index - lower)[:, None] * (above - below)
+def _line_by_line(
+    frame: UInt8[Array, "h w 3"],
+    extent: Int[Array, "2"],
+    center: Float[Array, "2"],
+    sides: Float[Array, "2"],
+    *,
+    size: int,
+) -> Float[Array, "size size 3"]:
+    """The same in loops: XLA's gathers are several times slower on the CPU.
+
+    Of a wide frame only `_WINDOW` columns are looked at, if these are all that the crop shows.
+    """
+    rows, columns = _axes(extent, center, sides, size)
+    first, last = columns.lower[0, 0], columns.upper[-1, -1]
+    width = frame.shape[1]
+
+    def within(part: int) -> Float[Array, "size size 3"]:
+        left = jnp.minimum(first, width - part)
+        window = _lines_across(frame, rows, left, part)
+        shifted = columns._replace(lower=columns.lower - left, upper=columns.upper - left)
+        return _lines_across(window, shifted, 0, size)
+
+    if width <= _WINDOW:
+        return within(width)
+    return jax.lax.cond(last - first < _WINDOW, lambda: within(_WINDOW), lambda: within(width))
 
 
-def _one_by_one(
-    lines: Shaped[Array, "n m"], index: Float[Array, " samples"], length: Int[Array, ""]
-) -> Float[Array, "samples m"]:
-    """The same in a loop, each line a slice: XLA's gathers are several times slower on the CPU."""
+def _lines_across(
+    lines: Shaped[Array, "n m 3"], samples: _Samples, left: Int[Array, ""] | int, part: int
+) -> Float[Array, "part size 3"]:
+    """The resampled lines, `part` pixels of each from `left` on, as columns.
 
-    def line(index: Float[Array, ""]) -> Float[Array, " m"]:
-        lower = jnp.floor(index).astype(jnp.int32)
-        upper = jnp.minimum(lower + 1, length - 1)
-        at = lambda i: jax.lax.dynamic_index_in_dim(lines, i, keepdims=False).astype(jnp.float32)
-        return at(lower) + (index - lower) * (at(upper) - at(lower))
+    Written across, so that nothing is to be transposed.
+    """
+    size, count = samples.lower.shape
 
-    return jax.lax.map(line, index)
+    def pixels(index: Int[Array, ""]) -> Float[Array, "part 3"]:
+        line = jax.lax.dynamic_slice(lines, (index, left, 0), (1, part, 3))
+        return line[0].astype(jnp.float32)
+
+    def sample(lower: Array, upper: Array, fraction: Array) -> Float[Array, "part 3"]:
+        below, above = pixels(lower), pixels(upper)
+        return below + fraction * (above - below)
+
+    def put(index: Int[Array, ""], result: Float[Array, "part size 3"]) -> Array:
+        parts = [sample(*(leaf[index, k] for leaf in samples)) for k in range(count)]
+        mean = sum(parts) / count
+        return jax.lax.dynamic_update_slice(result, mean[:, None], (0, index, 0))
+
+    return jax.lax.fori_loop(0, size, put, jnp.zeros((part, size, 3), jnp.float32))
 
 
 def rotate(

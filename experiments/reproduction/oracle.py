@@ -39,5 +39,5 @@ def _oracle_step(
     images = tracker.search_regions(frame, center, side[None])
     box = boxes.from_center(jnp.full(2, pixels / 2), size * pixels / side)
     sample = Sample(tracker.features(images)[0], tracker.backbone.grid.boxes_to_cells(box), known)
-    learned = tracker.learn(state.replace(size=size), sample)
+    learned, _ = tracker.learn(state.replace(size=size), sample)
     return learned.replace(size=state.size), prediction

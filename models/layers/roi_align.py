@@ -27,7 +27,9 @@ def adaptive_roi_align(
     rows = _hats(y, height, size, features.shape[0])
     columns = _hats(x, width, size, features.shape[1])
     in_rows = jnp.einsum("nrh,hwc->nrwc", rows, features)
-    return jnp.einsum("nrwc,nkw->nrkc", in_rows, columns)
+    # For each row anew, so that nothing is to be transposed.
+    columns = jnp.broadcast_to(columns[:, None], (*rows.shape[:2], *columns.shape[1:]))
+    return jnp.einsum("nrkw,nrwc->nrkc", columns, in_rows)
 
 
 def _hats(

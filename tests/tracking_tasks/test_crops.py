@@ -58,11 +58,22 @@ def test_both_ways_to_interpolate_are_two_matrix_products_alone_and_in_a_batch()
     arrays = (jnp.asarray(frame), jnp.asarray(extent))
     batch = jax.vmap(lambda c, s: crops.crop(*arrays, c, s, 12))(centers, sides)
     np.testing.assert_allclose(batch, expected, atol=2e-3)
-    for way in (crops._all_at_once, crops._one_by_one):
-        image = crops._crop(
-            *arrays, *map(jnp.asarray, (centers[0], sides[0])), size=12, interpolate=way
-        )
+    for way in (crops._all_at_once, crops._line_by_line):
+        image = way(*arrays, *map(jnp.asarray, (centers[0], sides[0])), size=12)
         np.testing.assert_allclose(image, expected[0], atol=2e-3)
+
+
+@pytest.mark.parametrize("center", [(5.0, 20.0), (300.0, 20.0), (615.0, 20.0), (800.0, 20.0)])
+@pytest.mark.parametrize("width", [30.0, 505.0, 511.5, 620.0, 2000.0])
+def test_of_a_wide_frame_no_column_is_missing(center, width):
+    frame = np.random.default_rng(0).integers(0, 256, (40, 640, 3), np.uint8)
+    extent, sides = np.array([620, 40]), np.array([width, 30.0])
+    expected = by_matrices(frame, extent, np.array(center), sides, 12)
+    image = crops._line_by_line(
+        jnp.asarray(frame), jnp.asarray(extent), jnp.array(center), jnp.asarray(sides), size=12
+    )
+    a_step = np.spacing(np.float32(2000))  # of a position so far out, in pixels
+    np.testing.assert_allclose(image, expected, atol=255 * a_step)
 
 
 def test_rotation_moves_the_top_to_the_side():

@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import jax
@@ -16,7 +17,7 @@ from models.backbone import STRIDE
 from tracking_tasks import boxes, crops
 from tracking_tasks.episode import Episode, EpisodeConfig, Frame, Prediction
 from tracking_tasks.trackers.ranges import require_in_range
-from tracking_tasks.trackers.soundness import contrast, usable
+from tracking_tasks.trackers.soundness import contrast, where_due
 
 # `typing.Self` is not for functions, in beartype.
 _Tracker = TypeVar("_Tracker", bound="Tracker")
@@ -110,7 +111,7 @@ class Tracker(struct.PyTreeNode):
     default_rule: ClassVar[str]
     # The fields that hold inner optimizers; what `optimizer` is made by makes the others, too.
     optimizers: ClassVar[tuple[str, ...]] = ("optimizer",)
-    # The fields of the online state that an update of the inner loop changes, together.
+    # The fields of the online state that `learned` changes, together.
     adapted: ClassVar[tuple[str, ...]] = ()
 
     config: Any = struct.field(pytree_node=False)
@@ -232,7 +233,8 @@ class Tracker(struct.PyTreeNode):
     def step(self, state: PyTree, frame: Frame) -> tuple[PyTree, Prediction]:
         """Finds the target in the next frame and learns from it."""
         images = self.search(state, frame)
-        return self.judged(state, images, *self.follow(state, frame, self.backbone(images)))
+        seen = self.follow(state, frame, self.backbone(images))
+        return self.judged(state, contrast(images), *seen)
 
     @abc.abstractmethod
     def search(self, state: PyTree, frame: Frame) -> Float[Array, "n s s 3"]:
@@ -253,40 +255,45 @@ class Tracker(struct.PyTreeNode):
         """Whether a score says that the target is there; the state is that before its frame."""
         return score >= self.config.present_score
 
-    def judged(
+    def learned(
         self,
-        before: PyTree,
-        images: Float[Array, "n s s 3"],
         state: PyTree,
-        prediction: Prediction,
-    ) -> tuple[PyTree, Prediction]:
-        """The end of a step: whether the target is there, and what was learned is of use.
+        due: Bool[Array, ""] | bool,
+        update: Callable[[dict[str, PyTree]], dict[str, PyTree]],
+    ) -> tuple[PyTree, Bool[Array, ""]]:
+        """The state after an update of its fields `adapted`, and whether that was undone.
 
-        An update that is not finite is undone: the fields `adapted` are those of before, and the
-        tracker follows its target with them.
+        They stay as they were where none is due, and where one is not finite.
+
+        Args:
+            state: the online state.
+            due: whether there is an update.
+            update: makes those fields, by name, of what they were.
+        """
+        before = {name: getattr(state, name) for name in self.adapted}
+        after, undone = where_due(due, update, before)
+        return state.replace(**after), undone
+
+    def judged(
+        self, before: PyTree, shown: Float[Array, ""], state: PyTree, prediction: Prediction
+    ) -> tuple[PyTree, Prediction]:
+        """The end of a step: whether the target is there.
 
         In a picture of one colour (a lens cap, a fade) nothing is seen, whatever a model makes of
-        it: the target stays where it was, with a score of 0. So it does where a response is not
-        finite.
+        it: the target stays where it was, score 0. So it does where a response is not finite.
 
         Args:
             before: the state before the step.
-            images: what `search` returned.
+            shown: the contrast of what `search` returned.
             state: what `follow` returned, like the prediction.
             prediction: likewise.
         """
-        blank = contrast(images) < _BLANK
+        blank = shown < _BLANK
         blank |= ~(jnp.isfinite(prediction.box).all() & jnp.isfinite(prediction.score))
         center = jnp.where(blank, before.center, state.center)
         size = jnp.where(blank, before.size, state.size)
         box = jnp.where(blank, boxes.from_center(before.center, before.size), prediction.box)
         score = jnp.where(blank, 0.0, prediction.score)
         present = self.is_present(before, score)
-        sound = usable({name: getattr(state, name) for name in self.adapted})
-        keep = lambda new, old: jnp.where(sound, new, old)
-        learned = {
-            name: jax.tree.map(keep, getattr(state, name), getattr(before, name))
-            for name in self.adapted
-        }
-        state = state.replace(center=center, size=size, **learned)
-        return state, Prediction(box, score, present, ~sound)
+        state = state.replace(center=center, size=size)
+        return state, prediction._replace(box=box, score=score, present=present)

@@ -187,10 +187,15 @@ def histograms(patch: Float[Array, "s s c"], cell: int, bins: int) -> Float[Arra
     dx, dy = (jnp.take_along_axis(d, strongest, -1)[..., 0] for d in (dx, dy))
     length = jnp.sqrt(dx**2 + dy**2)
     angle = jnp.arctan2(dy, dx) / (2 * jnp.pi) * (2 * bins)
-    distance = jnp.abs((angle[..., None] - jnp.arange(2 * bins) + bins) % (2 * bins) - bins)
+    angle = jnp.where(angle < 0, angle + 2 * bins, angle)
+    distance = jnp.abs(angle[..., None] - jnp.arange(2 * bins))
+    distance = jnp.minimum(distance, 2 * bins - distance)  # around the circle
     signed = length[..., None] * jnp.maximum(1 - distance, 0.0)
     cells = signed.shape[0] // cell
-    signed = signed.reshape(cells, cell, cells, cell, -1).sum((1, 3))
+    # A matrix product: sums over two axes that are apart are several times slower on the CPU.
+    within = np.repeat(np.eye(cells, dtype=np.float32), cell, axis=1)
+    within = np.kron(within, within)
+    signed = (within @ signed.reshape(-1, 2 * bins)).reshape(cells, cells, -1)
     unsigned = signed[..., :bins] + signed[..., bins:]
     energy = jnp.pad(jnp.sum(unsigned**2, -1), 1, mode="edge")
     around = sum(energy[i : i + cells, j : j + cells] for i in range(3) for j in range(3)) / 9

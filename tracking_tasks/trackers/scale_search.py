@@ -12,6 +12,7 @@ from models import Features
 from models.backbone import STRIDE
 from tracking_tasks.episode import Frame, Prediction
 from tracking_tasks.trackers.base import Tracker
+from tracking_tasks.trackers.soundness import contrast
 
 
 class SeenPeak(NamedTuple):
@@ -83,7 +84,7 @@ class ScaleSearch(Tracker):
             raise InputError(f"scales={self.scales} must hold 1, or scale_interval must be 1")
 
         factors, due = jnp.asarray(self.scales), self._due(state)
-        images, levels = self._one_by_one(state, frame, factors, due)
+        shown, levels = self._one_by_one(state, frame, factors, due)
         middle = slice(self.scales.index(1.0), self.scales.index(1.0) + 1)
 
         def among(chosen: slice) -> PyTree:
@@ -92,12 +93,12 @@ class ScaleSearch(Tracker):
             return self.look(state, parts, factors[chosen], counts[chosen])
 
         seen = jax.lax.cond(due, lambda: among(slice(None)), lambda: among(middle))
-        return self.judged(state, images[middle], *self.take(state, frame, seen))
+        return self.judged(state, shown[middle][0], *self.take(state, frame, seen))
 
     def _one_by_one(
         self, state: PyTree, frame: Frame, scales: Float[Array, " n"], every: Bool[Array, ""]
-    ) -> tuple[Float[Array, "n s s 3"], Features]:
-        """The search regions and what is seen in them; zeros, but of scale 1, if not `every`.
+    ) -> tuple[Float[Array, " n"], Features]:
+        """The search regions' contrast, and features; zeros, but of scale 1, if not `every`.
 
         In a loop: no slower on a CPU than all at once, and the backbone is compiled a single time.
         """
@@ -106,7 +107,7 @@ class ScaleSearch(Tracker):
         @jax.jit  # traced once, for the shapes and for the loop
         def at(scale: Float[Array, "1"]) -> tuple[Array, Features]:
             image = self._regions(state, frame, scale)
-            return image, self.backbone(image)
+            return contrast(image)[None], self.backbone(image)
 
         def add(index: Int[Array, ""], seen: PyTree) -> PyTree:
             place = order[index]

@@ -1,4 +1,6 @@
-"""Whether a picture shows anything, and whether parameters can be computed with."""
+"""Whether a picture shows anything, and whether what is learned can be computed with."""
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +17,35 @@ def contrast(images: Float[Array, "n s s 3"]) -> Float[Array, ""]:
     offsets = (images - images[:, :1, :1]).reshape(n, height, width * colors)
     mean = lambda x: x.mean(1).reshape(n, width, colors).mean(1)
     return jnp.sqrt(jnp.max(mean(offsets**2) - mean(offsets) ** 2).clip(0.0))
+
+
+def where_due(
+    due: Bool[Array, ""] | bool, update: Callable[[PyTree], PyTree], before: PyTree
+) -> tuple[PyTree, Bool[Array, ""]]:
+    """`update(before)` where it is due and can be computed with, else `before`.
+
+    A loop of one round or none, which leaves what it does not change in place: XLA copies the
+    result of a condition, whichever way it goes, and some rules' states are megabytes.
+
+    Args:
+        due: whether there is an update.
+        update: makes another pytree of the same shapes.
+        before: a pytree of arrays.
+
+    Returns:
+        The pytree; and whether an update was undone.
+    """
+
+    def once(carry: tuple[PyTree, Array, Array]) -> tuple[PyTree, Array, Array]:
+        before, *_ = carry
+        after = update(before)
+        sound = usable(after)
+        keep = lambda new, old: jnp.where(sound, new, old)
+        return jax.tree.map(keep, after, before), jnp.array(False), ~sound
+
+    start = before, jnp.asarray(due), jnp.array(False)
+    after, _, undone = jax.lax.while_loop(lambda carry: carry[1], once, start)
+    return after, undone
 
 
 def usable(params: PyTree) -> Bool[Array, ""]:

@@ -17,7 +17,6 @@ from tracking_tasks.trackers import TRACKERS
 
 IMAGES, BOXES = video(6)
 FOUND = Prediction(jnp.array([80.0, 90.0, 30.0, 20.0]), jnp.array(0.97))
-SEEN = jnp.asarray(np.random.default_rng(0).uniform(0, 255, (3, 64, 64, 3)), jnp.float32)
 
 
 @functools.cache
@@ -29,12 +28,20 @@ def started():
     return tracker, jax.jit(tracker.init)(frame(IMAGES[0]), jnp.asarray(BOXES[0]))
 
 
-def judged(spoil, prediction=FOUND):
+def learned(spoil, due=True):
     tracker, before = started()
-    learned = {name: jax.tree.map(lambda x: x + 1, getattr(before, name)) for name in TRAINED}
-    after = before.replace(center=FOUND.box[:2], size=FOUND.box[2:], **learned)
-    after = after.replace(exemplar=after.exemplar.at[0, 0, 0].set(spoil))
-    return before, after, *jax.jit(tracker.judged)(before, SEEN, after, prediction)
+
+    def update(fields):
+        new = jax.tree.map(lambda x: x + 1, fields)
+        return new | {"exemplar": new["exemplar"].at[0, 0, 0].set(spoil)}
+
+    return before, *jax.jit(lambda state: tracker.learned(state, due, update))(before)
+
+
+def judged(prediction):
+    tracker, before = started()
+    after = before.replace(center=FOUND.box[:2], size=FOUND.box[2:])
+    return before, *jax.jit(tracker.judged)(before, jnp.array(70.0), after, prediction)
 
 
 def assert_equal(one, other):
@@ -46,24 +53,41 @@ TRAINED = TRACKERS["gradnet"].adapted
 
 
 @pytest.mark.parametrize("spoil", [np.nan, np.inf, -np.inf, 1e16])
-def test_what_an_update_changed_goes_back_together_and_the_target_is_followed(spoil):
-    before, _, state, prediction = judged(spoil)
-    assert bool(prediction.undone)
+def test_what_an_update_changed_goes_back_together(spoil):
+    before, state, undone = learned(spoil)
+    assert bool(undone)
+    assert_equal(state, before)
+
+
+def test_a_finite_update_stays():
+    before, state, undone = learned(1e3)
+    assert not bool(undone)
+    assert float(state.exemplar[0, 0, 0]) == 1e3
     for name in TRAINED:
-        jax.tree.map(np.testing.assert_array_equal, getattr(state, name), getattr(before, name))
+        assert_equal(
+            jax.tree.leaves(getattr(state, name))[1:],
+            [leaf + 1 for leaf in jax.tree.leaves(getattr(before, name))[1:]],
+        )
+    assert_equal(state.newest, before.newest)
+
+
+def test_without_an_update_everything_stays_and_nothing_is_undone():
+    before, state, undone = learned(np.nan, due=False)
+    assert not bool(undone)
+    assert_equal(state, before)
+
+
+@pytest.mark.parametrize("undone", [True, False])
+def test_a_step_says_whether_an_update_was_undone_and_follows_the_target(undone):
+    _, state, prediction = judged(FOUND._replace(undone=jnp.array(undone)))
+    assert bool(prediction.undone) == undone
     np.testing.assert_array_equal(state.center, FOUND.box[:2])
     np.testing.assert_array_equal(prediction.box, FOUND.box)
 
 
-def test_a_finite_update_stays():
-    _, after, state, prediction = judged(1e3)
-    assert not bool(prediction.undone)
-    assert_equal(state, after)
-
-
 @pytest.mark.parametrize("lost", [{"box": FOUND.box * jnp.nan}, {"score": jnp.array(jnp.inf)}])
 def test_a_response_that_is_not_finite_moves_no_target(lost):
-    before, _, state, prediction = judged(0.0, FOUND._replace(**lost))
+    before, state, prediction = judged(FOUND._replace(**lost))
     np.testing.assert_array_equal(state.center, before.center)
     np.testing.assert_array_equal(state.size, before.size)
     np.testing.assert_allclose(prediction.box, BOXES[0])
@@ -84,7 +108,11 @@ def test_a_finite_run_is_bit_for_bit_that_without_a_look_at_it(monkeypatch):
 
     looked_at = run()
     assert float(jnp.abs(looked_at[0].exemplar - first.exemplar).max()) > 0
-    monkeypatch.setattr(type(tracker), "adapted", ())
+    unseen = lambda self, state, due, update: (
+        state.replace(**jax.lax.cond(due, update, lambda fields: fields, fields_of(state))),
+        jnp.array(False),
+    )
+    monkeypatch.setattr(type(tracker), "learned", unseen)
     assert_equal(looked_at, run())
 
 
@@ -109,6 +137,10 @@ def test_every_tracker_says_what_its_updates_change(name):
     fields = {field.name for field in dataclasses.fields(state_type(name))}
     assert TRACKERS[name].adapted and set(TRACKERS[name].adapted) <= fields
     assert "rule_state" in TRACKERS[name].adapted or "rule_state" not in fields
+
+
+def fields_of(state):
+    return {name: getattr(state, name) for name in TRAINED}
 
 
 def state_type(name):

@@ -27,7 +27,8 @@ def started():
 def judged(images, score):
     tracker, before = started()
     after = before.replace(center=MOVED.box[:2] + MOVED.box[2:] / 2, size=MOVED.box[2:])
-    return jax.jit(tracker.judged)(before, images, after, MOVED._replace(score=jnp.asarray(score)))
+    prediction = MOVED._replace(score=jnp.asarray(score))
+    return jax.jit(tracker.judged)(before, contrast(images), after, prediction)
 
 
 def noise(deviation):

@@ -240,8 +240,9 @@ class DiMP(ScaleSearch):
         usual = followed(state.usual_score, location.score)
         state = state.replace(center=center, size=size, scale_filter=fitted, usual_score=usual)
         state = state.replace(look_alike=location.look_alike, frames=state.frames + 1)
-        state = self._learn(state, sample, location.trust)
-        return state, Prediction(boxes.from_center(center, size), location.score)
+        state, undone = self._learn(state, sample, location.trust)
+        box = boxes.from_center(center, size)
+        return state, Prediction(box, location.score, undone=undone)
 
     def usual_score(self, state: DiMPState) -> Float[Array, ""]:
         return state.usual_score
@@ -251,18 +252,24 @@ class DiMP(ScaleSearch):
         usual = state.usual_score
         return relative(score, usual) >= share if share else super().is_present(state, score)
 
-    def _learn(self, state: DiMPState, sample: PyTree, trust: Int[Array, ""]) -> DiMPState:
+    def _learn(
+        self, state: DiMPState, sample: PyTree, trust: Int[Array, ""]
+    ) -> tuple[DiMPState, Bool[Array, ""]]:
         """Stores the sample and updates the filter, as far as the localization can be trusted."""
         config = self.config
         if config.update == "none":
-            return state
+            return state, jnp.array(False)
         hard_negative = trust == Trust.HARD_NEGATIVE
         trusted = hard_negative | (trust == Trust.NORMAL)
         if config.update == "average":
-            rate = jnp.where(trusted, config.learning_rate, 0.0)
-            predicted = self._predict_from(sample, state.size)
-            mixed = (1 - rate) * state.target_filter + rate * predicted
-            return state.replace(target_filter=mixed)
+            rate = config.learning_rate
+
+            def mix(before: dict[str, PyTree]) -> dict[str, PyTree]:
+                predicted = self._predict_from(sample, state.size)
+                mixed = (1 - rate) * before["target_filter"] + rate * predicted
+                return before | {"target_filter": mixed}
+
+            return self.learned(state, trusted, mix)
         memory = state.memory.store(
             sample,
             jnp.where(hard_negative, config.hard_negative_lr, config.learning_rate),
@@ -270,21 +277,16 @@ class DiMP(ScaleSearch):
             enabled=trusted,
         )
         samples = FilterSamples(**memory.samples, weights=memory.weights)
-
-        def update(steps: int):
-            def run(params: PyTree, rule_state: PyTree) -> tuple[PyTree, PyTree]:
-                result = self.fit(params, samples, steps, state=rule_state)
-                return result.params, result.state
-
-            return run
-
         regular = trusted & (state.frames % config.update_interval == 0)
-        branches = [update(0), update(config.update_steps), update(config.hard_negative_steps)]
-        branch = jnp.where(hard_negative, 2, jnp.where(regular, 1, 0))
-        target_filter, rule_state = jax.lax.switch(
-            branch, branches, state.target_filter, state.rule_state
-        )
-        return state.replace(target_filter=target_filter, rule_state=rule_state, memory=memory)
+        steps = jnp.where(regular, config.update_steps, 0)
+        steps = jnp.where(hard_negative, config.hard_negative_steps, steps)
+
+        def step(_: Int[Array, ""], fields: dict[str, PyTree]) -> dict[str, PyTree]:
+            result = self.fit(fields["target_filter"], samples, steps=1, state=fields["rule_state"])
+            return {"target_filter": result.params, "rule_state": result.state}
+
+        update = lambda before: jax.lax.fori_loop(0, steps, step, before)
+        return self.learned(state.replace(memory=memory), steps > 0, update)
 
     def _predict_from(
         self, sample: dict[str, Array], size: Float[Array, "2"]

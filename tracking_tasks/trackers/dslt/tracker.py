@@ -72,7 +72,7 @@ class DSLT(ScaleSearch):
     name: ClassVar[str] = "dslt"
     config_type: ClassVar[type] = DSLTConfig
     default_rule: ClassVar[str] = "adam"
-    adapted: ClassVar[tuple[str, ...]] = ("head", "rule_state")
+    adapted: ClassVar[tuple[str, ...]] = ("head", "rule_state", "update_steps")
 
     initial: RegressionHead
 
@@ -218,15 +218,16 @@ class DSLT(ScaleSearch):
         state = state.replace(
             center=center, size=size, usual=usual, trusted=trusted, scale_filter=fitted
         )
-        state = self._learn(state.replace(frames=state.frames + 1), seen.features, seen.position)
-        return state, Prediction(boxes.from_center(center, size), score)
+        state = state.replace(frames=state.frames + 1)
+        state, undone = self._learn(state, seen.features, seen.position)
+        return state, Prediction(boxes.from_center(center, size), score, undone=undone)
 
     def _learn(
         self,
         state: DSLTState,
         maps: Float[Array, "h w m"],
         position: Float[Array, "2"],
-    ) -> DSLTState:
+    ) -> tuple[DSLTState, Bool[Array, ""]]:
         """Stores a trusted sample for the oldest but the first, and updates the filters."""
         config, memory = self.config, state.memory
         slot = 1 + (state.frames - 1) % (config.memory_size - 1)
@@ -239,14 +240,17 @@ class DSLT(ScaleSearch):
         given = lambda head, maps: maps
         rule = self.optimizer.with_scaled_rate(config.online_lr_factor)
         steps = config.learned_update_steps if rule.learned else config.update_steps
-        max_steps = jnp.where(state.trusted, steps, 0)
-        fitted = self._fit(rule, given, state.head, memory, max_steps, state.rule_state)
-        return state.replace(
-            head=state.head.replace(filters=fitted.params.filters),
-            rule_state=fitted.state,
-            memory=memory,
-            update_steps=state.update_steps + fitted.steps,
-        )
+
+        def update(before: dict[str, PyTree]) -> dict[str, PyTree]:
+            head, taken = before["head"], before["update_steps"]
+            fitted = self._fit(rule, given, head, memory, steps, before["rule_state"])
+            return {
+                "head": head.replace(filters=fitted.params.filters),
+                "rule_state": fitted.state,
+                "update_steps": taken + fitted.steps,
+            }
+
+        return self.learned(state.replace(memory=memory), state.trusted, update)
 
     def _fit(
         self,
@@ -254,7 +258,7 @@ class DSLT(ScaleSearch):
         maps: MapsOf,
         head: RegressionHead,
         samples: RegressionSamples,
-        max_steps: int | Int[Array, ""],
+        max_steps: int,
         state: PyTree = None,
     ) -> metaopt.ConvergedFit:
         """Runs a hand-designed rule until it has converged, any other for all its steps."""

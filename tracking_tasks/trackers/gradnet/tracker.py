@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, PyTree
 
 import metaopt
 from models import Backbone, Features, TemplateNetwork, correlate
@@ -231,21 +231,25 @@ class GradNet(ScaleSearch):
             scale_filter=scale_filter.learned(state.scale_filter, frame, center, size),
             frames=state.frames + 1,
         )
+        undone = jnp.array(False)
         if config.online_update:
-            state = self._learn(state, Reliable(seen.features, seen.position, seen.score))
-        return state, Prediction(boxes.from_center(center, size), seen.score)
+            state, undone = self._learn(state, Reliable(seen.features, seen.position, seen.score))
+        return state, Prediction(boxes.from_center(center, size), seen.score, undone=undone)
 
-    def _learn(self, state: GradNetState, seen: Reliable) -> GradNetState:
+    def _learn(self, state: GradNetState, seen: Reliable) -> tuple[GradNetState, Bool[Array, ""]]:
         """Keeps a reliable frame, and updates the template when it is time (paper, section 3.4)."""
         config = self.config
         better = (seen.score >= state.min_score) & (seen.score > state.newest.score)
         newest = jax.tree.map(lambda new, old: jnp.where(better, new, old), seen, state.newest)
-        state = state.replace(newest=newest)
         due = (state.frames % config.update_interval == 0) & (newest.score > 0)
-        return jax.lax.cond(due, self._update, lambda state: state, state)
+        update = lambda before: self._update(state.replace(**before), newest)
+        state, undone = self.learned(state, due, update)
+        taken = newest.replace(score=jnp.where(due, 0.0, newest.score))
+        return state.replace(newest=taken), undone
 
-    def _update(self, state: GradNetState) -> GradNetState:
-        config, newest = self.config, state.newest
+    def _update(self, state: GradNetState, newest: Reliable) -> dict[str, PyTree]:
+        """The fields `adapted`, fitted to the newest reliable frame."""
+        config = self.config
         start, rule_state = state.exemplar, state.rule_state
         samples = SearchSamples(newest.features[None], newest.center[None], jnp.ones(1))
         if config.restart:
@@ -254,12 +258,8 @@ class GradNet(ScaleSearch):
         result = self.fit(start, samples, config.update_steps, state=rule_state)
         exemplar = state.exemplar + config.update_lr * (result.params - state.exemplar)
         share = config.initial_share
-        return state.replace(
-            exemplar=exemplar,
-            rule_state=result.state,
-            template=share * state.initial + (1 - share) * self.template(exemplar),
-            newest=newest.replace(score=jnp.zeros(())),
-        )
+        template = share * state.initial + (1 - share) * self.template(exemplar)
+        return {"exemplar": exemplar, "rule_state": result.state, "template": template}
 
     def exemplar(self, fine: Float[Array, "h w c8"]) -> Float[Array, "e e c8"]:
         """The part of a search region's finer features that the params start from."""

@@ -250,11 +250,10 @@ class MetaRTT(Tracker):
             frames=state.frames + 1,
         )
         due = lost | (state.frames % config.update_interval == 0)
-        classifier = jax.lax.cond(
-            due, self._update, lambda state, key: state.classifier, state, update_key
-        )
-        prediction = Prediction(boxes.from_center(center, size), jax.nn.sigmoid(scores.mean()))
-        return state.replace(classifier=classifier), prediction
+        update = lambda before: {"classifier": self._update(state.replace(**before), update_key)}
+        state, undone = self.learned(state, due, update)
+        box = boxes.from_center(center, size)
+        return state, Prediction(box, jax.nn.sigmoid(scores.mean()), undone=undone)
 
     def look(
         self,

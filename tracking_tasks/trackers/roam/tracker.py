@@ -225,7 +225,8 @@ class ROAM(ScaleSearch):
 
     def take(self, state: ROAMState, frame: Frame, seen: Seen) -> tuple[ROAMState, Prediction]:
         state, prediction, sample = self.find(state, frame, seen)
-        return self.learn(state, sample), prediction
+        state, undone = self.learn(state, sample)
+        return state, prediction._replace(undone=undone)
 
     def find(
         self, state: ROAMState, frame: Frame, seen: Seen
@@ -249,15 +250,13 @@ class ROAM(ScaleSearch):
         state = state.replace(scale_filter=fitted)
         return state, Prediction(boxes.from_center(center, size), strength), sample
 
-    def learn(self, state: ROAMState, sample: Sample) -> ROAMState:
+    def learn(self, state: ROAMState, sample: Sample) -> tuple[ROAMState, Bool[Array, ""]]:
         """Stores a good sample, and updates the model when it is time."""
         config = self.config
         memory = state.memory.store({"features": sample.features, "boxes": sample.box}, sample.good)
         state = state.replace(memory=memory)
         due = (state.frames % config.update_interval == 0) & (memory.stored > 0)
-        # Only what changes passes through the condition: the memory would be copied.
-        before = lambda state: {name: getattr(state, name) for name in self.adapted}
-        return state.replace(**jax.lax.cond(due, self.update, before, state))
+        return self.learned(state, due, lambda before: self.update(state.replace(**before)))
 
     def update(self, state: ROAMState) -> dict[str, PyTree]:
         """The fields `adapted` after steps on the first frame and on the newest samples.
