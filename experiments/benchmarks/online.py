@@ -1,13 +1,14 @@
 """What a tracked frame takes: every shipped tracker, by its parts, beside what the backbone must.
 
-The video is a camera's pan over a photograph. A frame's time is the mean over its frames, since
-trackers search over scales in some and learn in some; crop, backbone and the rest (the search for
-the target in the response, its box, what is learned) are those of the last one.
+The video is a camera's pan over a photograph. Trackers learn in some frames, and some of them
+search over scales in some: a plain frame is the median one. Its parts are cutting the crops, the
+backbone, and the rest: the head, the search for the target in the response, its box, the memory.
 """
 
 import dataclasses
 import functools
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -20,9 +21,11 @@ from experiments.benchmarks import trackers
 from experiments.benchmarks.report import Comparison, Report
 from experiments.benchmarks.timing import Measurement, interleaved, product
 from tracking_tasks.episode import Frame
+from tracking_tasks.online.programs import Programs
 from tracking_tasks.trackers.base import Tracker
+from tracking_tasks.trackers.scale_search import ScaleSearch
 
-_PARTS = ("crop", "backbone", "rest")
+_PARTS = ("crop", "backbone", "rest", "learning, scales")
 _WIDTH, _HEIGHT = 480, 384  # pixels
 TARGET = (200.0, 150.0, 60.0, 60.0)  # in the first frame
 _PRODUCT = 1024  # side of the matrices whose product shows what the machine can do at most
@@ -49,16 +52,50 @@ def run(preset: str, repeats: int) -> Report:
     chosen = PRESETS[preset]
     frames = pan(chosen.frames)
     calls: dict[tuple[str, str], Callable[[], Any]] = {("", "product"): product(_PRODUCT)}
-    operations = {}
+    videos, operations = {}, {}
     for name, tracker in chosen.trackers().items():
-        parts, operations[name] = _parts(tracker, frames)
-        calls |= {(name, part): call for part, call in parts.items()}
+        videos[name] = Video(tracker, frames)
+        crop, backbone, operations[name] = _parts(tracker, videos[name], frames[-1])
+        calls |= {(name, "frame"): videos[name], (name, "crop"): crop, (name, "backbone"): backbone}
     measured = interleaved(calls, repeats, "online")
     peak = 2 * _PRODUCT**3 / measured["", "product"].minimum
-    rows = [
-        _row(name, measured, len(frames) - 1, count / peak) for name, count in operations.items()
-    ]
+    rows = [_row(name, videos[name], measured, count / peak) for name, count in operations.items()]
     return Report(rows, _notes(peak), {"times": _bars(rows)})
+
+
+class Video:
+    """A tracker that follows its target through the frames, as `OnlineTracker` does.
+
+    Attributes:
+        seconds: of each frame but the first, a row for each call but the first, which compiles.
+    """
+
+    def __init__(self, tracker: Tracker, frames: Sequence[Frame]) -> None:
+        self._programs = Programs(tracker)
+        self._frames = frames
+        self.seconds: list[list[float]] | None = None
+
+    def start(self) -> Any:
+        """The state after the first frame."""
+        return self._programs.start(np.asarray(self._frames[0].pixels), np.array(TARGET))
+
+    def __call__(self) -> Any:
+        """Follows the target; returns the last state and prediction."""
+        state, seconds = jax.block_until_ready(self.start()), []
+        for frame in self._frames[1:]:
+            start = time.perf_counter()
+            state, prediction = jax.block_until_ready(self._programs.advance(state, frame))
+            seconds.append(time.perf_counter() - start)
+        self.seconds = [] if self.seconds is None else [*self.seconds, seconds]
+        return state, prediction
+
+    def times(self) -> tuple[Measurement, Measurement]:
+        """Of the mean frame and of the median one: least and median over calls."""
+        assert self.seconds
+        calls = np.array(self.seconds)
+        least, usual = calls.min(0), np.median(calls, 0)
+        mean = Measurement(None, float(least.mean()), float(usual.mean()))
+        return mean, Measurement(None, float(np.median(least)), float(np.median(usual)))
 
 
 def pan(frames: int) -> list[Frame]:
@@ -69,59 +106,63 @@ def pan(frames: int) -> list[Frame]:
     return [Frame(jnp.asarray(window), extent) for window in windows]
 
 
-def _parts(tracker: Tracker, frames: list[Frame]) -> tuple[dict[str, Callable[[], Any]], float]:
-    """The calls to time, and the backbone's floating point operations in one of them."""
-    kind = type(tracker)
-    step, search, follow = jax.jit(kind.step), jax.jit(kind.search), jax.jit(kind.follow)
-    start = jax.jit(kind.init)(tracker, frames[0], jnp.array(TARGET))
+def _parts(
+    tracker: Tracker, video: Video, frame: Frame
+) -> tuple[Callable[[], Any], Callable[[], Any], float]:
+    """What cuts and what sees the crops of a plain frame, and the latter's operations."""
+    state = video.start()
 
-    def through() -> Any:
-        state = start
-        for frame in frames[1:]:
-            state, prediction = step(tracker, state, frame)
-        return state, prediction
+    @jax.jit
+    def crop(tracker: Tracker) -> jax.Array:
+        if isinstance(tracker, ScaleSearch) and tracker.scale_interval > 1:
+            return tracker.search_regions(
+                frame, state.center, tracker.search_side(state.size)[None]
+            )
+        return tracker.search(state, frame)
 
-    state, _ = through()
-    images = search(tracker, state, frames[-1])
+    images = crop(tracker)
     backbone = jax.jit(lambda images: tracker.backbone(images)).lower(images).compile()
-    levels = backbone(images)
     analysis = backbone.cost_analysis()
     assert analysis is not None  # every backend of ours has one
-    return {
-        "frame": through,
-        "crop": functools.partial(search, tracker, state, frames[-1]),
-        "backbone": functools.partial(backbone, images),
-        "rest": functools.partial(follow, tracker, state, frames[-1], levels),
-    }, analysis["flops"]
+    return (
+        functools.partial(crop, tracker),
+        functools.partial(backbone, images),
+        analysis["flops"],
+    )
 
 
 def _row(
-    name: str, measured: dict[tuple[str, str], Measurement], frames: int, floor: float
+    name: str, video: Video, measured: dict[tuple[str, str], Measurement], floor: float
 ) -> Comparison:
-    whole = measured[name, "frame"]
-    frame = Measurement(None, whole.minimum / frames, whole.median / frames)
-    times = {"frame": frame} | {part: measured[name, part] for part in _PARTS}
+    mean, plain = video.times()
+    crop, backbone = measured[name, "crop"], measured[name, "backbone"]
+    less = lambda whole, *parts: Measurement(
+        None,
+        whole.minimum - sum(part.minimum for part in parts),
+        whole.median - sum(part.median for part in parts),
+    )
+    parts = (crop, backbone, less(plain, crop, backbone), less(mean, plain))
+    times = {"frame": mean, "plain frame": plain} | dict(zip(_PARTS, parts, strict=True))
     numbers = {
-        "frames/s": 1 / frame.minimum,
-        "frame / backbone": frame.minimum / measured[name, "backbone"].minimum,
-        "backbone / its floor": measured[name, "backbone"].minimum / floor,
+        "frames/s": 1 / mean.minimum,
+        "plain frame / backbone": plain.minimum / backbone.minimum,
+        "backbone / its floor": backbone.minimum / floor,
     }
     return Comparison({"tracker": name}, times, numbers)
 
 
 def _bars(rows: list[Comparison]) -> Figure:
-    """The mean frame above its parts, stacked."""
-    figure = Figure(figsize=(8, 1.5 + 0.7 * len(rows)), layout="constrained")
+    """The parts of the mean frame, stacked."""
+    figure = Figure(figsize=(8, 1.5 + 0.5 * len(rows)), layout="constrained")
     axes = figure.subplots()
     at = np.arange(len(rows))
     left = np.zeros(len(rows))
-    for part, color in zip(_PARTS, ("#0072B2", "#E69F00", "#009E73"), strict=True):
+    colors = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
+    for part, color in zip(_PARTS, colors, strict=True):
         width = np.array([1e3 * row.times[part].minimum for row in rows])
-        axes.barh(at + 0.2, width, 0.35, left, color=color, label=f"{part}, one frame")
+        bars = axes.barh(at, width, 0.6, left, color=color, label=part)
         left += width
-    means = [1e3 * row.times["frame"].minimum for row in rows]
-    bars = axes.barh(at - 0.2, means, 0.35, color="0.35", label="mean over the frames")
-    axes.bar_label(bars, [f"{mean:.1f}" for mean in means], padding=3)
+    axes.bar_label(bars, [f"{mean:.1f}" for mean in left], padding=3)
     axes.set(xlabel="minimum time (ms)")
     axes.set_yticks(at, [str(row.case["tracker"]) for row in rows])
     axes.invert_yaxis()
@@ -133,6 +174,7 @@ def _notes(peak: float) -> list[str]:
     return [
         f"Frames of {_WIDTH}x{_HEIGHT}. The floor of the backbone is what its operations take at "
         f"the {peak / 1e9:.0f} GFLOP/s of a matrix product in this run.",
-        "frame: the mean over the video's frames; crop, backbone and rest: of the last of them, "
-        "with all the scales that a frame of a search over scales shows.",
+        "frame: the mean over the video's frames; plain frame: the median of them, whose parts are "
+        "crop, backbone and rest; learning, scales: what frames that learn, or search over scales "
+        "where not all do, add to the mean. The rest is what is left of the plain frame.",
     ]

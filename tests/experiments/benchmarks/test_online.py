@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiments import benchmark
-from experiments.benchmarks import online
+from experiments.benchmarks import online, trackers
 from tests.experiments.programs import run
 
 
@@ -16,11 +16,29 @@ def test_a_frame_is_timed_by_its_parts_beside_the_backbones_floor(tmp_path):
     (row,) = results["comparisons"]
     times = {part: time["minimum"] for part, time in row["milliseconds"].items()}
     assert row["case"] == {"tracker": "gradnet"}
-    assert list(times) == ["frame", "crop", "backbone", "rest"]
+    parts = ["crop", "backbone", "rest", "learning, scales"]
+    assert list(times) == ["frame", "plain frame", *parts]
+    assert sum(times[part] for part in parts) == pytest.approx(times["frame"])
     assert row["frames/s"] == pytest.approx(1e3 / times["frame"])
-    assert row["frame / backbone"] == pytest.approx(times["frame"] / times["backbone"])
+    assert row["plain frame / backbone"] == pytest.approx(times["plain frame"] / times["backbone"])
     assert row["backbone / its floor"] > 0
     assert (tmp_path / "times.png").stat().st_size > 0
+
+
+def test_a_plain_frame_is_the_median_one_and_the_first_call_does_not_count():
+    video = online.Video(*small_video())
+    for _ in range(3):
+        video()
+    assert np.shape(video.seconds) == (2, 2)
+    video.seconds = [[1.0, 2.0, 6.0, 2.0], [2.0, 1.0, 9.0, 3.0]]
+    mean, plain = video.times()
+    assert (mean.minimum, plain.minimum) == (2.5, 1.5)  # of 1, 1, 6 and 2 seconds
+    assert (mean.median, plain.median) == (3.25, 2.0)  # of 1.5, 1.5, 7.5 and 2.5
+
+
+def small_video():
+    (tracker,) = trackers.small().values()
+    return tracker, online.pan(3)
 
 
 def test_the_camera_pans_two_pixels_a_frame():
