@@ -157,7 +157,7 @@ def _lines_across(
 
     def put(index: Int[Array, ""], result: Float[Array, "part size 3"]) -> Array:
         parts = [sample(*(leaf[index, k] for leaf in samples)) for k in range(count)]
-        mean = sum(parts) / count
+        mean = sum(parts[1:], parts[0]) / count
         return jax.lax.dynamic_update_slice(result, mean[:, None], (0, index, 0))
 
     return jax.lax.fori_loop(0, size, put, jnp.zeros((part, size, 3), jnp.float32))

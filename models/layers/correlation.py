@@ -5,12 +5,11 @@ of the arithmetic, forward and backward, so `correlate` computes it as one matri
 position with every filter tap) followed by shifted additions, along rows and then columns.
 """
 
-import functools
-import operator
-
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
+
+from models.layers.shifts import shifted_sum, windows
 
 
 def correlate(
@@ -24,19 +23,11 @@ def correlate(
     """
     n, h, w, channels = features.shape
     kh, kw, _ = filter.shape
-    height, width = h + 2 * (kh // 2) - kh + 1, w + 2 * (kw // 2) - kw + 1
-    # The product first, padding after: it is channels / (kh * kw) times smaller than the map.
-    products = features.reshape(n * h * w, channels) @ filter.reshape(kh * kw, channels).T
-    # One axis after the other: the derivative of a sum of k shifts takes k reads an element.
-    x = _pad(products.reshape(n, h, w, kh, kw), 2, kw // 2)
-    x = functools.reduce(operator.add, [x[:, :, j : j + width, :, j] for j in range(kw)])
-    x = _pad(x, 1, kh // 2)
-    return functools.reduce(operator.add, [x[:, i : i + height, :, i] for i in range(kh)])
-
-
-def _pad(x: Float[Array, "..."], axis: int, size: int) -> Float[Array, "..."]:
-    """Puts zeros at both ends of an axis."""
-    return jnp.pad(x, [(size, size) if i == axis else (0, 0) for i in range(x.ndim)])
+    # The product first, shifts after: it is channels / (kh * kw) times smaller than the map.
+    by_column = filter.transpose(1, 0, 2).reshape(kw * kh, channels)
+    products = features.reshape(n * h * w, channels) @ by_column.T
+    rows = shifted_sum(products.reshape(n, h, w, kw, kh), -2, kw // 2)
+    return shifted_sum(rows[..., None], -3, kh // 2)[..., 0]
 
 
 def correlate_all(
@@ -44,20 +35,16 @@ def correlate_all(
 ) -> Float[Array, "o n h w"]:
     """Correlates feature maps with several odd square filters, padded with k // 2 zeros.
 
-    By the correlation theorem, on a grid that is large enough for nothing to wrap around. For
-    filters of 11 cells on maps of 24 that is ten times as fast on the CPU as the taps of
-    `correlate`, and compiles as fast as small filters do.
+    The taps along columns are gathered before the product, those along rows added after it, which
+    balances what is read and written of both. As fast as by the correlation theorem for filters of
+    11 cells on maps of 24 in a step of learning, twice as fast in a frame.
     """
-    from scipy.fft import next_fast_len  # a quarter of a second, for one tracker
-
-    _, h, w, _ = features.shape
-    k = filters.shape[1]
-    grid = tuple(next_fast_len(length + k - 1, real=True) for length in (h, w))
-    seen = jnp.fft.rfft2(jnp.moveaxis(features, -1, 1), grid)
-    wanted = jnp.fft.rfft2(jnp.moveaxis(filters, -1, 1), grid)
-    response = jnp.fft.irfft2(jnp.einsum("ncij,ocij->onij", seen, wanted.conj()), grid)
-    # The filter's middle comes to lie on its cell.
-    return jnp.roll(response, (k // 2, k // 2), (2, 3))[..., :h, :w]
+    n, h, w, channels = features.shape
+    count, k, _, _ = filters.shape
+    seen = windows(features, -3, k, k // 2).reshape(n * h * w, k * channels)
+    wanted = filters.transpose(1, 3, 2, 0).reshape(k * channels, k * count)
+    products = (seen @ wanted).reshape(n, h, w, k, count)
+    return jnp.moveaxis(shifted_sum(products, -2, k // 2), -1, 0)
 
 
 def correlate_plain(

@@ -193,9 +193,9 @@ def histograms(patch: Float[Array, "s s c"], cell: int, bins: int) -> Float[Arra
     signed = length[..., None] * jnp.maximum(1 - distance, 0.0)
     cells = signed.shape[0] // cell
     # A matrix product: sums over two axes that are apart are several times slower on the CPU.
-    within = np.repeat(np.eye(cells, dtype=np.float32), cell, axis=1)
-    within = np.kron(within, within)
-    signed = (within @ signed.reshape(-1, 2 * bins)).reshape(cells, cells, -1)
+    along = np.repeat(np.eye(cells, dtype=np.float32), cell, axis=1)
+    signed = jnp.matmul(np.kron(along, along), signed.reshape(-1, 2 * bins))
+    signed = signed.reshape(cells, cells, -1)
     unsigned = signed[..., :bins] + signed[..., bins:]
     energy = jnp.pad(jnp.sum(unsigned**2, -1), 1, mode="edge")
     around = sum(energy[i : i + cells, j : j + cells] for i in range(3) for j in range(3)) / 9
