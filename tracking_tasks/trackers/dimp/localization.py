@@ -58,7 +58,7 @@ class LookAlike(NamedTuple):
 
     @classmethod
     def none(cls) -> "LookAlike":
-        return cls(jnp.full(2, jnp.nan), jnp.zeros((), jnp.int32))
+        return cls(jnp.full(2, jnp.nan, jnp.float32), jnp.zeros((), jnp.int32))
 
 
 class Last(NamedTuple):
