@@ -111,6 +111,7 @@ def _all_at_once(
     return resampled(by_column, columns).transpose(1, 0, 2)
 
 
+@functools.partial(jax.jit, static_argnames="size")  # traced once, though vmap asks three times
 def _line_by_line(
     frame: UInt8[Array, "h w 3"],
     extent: Int[Array, "2"],
@@ -129,15 +130,16 @@ def _line_by_line(
 
     def within(part: int) -> Float[Array, "size size 3"]:
         left = jnp.minimum(first, width - part)
-        window = _lines_across(frame, rows, left, part)
+        window = _lines_across(frame, rows, left, part=part)
         shifted = columns._replace(lower=columns.lower - left, upper=columns.upper - left)
-        return _lines_across(window, shifted, 0, size)
+        return _lines_across(window, shifted, 0, part=size)
 
     if width <= _WINDOW:
         return within(width)
     return jax.lax.cond(last - first < _WINDOW, lambda: within(_WINDOW), lambda: within(width))
 
 
+@functools.partial(jax.jit, static_argnames="part")  # traced once for all crops alike
 def _lines_across(
     lines: Shaped[Array, "n m 3"], samples: _Samples, left: Int[Array, ""] | int, part: int
 ) -> Float[Array, "part size 3"]:
@@ -151,14 +153,13 @@ def _lines_across(
         line = jax.lax.dynamic_slice(lines, (index, left, 0), (1, part, 3))
         return line[0].astype(jnp.float32)
 
-    def sample(lower: Array, upper: Array, fraction: Array) -> Float[Array, "part 3"]:
-        below, above = pixels(lower), pixels(upper)
-        return below + fraction * (above - below)
-
     def put(index: Int[Array, ""], result: Float[Array, "part size 3"]) -> Array:
-        parts = [sample(*(leaf[index, k] for leaf in samples)) for k in range(count)]
-        mean = sum(parts[1:], parts[0]) / count
-        return jax.lax.dynamic_update_slice(result, mean[:, None], (0, index, 0))
+        at = lambda leaf: jax.lax.dynamic_index_in_dim(leaf, index, keepdims=False)
+        total = jnp.zeros(())
+        for lower, upper, fraction in zip(*map(at, samples), strict=True):
+            below, above = pixels(lower), pixels(upper)
+            total += below + fraction * (above - below)
+        return jax.lax.dynamic_update_slice(result, (total / count)[:, None], (0, index, 0))
 
     return jax.lax.fori_loop(0, size, put, jnp.zeros((part, size, 3), jnp.float32))
 

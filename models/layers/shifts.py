@@ -8,7 +8,6 @@ mode and however often it is differentiated.
 
 import dataclasses
 import functools
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -98,7 +97,7 @@ def _windows(x: Array, *, shifts: _Shifts) -> Array:
 
 def _shifted_sum(y: Array, *, shifts: _Shifts) -> Array:
     slices = shifts.slices(y, y.ndim - 1 + shifts.axis)
-    return functools.reduce(operator.add, [part[..., tap, :] for tap, part in enumerate(slices)])
+    return functools.reduce(lax.add, [part[..., tap, :] for tap, part in enumerate(slices)])
 
 
 def _linear(name: str, function: Callable[..., Array]) -> Primitive:
