@@ -29,3 +29,22 @@ def test_programs_that_compile_quickly_are_kept_too_unless_jax_was_told_otherwis
         assert jax.config.values["jax_compilation_cache_dir"] == folder
     finally:
         jax.config.update(least, before)
+
+
+def test_options_that_xla_does_not_know_are_left_out(monkeypatch):
+    assert compilation._is_known("xla_backend_optimization_level", "1")
+    assert not compilation._is_known("xla_cpu_no_such_option", True)
+    monkeypatch.setattr(compilation, "_is_known", lambda name, value: "level" in name)
+    assert compilation.quick_options(once=True) == {"xla_backend_optimization_level": "1"}
+    assert compilation.quick_options(once=False) is None
+
+
+def test_only_a_program_of_one_run_is_optimized_less():
+    level = "xla_backend_optimization_level"
+    assert level in compilation.quick_options(once=True)
+    assert level not in (compilation.quick_options(once=False) or {})
+
+
+def test_no_option_of_a_cpu_is_given_to_another_backend(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert compilation.quick_options(once=True) is None

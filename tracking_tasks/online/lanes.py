@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from tracking_tasks.episode import Frame, Prediction
 from tracking_tasks.online.frames import padded_size
+from tracking_tasks.online.programs import Programs
 from tracking_tasks.online.tracker import OnlineTracker
 from tracking_tasks.trackers import Tracker
 
@@ -27,7 +28,7 @@ class Lanes:
 
     def __init__(self, tracker: OnlineTracker, count: int) -> None:
         self.count = count
-        self._tracker = tracker
+        self._programs = Programs(tracker.tracker)
         # The leaves of all states stacked, not a state of stacks: its fields say other shapes.
         self._leaves: list[Array] = []
         self._structure: Any = None
@@ -38,9 +39,8 @@ class Lanes:
         Raises:
             InputError: if the image or the box cannot be used.
         """
-        single = self._tracker.clone()
-        single.init(image, box)
-        leaves, self._structure = jax.tree.flatten(single.state)
+        state = self._programs.start(image, box, steps_follow=False)
+        leaves, self._structure = jax.tree.flatten(state)
         if self._leaves:
             self._leaves = _replace(self._leaves, leaves, jnp.asarray(lane))
         else:
@@ -63,7 +63,7 @@ class Lanes:
             extents[lane] = width, height
         frames = Frame(jnp.asarray(pixels), jnp.asarray(extents))
         self._leaves, predictions = _steps(
-            self._tracker.tracker, self._structure, self._leaves, frames
+            self._programs.tracker, self._structure, self._leaves, frames
         )
         fields = [np.array(field) for field in predictions]
         return {lane: Prediction(*(field[lane] for field in fields)).on_host() for lane in images}

@@ -1,5 +1,6 @@
 """A tracker's functions, compiled, for calls that come many times a second."""
 
+import concurrent.futures
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,7 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
+from basics.compilation import quick_options
 from tracking_tasks.boxes import validate_box
 from tracking_tasks.episode import Frame, Prediction
 from tracking_tasks.online.frames import ImageLike, padded
@@ -27,26 +29,17 @@ class Programs:
     def __init__(self, tracker: Tracker) -> None:
         self.tracker = tracker
         self._leaves, self._structure = jax.tree.flatten(tracker)
-        self._init = self.compiled(_init)
-        # The old state is given up, so that the sample memory is updated in place.
-        self.advance: Callable[[Any, Frame], tuple[Any, Prediction]]
-        self.advance = self.compiled(advance, donated=1)
+        self._first = _program(_init, self._structure)
+        self._next = _program(_advance, self._structure)
+        self._ahead: concurrent.futures.Future[None] | None = None
 
-    def compiled(self, function: Callable[..., Any], donated: int | None = None) -> Any:
-        """A function of the tracker and more, without the tracker.
-
-        Args:
-            function: defined once, at the top of a module: trackers alike share its program.
-            donated: which of its arguments it may use up.
-        """
-        return functools.partial(_program(function, self._structure, donated), self._leaves)
-
-    def start(self, image: ImageLike, box: ArrayLike) -> Any:
+    def start(self, image: ImageLike, box: ArrayLike, steps_follow: bool = True) -> Any:
         """The online state of a tracker that is fitted to a target.
 
         Args:
             image: uint8 (H, W, 3), RGB: an array, an image of Pillow, or nested lists.
             box: x, y, w, h in pixels, 0-based.
+            steps_follow: by `advance`, whose program is compiled meanwhile, in a thread.
 
         Raises:
             InputError: if the image or the box cannot be used.
@@ -54,24 +47,58 @@ class Programs:
         frame = padded(image)
         width, height = frame.extent.tolist()
         own = np.array(validate_box(box, (height, width)))  # which nobody changes meanwhile
-        return self._init(frame, jax.device_put(own))
+        given = self._leaves, frame, jax.device_put(own)
+        if steps_follow:
+            self._ahead = _compiled_ahead(self._next, self._first, *given)
+        return self._first(*given)
+
+    def advance(self, state: Any, frame: Frame) -> tuple[Any, Prediction]:
+        """The state after the next frame, and where the target is; the state before is used up."""
+        if self._ahead is not None:
+            concurrent.futures.wait([self._ahead])  # what is wrong is said by the call itself
+            self._ahead = None
+        return self._next(self._leaves, state, frame)
 
 
 @functools.cache
-def _program(
-    function: Callable[..., Any], structure: Any, donated: int | None
-) -> Callable[..., Any]:
+def _program(function: Callable[..., Any], structure: Any) -> Callable[..., Any]:
+    """A function of a tracker and more as one of its leaves and more; trackers alike share it."""
+
     def program(leaves: list[jax.Array], *arguments: Any) -> Any:
         return function(jax.tree.unflatten(structure, leaves), *arguments)
 
     program.__name__ = function.__name__  # by which JAX's log calls it
-    return jax.jit(program, donate_argnums=donated)
+    once = function is _init
+    # The old state is given up, so that the sample memory is updated in place.
+    donated = None if once else 1
+    return jax.jit(program, donate_argnums=donated, compiler_options=quick_options(once))
+
+
+_pool = concurrent.futures.ThreadPoolExecutor(1, "compilation")
+_begun: dict[Any, concurrent.futures.Future[None]] = {}  # by program, and what it is given
+
+
+def _compiled_ahead(
+    step: Any, init: Any, leaves: list[jax.Array], frame: Frame, box: jax.Array
+) -> concurrent.futures.Future[None]:
+    """Compiles a step for what the first frame makes, once; a call of it finds the result."""
+    key = step, *(leaf.shape for leaf in (*leaves, frame.pixels))
+    if key in _begun:
+        return _begun[key]
+    first = init.trace(leaves, frame, box)  # of which the call that comes now makes use
+
+    def compile() -> None:
+        shapes = first.jaxpr.out_avals
+        zeros = [jax.device_put(np.zeros(shape.shape, shape.dtype)) for shape in shapes]
+        step.lower(leaves, jax.tree.unflatten(first.out_tree, zeros), frame).compile()
+
+    _begun[key] = _pool.submit(compile)
+    return _begun[key]
 
 
 def _init(tracker: Tracker, frame: Frame, box: jax.Array) -> Any:
     return tracker.init(frame, box)
 
 
-def advance(tracker: Tracker, state: Any, frame: Frame) -> tuple[Any, Prediction]:
-    """The state after the next frame, and where the target is; the state before is used up."""
+def _advance(tracker: Tracker, state: Any, frame: Frame) -> tuple[Any, Prediction]:
     return tracker.step(state, frame)

@@ -6,6 +6,7 @@ import re
 import warnings
 
 import jax
+import jaxtyping
 import numpy as np
 import pytest
 from PIL import Image
@@ -66,7 +67,35 @@ def test_no_second_program_compiles_once_a_target_is_absent(caplog):
         for image in [*IMAGES, *IMAGES]:
             tracker.update(image)
     compiled = re.findall(r"Compiling jit\((\w+)\)", caplog.text)
-    assert "_copied" in compiled and not {"advance", "_step_at"} & set(compiled)
+    assert "_copied" in compiled and not {"_advance", "_step_at"} & set(compiled)
+
+
+@pytest.fixture
+def unchecked():
+    """Lowering makes pytrees of descriptions, which are no arrays."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def test_the_program_of_a_step_is_compiled_while_the_first_frame_is_fitted_to(caplog, unchecked):
+    wide = np.pad(IMAGES[0], ((0, 300), (0, 0), (0, 0)))  # of a size that no other test has
+    tracker = loaded()
+    tracker.init(wide, BOXES[0])
+    tracker._programs._ahead.result()
+    with jax.log_compiles(), warnings.catch_warnings(), caplog.at_level("WARNING"):
+        for _ in range(2):
+            tracker.update(wide)
+    assert "Compiling" not in caplog.text
+
+
+def test_what_fails_ahead_is_said_by_the_step_itself(monkeypatch):
+    tracker = loaded()
+    tracker.tracker = pure().replace(config=dataclasses.replace(pure().config, scales=(0.9, 1.1)))
+    monkeypatch.setattr(type(pure()), "scale_interval", 2)
+    tracker.init(IMAGES[0], BOXES[0])
+    with pytest.raises(InputError, match="must hold 1"):
+        tracker.update(IMAGES[1])
 
 
 def test_trackers_alike_share_their_programs(caplog):
@@ -74,7 +103,7 @@ def test_trackers_alike_share_their_programs(caplog):
     faint = with_leaves(pure(), {"log_gain": named_leaves(pure())["log_gain"] - 1})
     with jax.log_compiles(), warnings.catch_warnings(), caplog.at_level("WARNING"):
         _, scores = OnlineTracker(faint, "none").track(IMAGES[:2], BOXES[0])
-    assert not re.findall(r"Compiling jit\((advance|_init)\)", caplog.text)
+    assert not re.findall(r"Compiling jit\((_advance|_init)\)", caplog.text)
     assert scores[1] < loaded().track(IMAGES[:2], BOXES[0])[1][1]
 
 
