@@ -10,8 +10,10 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
+from tqdm import tqdm
+
 from experiments.benchmarks import trackers
-from experiments.benchmarks.report import Comparison, Report
+from experiments.benchmarks.report import Comparison, Report, table
 from experiments.benchmarks.timing import interleaved
 from experiments.meta_training import outer_loop, training
 from experiments.meta_training.feature_pool import pooled_batches
@@ -45,9 +47,12 @@ PRESETS = {
 
 
 def run(preset: str, repeats: int) -> Report:
-    """Times an outer step of all trackers of a preset in both ways."""
+    """Times an outer step of all trackers of a preset in both ways, and says each as it is done."""
     chosen = PRESETS[preset]
-    rows = [measure(tracker, chosen, repeats) for tracker in chosen.trackers().values()]
+    rows = []
+    for tracker in chosen.trackers().values():
+        rows.append(measure(tracker, chosen, repeats))
+        tqdm.write(table(Report(rows[-1:], [])))
     return Report(rows, notes(chosen))
 
 
