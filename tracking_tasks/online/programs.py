@@ -54,8 +54,9 @@ class Programs:
 
     def advance(self, state: Any, frame: Frame) -> tuple[Any, Prediction]:
         """The state after the next frame, and where the target is; the state before is used up."""
-        if self._ahead is not None:
-            concurrent.futures.wait([self._ahead])  # what is wrong is said by the call itself
+        ahead = self._ahead  # which a thread beside this one may be done with
+        if ahead is not None:
+            concurrent.futures.wait([ahead])  # what is wrong is said by the call itself
             self._ahead = None
         return self._next(self._leaves, state, frame)
 
