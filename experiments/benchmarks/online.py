@@ -163,6 +163,7 @@ def _bars(rows: list[Comparison]) -> Figure:
         bars = axes.barh(at, width, 0.6, left, color=color, label=part)
         left += width
     axes.bar_label(bars, [f"{mean:.1f}" for mean in left], padding=3)
+    axes.margins(x=0.1)  # for the labels
     axes.set(xlabel="minimum time (ms)")
     axes.set_yticks(at, [str(row.case["tracker"]) for row in rows])
     axes.invert_yaxis()
