@@ -39,16 +39,17 @@ def crop(
     Returns:
         RGB in 0..255.
     """
-    on_cpu = functools.partial(_line_by_line, size=size)
-    elsewhere = functools.partial(_all_at_once, size=size)
+    sides = jnp.broadcast_to(side, (2,))
+    columns, rows = (
+        _Samples.create(center[axis], sides[axis], extent[axis], size) for axis in range(2)
+    )
     return jax.lax.platform_dependent(
         frame,
-        extent,
-        center,
-        jnp.broadcast_to(side, (2,)),
+        rows,
+        columns,
         # Batched gathers and slices are several times slower there than one crop after the other.
-        cpu=jax.custom_batching.sequential_vmap(on_cpu),
-        default=elsewhere,
+        cpu=jax.custom_batching.sequential_vmap(_line_by_line),
+        default=_all_at_once,
     )
 
 
@@ -82,23 +83,8 @@ class _Samples(NamedTuple):
         return cls(lower.reshape(shape), upper.reshape(shape), (index - lower).reshape(shape))
 
 
-def _axes(
-    extent: Int[Array, "2"], center: Float[Array, "2"], sides: Float[Array, "2"], size: int
-) -> tuple[_Samples, _Samples]:
-    """The samples of the rows and of the columns."""
-    columns, rows = (
-        _Samples.create(center[axis], sides[axis], extent[axis], size) for axis in range(2)
-    )
-    return rows, columns
-
-
 def _all_at_once(
-    frame: UInt8[Array, "h w 3"],
-    extent: Int[Array, "2"],
-    center: Float[Array, "2"],
-    sides: Float[Array, "2"],
-    *,
-    size: int,
+    frame: UInt8[Array, "h w 3"], rows: _Samples, columns: _Samples
 ) -> Float[Array, "size size 3"]:
     """By gathers of lines, rows first: they are contiguous, and most of the frame is discarded."""
 
@@ -106,27 +92,20 @@ def _all_at_once(
         below, above = (lines[i].astype(jnp.float32) for i in (samples.lower, samples.upper))
         return (below + samples.fraction[..., None, None] * (above - below)).mean(1)
 
-    rows, columns = _axes(extent, center, sides, size)
     by_column = resampled(frame, rows).transpose(1, 0, 2)
     return resampled(by_column, columns).transpose(1, 0, 2)
 
 
-@functools.partial(jax.jit, static_argnames="size")  # traced once, though vmap asks three times
+@jax.jit  # traced once, though vmap asks three times
 def _line_by_line(
-    frame: UInt8[Array, "h w 3"],
-    extent: Int[Array, "2"],
-    center: Float[Array, "2"],
-    sides: Float[Array, "2"],
-    *,
-    size: int,
+    frame: UInt8[Array, "h w 3"], rows: _Samples, columns: _Samples
 ) -> Float[Array, "size size 3"]:
     """The same in loops: XLA's gathers are several times slower on the CPU.
 
     Of a wide frame only `_WINDOW` columns are looked at, if these are all that the crop shows.
     """
-    rows, columns = _axes(extent, center, sides, size)
     first, last = columns.lower[0, 0], columns.upper[-1, -1]
-    width = frame.shape[1]
+    width, size = frame.shape[1], len(columns.lower)
 
     def within(part: int) -> Float[Array, "size size 3"]:
         left = jnp.minimum(first, width - part)

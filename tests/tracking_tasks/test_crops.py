@@ -47,6 +47,12 @@ def by_matrices(frame, extent, center, sides, size):
     return np.einsum("yh,hwc,xw->yxc", axes[1], frame.astype(float), axes[0])
 
 
+def samples(center, sides, extent, size):
+    """Those of the columns, and of the rows."""
+    axes = zip(*(jnp.asarray(numbers) for numbers in (center, sides, extent)), strict=True)
+    return [crops._Samples.create(*axis, size) for axis in axes]
+
+
 def test_both_ways_to_interpolate_are_two_matrix_products_alone_and_in_a_batch():
     rng = np.random.default_rng(0)
     frame, extent = rng.integers(0, 256, (48, 64, 3), np.uint8), np.array([50, 40])
@@ -58,8 +64,9 @@ def test_both_ways_to_interpolate_are_two_matrix_products_alone_and_in_a_batch()
     arrays = (jnp.asarray(frame), jnp.asarray(extent))
     batch = jax.vmap(lambda c, s: crops.crop(*arrays, c, s, 12))(centers, sides)
     np.testing.assert_allclose(batch, expected, atol=2e-3)
+    columns, rows = samples(centers[0], sides[0], extent, 12)
     for way in (crops._all_at_once, crops._line_by_line):
-        image = way(*arrays, *map(jnp.asarray, (centers[0], sides[0])), size=12)
+        image = way(arrays[0], rows, columns)
         np.testing.assert_allclose(image, expected[0], atol=2e-3)
 
 
@@ -69,9 +76,8 @@ def test_of_a_wide_frame_no_column_is_missing(center, width):
     frame = np.random.default_rng(0).integers(0, 256, (40, 640, 3), np.uint8)
     extent, sides = np.array([620, 40]), np.array([width, 30.0])
     expected = by_matrices(frame, extent, np.array(center), sides, 12)
-    image = crops._line_by_line(
-        jnp.asarray(frame), jnp.asarray(extent), jnp.array(center), jnp.asarray(sides), size=12
-    )
+    columns, rows = samples(center, sides, extent, 12)
+    image = crops._line_by_line(jnp.asarray(frame), rows, columns)
     a_step = np.spacing(np.float32(2000))  # of a position so far out, in pixels
     np.testing.assert_allclose(image, expected, atol=255 * a_step)
 
