@@ -25,6 +25,8 @@ Writes to the output folder:
 Degraded frames are made once and kept in --frames_dir, which runs can share.
 
 --resume goes on with a run; with more --trials, too.
+
+Several runs go side by side, see --parallel_videos of experiments.evaluate: fps is of all together.
 """
 
 import json
@@ -60,6 +62,9 @@ _FRAMES_DIR = flags.DEFINE_string(
     "Where degraded frames are kept; by default in the output folder.",
     flag_values=FLAGS,
 )
+_PARALLEL_VIDEOS = flags.DEFINE_integer(
+    "parallel_videos", 4, "How many trials run side by side.", 1, flag_values=FLAGS
+)
 _BASELINE = flags.DEFINE_string(
     "baseline", None, "The output folder of the run to compare with.", flag_values=FLAGS
 )
@@ -77,7 +82,7 @@ def main(_: Sequence[str]) -> None:
     folder = EvaluationFolder(path, metadata | settings, _OUTPUT.resumed)
     runs = [run for _, _, run in drawn]
     missing = [run for run in runs if folder.load(run) is None]
-    evaluation.evaluate(tracker, missing, keep=folder.save)
+    evaluation.evaluate(tracker, missing, parallel_videos=_PARALLEL_VIDEOS.value, keep=folder.save)
     results = [result for run in runs if (result := folder.load(run))]
     rows = [
         validation_results.row(trial, split, result)

@@ -152,7 +152,7 @@ def _unroll(loss: OuterLoss, params: PyTree, episode: PyTree, carry: PyTree) -> 
 
 
 def mean_loss(loss: OuterLoss, params: PyTree, episodes: PyTree) -> tuple[Scalar, dict[str, Array]]:
-    """The mean loss over the episodes, which run together by `vmap`, and the mean metrics.
+    """The mean loss over the episodes, by `vmap` if they are several, and the mean metrics.
 
     Raises:
         TypeError: if the loss does not return (scalar, metrics).
@@ -169,6 +169,11 @@ def mean_loss(loss: OuterLoss, params: PyTree, episodes: PyTree) -> tuple[Scalar
             raise TypeError(f"the outer loss has shape {jnp.shape(results[0])}, not a scalar's.")
         return results
 
-    losses, metrics = jax.vmap(checked, (None, 0))(params, episodes)
+    if len(jax.tree.leaves(episodes)[0]) == 1:
+        # An axis of one, on every operation, would take longer to compile and run for nothing.
+        one = checked(params, jax.tree.map(lambda leaf: leaf[0], episodes))
+        losses, metrics = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], one)
+    else:
+        losses, metrics = jax.vmap(checked, (None, 0))(params, episodes)
     means = losses.mean(), jax.tree.map(lambda leaf: leaf.mean(0), metrics)
     return mean_over_devices(means, params)

@@ -66,7 +66,8 @@ def outer_step(
         episodes: every leaf has a leading axis of episodes.
         at_once: so many go through the loss together, by `vmap`, and their gradients are added up:
             a divisor of the number of episodes. Fewer take less memory, and on one CPU core no more
-            time. By default all, as they must where devices share them.
+            time; one at a time goes through the loss as it stands, so that conditions stay
+            conditions. By default all, as they must where devices share them.
         estimator: how the gradient is found; `Exact()` by default.
 
     Returns:

@@ -46,6 +46,8 @@ class Truncated(Adjoint):
         start = max(loop.steps - self.window, 0)
         if start == 0:
             return rematerialized_scan(loop.body(), carry, loop.xs)
+        if not self.detach_state:  # through the state every step has a derivative
+            return rematerialized_scan(loop.body(link=cut), carry, loop.xs)
         before = jax.tree.map(lambda leaf: leaf[:start], loop.xs)
         after = jax.tree.map(lambda leaf: leaf[start:], loop.xs)
         carry, head = rematerialized_scan(loop.body(link=cut), carry, before)

@@ -6,6 +6,7 @@ from PIL import Image
 
 import tracking_tasks
 from experiments import validate
+from experiments.benchmarks import trackers
 from tests.experiments.programs import Follower, error_line, run
 
 FRAMES = 24
@@ -35,7 +36,8 @@ def videos(tmp_path):
 
 
 def validated(videos, out, *flags):
-    flags = ("--trials=4", "--frames=20", f"--frames_dir={out.parent / 'frames'}", *flags)
+    own = "--trials=4", "--frames=20", f"--frames_dir={out.parent / 'frames'}"
+    flags = *own, "--parallel_videos=1", *flags
     status = run(validate, f"--videos_dir={videos}", f"--output_dir={out}", *flags)
     return status, json.loads((out / "results.json").read_text()) if not status else None
 
@@ -84,6 +86,18 @@ def test_more_trials_of_a_run(videos, tmp_path, monkeypatch):
     assert len(loaded) == 4
 
 
+def test_side_by_side_every_score_is_the_same(videos, tmp_path, monkeypatch):
+    small = tracking_tasks.OnlineTracker(trackers.small()["gradnet"], "adam")
+    monkeypatch.setattr(tracking_tasks, "load", lambda name, **options: small)
+    flags = "--splits=val", "--frames=6", "--trials=3"
+    _, alone = validated(videos, tmp_path / "alone", *flags)
+    _, beside = validated(videos, tmp_path / "beside", *flags, "--parallel_videos=3")
+    assert len(beside["trials"]) == 3
+    assert beside["trials"] == alone["trials"]
+
+
 def test_what_cannot_be_run(videos, tmp_path, capsys):
     assert validated(videos, tmp_path / "out", "--splits=val,test")[0] == 1
     assert "split.json must name the targets of test in a list" in error_line(capsys)
+    assert validated(videos, tmp_path / "beside", "--parallel_videos=0")[0] == 2
+    assert "--parallel_videos=0" in error_line(capsys)

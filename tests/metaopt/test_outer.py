@@ -29,6 +29,23 @@ def test_a_step_follows_the_mean_gradient_and_reports_mean_metrics(at_once):
     assert int(state.step) == 1 and int(state.skipped) == 0
 
 
+def test_a_condition_of_one_episode_at_a_time_stays_one():
+    """Under vmap both of its branches would be computed."""
+
+    def conditional(params, episode):
+        far = lambda: 0.5 * (params["x"] - episode["target"]) ** 2
+        return jax.lax.cond(episode["target"] > 3, far, lambda: params["x"]), {"one": jnp.ones(())}
+
+    sgd = optax.sgd(0.1)
+    state = metaopt.OuterState.create({"x": jnp.asarray(1.0)}, sgd)
+    step = lambda at_once: metaopt.outer_step(conditional, sgd, state, EPISODES, at_once)
+    for at_once, stays in ((1, True), (2, False)):
+        assert ("cond[" in str(jax.make_jaxpr(step, static_argnums=0)(at_once))) == stays
+        moved, metrics = step(at_once)
+        np.testing.assert_allclose(moved.params["x"], 1 - 0.1 * (1 - 3) / 2, rtol=1e-6)
+        assert metrics["one"] == 1
+
+
 @pytest.mark.parametrize("poison", [jnp.nan, jnp.inf])
 def test_a_non_finite_step_is_skipped_and_counted(poison):
     adam = optax.adam(0.1)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from models import correlate, correlate_plain
+from models import correlate, correlate_all, correlate_plain
 
 SIZES = [(1, 1), (3, 3), (4, 4), (5, 5), (2, 5), (4, 3)]
 
@@ -54,3 +54,16 @@ def test_maps_over_episodes_each_with_its_filter():
     for index in range(2):
         expected = correlate_plain(features[index], filters[index])
         np.testing.assert_allclose(mapped[index], expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("count", "channels"), [(1, 8), (2, 8), (2, 2), (4, 8)])
+def test_several_filters_are_one_by_one_in_whichever_order_they_are_summed(count, channels):
+    with jax.enable_x64(True):
+        features, filters = random(0, 3, 7, 9, channels), random(1, count, 3, 3, channels)
+        plainly = lambda features, filters: jnp.stack(
+            [correlate_plain(features, filter) for filter in filters]
+        )
+        actual = value_and_gradients(correlate_all, features, filters)
+        expected = value_and_gradients(plainly, features, filters)
+        for ours, theirs in zip(actual, expected, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
