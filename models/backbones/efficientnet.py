@@ -21,7 +21,12 @@ from jaxtyping import Array, Float
 from models.backbone import SAME_GRID, Backbone, Features, Grid, Images
 from models.backbones.torch_weights import network_of
 from models.errors import WeightsError
-from models.layers.fast_convolutions import DepthwiseConv, PatchConv, PointwiseConv, fold_batch_norm
+from models.layers.fast_convolutions import (
+    DepthwiseConv,
+    NarrowConv,
+    PointwiseConv,
+    fold_batch_norm,
+)
 
 _Lite = TypeVar("_Lite", bound="EfficientNetLite")
 
@@ -75,7 +80,7 @@ class EfficientNetLite(Backbone):
           ValueError: the weights are of another network, such as EfficientNet-B0.
         """
         state_dict = dict(state_dict)  # emptied below, weight by weight
-        self.stem = PatchConv(*_folded(state_dict, "_conv_stem", "_bn0"), stride=2)
+        self.stem = NarrowConv(*_folded(state_dict, "_conv_stem", "_bn0"), stride=2)
         self.blocks = nnx.List(
             _block(state_dict, f"_blocks.{index}.", stride)
             for index, stride in enumerate(self._strides())

@@ -8,13 +8,14 @@ here, and a 1x1 convolution as the matrix product that it is.
 
 import functools
 import operator
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import lax
+from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float
 
 Padding = Literal["SAME", "VALID"]
@@ -64,13 +65,44 @@ def depthwise_conv(
     return functools.reduce(operator.add, map(operator.mul, taps, weights))
 
 
-def patch_conv(
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
+def narrow_conv(
     x: Float[Array, "n h w c"],
     kernel: Float[Array, "k k c d"],
     stride: int = 1,
     padding: Padding = "SAME",
 ) -> Float[Array, "n oh ow d"]:
-    """Convolution as one matrix product over gathered patches: for few input channels."""
+    """Convolution of few input channels, as images have.
+
+    One sum of products for each output, which XLA computes in one pass; gathered patches and a
+    matrix product take half as long again. Their derivatives are the fast ones, and taken here.
+    """
+    size, _, channels, features = kernel.shape
+    weights = kernel.reshape(size * size, channels, features)
+    terms = [
+        tap[..., channel, None] * weight[channel]
+        for tap, weight in zip(_taps(x, size, stride, padding), weights, strict=True)
+        for channel in range(channels)
+    ]
+    return functools.reduce(operator.add, terms)
+
+
+@functools.partial(narrow_conv.defjvp, symbolic_zeros=True)
+def _(
+    stride: int, padding: Padding, primals: tuple[Array, Array], tangents: tuple[Any, Any]
+) -> tuple[Array, Array]:
+    x, kernel = primals
+    pairs = (tangents[0], kernel), (x, tangents[1])
+    parts = [
+        _product_of_patches(*pair, stride, padding)
+        for pair, tangent in zip(pairs, tangents, strict=True)
+        if not isinstance(tangent, SymbolicZero)
+    ]
+    return narrow_conv(x, kernel, stride, padding), functools.reduce(operator.add, parts)
+
+
+def _product_of_patches(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
+    """The same convolution as one matrix product."""
     size, _, channels, _ = kernel.shape
     patches = jnp.concatenate(_taps(x, size, stride, padding), axis=-1)
     return patches @ kernel.reshape(size * size * channels, -1)
@@ -113,8 +145,8 @@ def _param(values: Float[np.ndarray, "..."] | Float[Array, "..."]) -> nnx.Param:
     return nnx.Param(jax.device_put(values))
 
 
-class PatchConv(nnx.Module):
-    """`patch_conv` plus bias."""
+class NarrowConv(nnx.Module):
+    """`narrow_conv` plus bias."""
 
     def __init__(
         self, kernel: Float[np.ndarray, "k k c d"], bias: Float[np.ndarray, "d"], stride: int
@@ -125,7 +157,7 @@ class PatchConv(nnx.Module):
 
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n oh ow d"]:
         """Convolves with "SAME" padding."""
-        return patch_conv(x, self.kernel[...], self.stride) + self.bias[...]
+        return narrow_conv(x, self.kernel[...], self.stride) + self.bias[...]
 
 
 class DepthwiseConv(nnx.Module):

@@ -9,11 +9,11 @@ from jax import lax
 
 from models.layers.fast_convolutions import (
     DepthwiseConv,
-    PatchConv,
+    NarrowConv,
     PointwiseConv,
     depthwise_conv,
     fold_batch_norm,
-    patch_conv,
+    narrow_conv,
     pointwise_conv,
     same_padding,
 )
@@ -74,10 +74,29 @@ def test_depthwise_conv_keeps_the_dtype():
 
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_patch_conv(stride, padding):
+def test_narrow_conv_and_its_derivatives(stride, padding):
     x, kernel = random(0, 2, 9, 12, 3), random(1, 3, 3, 3, 4)
-    actual = jax.jit(patch_conv, static_argnums=(2, 3))(x, kernel, stride, padding)
-    assert_close(actual, lax_conv(x, kernel, stride, padding))
+    dx, dkernel = random(2, *x.shape), random(3, *kernel.shape)
+
+    def ways(conv, x, kernel):
+        convolve = lambda x, kernel: conv(x, kernel, stride, padding)
+        value, derivative = jax.jvp(convolve, (x, kernel), (dx, dkernel))
+        loss = lambda x, kernel: jnp.sum(convolve(x, kernel) ** 3)
+        by_kernel = jax.grad(lambda kernel: loss(x, kernel))
+        return (
+            value,
+            derivative,
+            jax.grad(loss)(x, kernel),  # by the images alone
+            by_kernel(kernel),
+            jax.jvp(by_kernel, (kernel,), (dkernel,))[1],  # of the second order
+        )
+
+    for ours, theirs in zip(
+        jax.jit(ways, static_argnums=0)(narrow_conv, x, kernel),
+        jax.jit(ways, static_argnums=0)(lax_conv, x, kernel),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-5 * jnp.abs(theirs).max())
 
 
 def test_pointwise_conv():
@@ -106,7 +125,7 @@ def test_folded_batch_norm_is_convolution_then_batch_norm():
 def test_modules_add_their_bias():
     x, bias = random(0, 1, 6, 6, 3), np.array([1.0, -2.0, 3.0], np.float32)
     dense = np.asarray(random(1, 3, 3, 3, 3))
-    assert_close(PatchConv(dense, bias, 2)(x), patch_conv(x, jnp.asarray(dense), 2) + bias)
+    assert_close(NarrowConv(dense, bias, 2)(x), narrow_conv(x, jnp.asarray(dense), 2) + bias)
     channelwise = dense[:, :, 0]
     expected = depthwise_conv(x, jnp.asarray(channelwise), 2) + bias
     assert_close(DepthwiseConv(channelwise, bias, 2)(x), expected)
