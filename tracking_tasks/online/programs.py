@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from basics.compilation import quick_options
+from basics.memory import keep_freed_memory
 from tracking_tasks.boxes import validate_box
 from tracking_tasks.episode import Frame, Prediction
 from tracking_tasks.online.frames import ImageLike, padded
@@ -27,6 +28,7 @@ class Programs:
     """
 
     def __init__(self, tracker: Tracker) -> None:
+        keep_freed_memory()
         self.tracker = tracker
         self._leaves, self._structure = jax.tree.flatten(tracker)
         self._first = _program(_init, self._structure)
