@@ -16,9 +16,9 @@ def keep_freed_memory() -> None:
     """Lets the C library keep up to 256 MB that the process freed, for what it allocates next.
 
     Every frame's program takes some megabytes and gives them back. Where the C library returns them
-    to the system, each of their pages is a fault in the next frame, which took a fifth of GradNet's
-    time. Whether it does depends on what else was allocated. Where the environment says how memory
-    is allocated (`MALLOC_...`, `GLIBC_TUNABLES`), or without glibc, nothing is changed.
+    to the system, each of their pages is a fault in the next frame. Whether it does depends on what
+    else was allocated. Where the environment says how memory is allocated (`MALLOC_...`,
+    `GLIBC_TUNABLES`), or without glibc, nothing is changed.
     """
     told = any(name == "GLIBC_TUNABLES" or name.startswith("MALLOC_") for name in os.environ)
     if told or sys.platform != "linux":

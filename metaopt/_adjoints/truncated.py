@@ -18,7 +18,8 @@ class Truncated(Adjoint):
     all steps is `Unrolled()`. A detached iterate is observed before it is detached: each step is
     supervised by what follows it up to the next cut.
 
-    A loss of the final params alone costs the backward pass, and the memory, of `window` steps.
+    A loss of the final params alone costs the backward pass, and the memory, of `window` steps,
+    unless the derivative goes on through the state.
 
     Args:
         window: 1 or more.
@@ -46,7 +47,8 @@ class Truncated(Adjoint):
         start = max(loop.steps - self.window, 0)
         if start == 0:
             return rematerialized_scan(loop.body(), carry, loop.xs)
-        if not self.detach_state:  # through the state every step has a derivative
+        if not self.detach_state and any(map(_differentiable, jax.tree.leaves(carry.state))):
+            # Through the state every step has a derivative.
             return rematerialized_scan(loop.body(link=cut), carry, loop.xs)
         before = jax.tree.map(lambda leaf: leaf[:start], loop.xs)
         after = jax.tree.map(lambda leaf: leaf[start:], loop.xs)
@@ -61,9 +63,13 @@ class Truncated(Adjoint):
 
     def _detach(self, carry: Carry, here: bool | Array) -> Carry:
         def detach(leaf: Array) -> Array:
-            if here is True or not jnp.issubdtype(leaf.dtype, jnp.inexact):
+            if here is True or not _differentiable(leaf):
                 return jax.lax.stop_gradient(leaf)
             return jnp.where(here, jax.lax.stop_gradient(leaf), leaf)
 
         detached: Carry = jax.tree.map(detach, carry)
         return detached if self.detach_state else detached._replace(state=carry.state)
+
+
+def _differentiable(leaf: Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.inexact)

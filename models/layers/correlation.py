@@ -37,9 +37,9 @@ def correlate_all(
 
     The taps along columns are gathered before the product, those along rows added after it: between
     them a cell holds k * c numbers, where all taps after the product, as in `correlate`, hold
-    k * k * o. The order that holds less is taken: it is up to twice as fast, forward and backward.
-    As fast as by the correlation theorem for filters of 11 cells on maps of 24 in a step of
-    learning, twice as fast in a frame.
+    k * k * o. The order that holds less is taken: it is the faster one, forward and backward. As
+    fast as by the correlation theorem for filters of 11 cells on maps of 24 in a step of learning,
+    twice as fast in a frame.
     """
     n, h, w, channels = features.shape
     count, k, _, _ = filters.shape

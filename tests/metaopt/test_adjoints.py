@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.extend.core import jaxprs_in_params
 
 import metaopt
 from tests.products import chosen
@@ -255,6 +256,29 @@ def test_truncated_depends_on_the_last_steps_only():
     np.testing.assert_array_equal(truncated[:3], 0)
     np.testing.assert_allclose(truncated[3:], exact[3:], rtol=1e-6)
     assert jnp.all(exact[:3] != 0)
+
+
+@pytest.mark.parametrize(("momentum", "steps"), [(None, 2), (0.9, 5)])
+def test_what_is_differentiated_ends_at_the_cut_unless_the_state_goes_on(momentum, steps):
+    rule = metaopt.GradientDescent(optax.sgd(RATE, momentum=momentum))
+    adjoint = metaopt.Truncated(2, detach_state=False)
+
+    def final(batch):
+        return metaopt.fit(rule, QUADRATIC, START, batch, steps=5, adjoint=adjoint).params.sum()
+
+    jaxpr = jax.make_jaxpr(jax.grad(final))(CURVATURE)
+    assert _lengths_of_backward_loops(jaxpr.jaxpr) == [steps]
+
+
+def _lengths_of_backward_loops(jaxpr):
+    """Of all scans in reverse, inside of what is called, too."""
+    lengths = []
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "scan" and equation.params["reverse"]:
+            lengths.append(equation.params["length"])
+        for inner in jaxprs_in_params(equation.params):
+            lengths += _lengths_of_backward_loops(inner)
+    return lengths
 
 
 def test_truncated_rejects_an_empty_window():

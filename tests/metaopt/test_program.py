@@ -43,12 +43,12 @@ def test_a_second_call_takes_less_than_2_ms_and_nothing_is_added(rule, traces):
     alive = len(jax.live_arrays())
     times = []
     for _ in range(200):
-        begun = time.process_time()
+        begun = time.process_time()  # which others on the machine do not move
         result = jax.block_until_ready(run(Y + 1))
         times.append(time.process_time() - begun)
     del result
     assert len(traces) == 2  # one is the jit of this test
-    assert min(times) < 2e-3  # others on the machine move most of them, but not all
+    assert np.percentile(times, 20) < 2e-3
     assert len(jax.live_arrays()) <= alive
     np.testing.assert_allclose(run(Y + 1).params, expected, rtol=1e-6)
 
