@@ -2,9 +2,11 @@
 
 import functools
 import time
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import optax
 import pytest
@@ -36,19 +38,23 @@ def traces(monkeypatch):
 
 
 @pytest.mark.parametrize("rule", [ADAM, metaopt.SteepestDescent()], ids=["adam", "steepest"])
-def test_a_second_call_takes_less_than_2_ms_and_nothing_is_added(rule, traces):
+def test_a_second_call_takes_less_than_2_ms_and_nothing_is_added(rule, traces, monkeypatch):
     run = lambda y: metaopt.fit(rule, OBJECTIVE, START, (X, y), steps=5)
-    expected = jax.jit(run)(Y + 1).params
+    compiled = jax.jit(run)
+    expected = compiled(Y + 1).params
     run(Y)
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # checks of the tests alone
     alive = len(jax.live_arrays())
-    times = []
-    for _ in range(200):
-        begun = time.process_time()  # which others on the machine do not move
-        result = jax.block_until_ready(run(Y + 1))
-        times.append(time.process_time() - begun)
+    times: dict[Any, list[float]] = {run: [], compiled: []}
+    for call in 200 * list(times):
+        begun = time.process_time()  # which others on the machine move less than the clock
+        result = jax.block_until_ready(call(Y + 1))
+        times[call].append(time.process_time() - begun)
     del result
     assert len(traces) == 2  # one is the jit of this test
-    assert np.percentile(times, 20) < 2e-3
+    ours, plain = (np.percentile(times[call], 20) for call in (run, compiled))
+    assert ours < 2e-3
+    assert ours < 10 * plain  # what it takes to find the program again, on a machine of any speed
     assert len(jax.live_arrays()) <= alive
     np.testing.assert_allclose(run(Y + 1).params, expected, rtol=1e-6)
 
