@@ -11,19 +11,29 @@ _MAPPINGS = pathlib.Path("/proc/self/maps")
 _MOST_MAPPINGS = 20_000
 _LEAST_SECONDS = "jax_persistent_cache_min_compile_time_secs"
 _LEAST_SECONDS_OF_JAX = 1.0
+_keeps_traces = False
 
 
 def keep_compiled_programs() -> None:
     """Keeps what XLA compiles in the user's cache folder, unless JAX was told where to.
 
     All of it, where JAX by itself leaves out what takes less than a second to compile, unless it
-    was told another time.
+    was told another time. What a tracker's programs were traced to is kept beside it.
     """
+    global _keeps_traces
+    _keeps_traces = True
     if jax.config.values["jax_compilation_cache_dir"] is None:
         root = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
         jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(root) / "metaopt"))
     if jax.config.values[_LEAST_SECONDS] == _LEAST_SECONDS_OF_JAX:
         jax.config.update(_LEAST_SECONDS, 0.0)
+
+
+def folder_of_traces() -> pathlib.Path | None:
+    """Where traces are kept; None before `keep_compiled_programs`, or if JAX is to keep nothing."""
+    folder = jax.config.values["jax_compilation_cache_dir"]
+    kept = _keeps_traces and jax.config.values["jax_enable_compilation_cache"]
+    return pathlib.Path(folder) / "traces" if kept and folder and "://" not in folder else None
 
 
 def let_go_of_programs() -> None:

@@ -67,24 +67,25 @@ class Video:
     """A tracker that follows its target through the frames, as `OnlineTracker` does.
 
     Attributes:
+        programs: of the tracker.
         seconds: of each frame but the first, a row for each call but the first, which compiles.
     """
 
     def __init__(self, tracker: Tracker, frames: Sequence[Frame]) -> None:
-        self._programs = Programs(tracker)
+        self.programs = Programs(tracker)
         self._frames = frames
         self.seconds: list[list[float]] | None = None
 
     def start(self) -> Any:
-        """The state after the first frame."""
-        return self._programs.start(np.asarray(self._frames[0].pixels), np.array(TARGET))
+        """The leaves of the state after the first frame."""
+        return self.programs.start(np.asarray(self._frames[0].pixels), np.array(TARGET))
 
     def __call__(self) -> Any:
         """Follows the target; returns the last state and prediction."""
         state, seconds = jax.block_until_ready(self.start()), []
         for frame in self._frames[1:]:
             start = time.perf_counter()
-            state, prediction = jax.block_until_ready(self._programs.advance(state, frame))
+            state, prediction = jax.block_until_ready(self.programs.advance(state, frame))
             seconds.append(time.perf_counter() - start)
         self.seconds = [] if self.seconds is None else [*self.seconds, seconds]
         return state, prediction
@@ -110,7 +111,7 @@ def _parts(
     tracker: Tracker, video: Video, frame: Frame
 ) -> tuple[Callable[[], Any], Callable[[], Any], float]:
     """What cuts and what sees the crops of a plain frame, and the latter's operations."""
-    state = video.start()
+    state = video.programs.tree(video.start())
 
     @jax.jit
     def crop(tracker: Tracker) -> jax.Array:

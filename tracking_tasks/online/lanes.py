@@ -31,7 +31,6 @@ class Lanes:
         self._programs = Programs(tracker.tracker)
         # The leaves of all states stacked, not a state of stacks: its fields say other shapes.
         self._leaves: list[Array] = []
-        self._structure: Any = None
 
     def init(self, lane: int, image: Image, box: ArrayLike) -> None:
         """Fits one lane to a target, whatever it followed before.
@@ -39,8 +38,7 @@ class Lanes:
         Raises:
             InputError: if the image or the box cannot be used.
         """
-        state = self._programs.start(image, box, steps_follow=False)
-        leaves, self._structure = jax.tree.flatten(state)
+        leaves = self._programs.start(image, box, steps_follow=False)
         if self._leaves:
             self._leaves = _replace(self._leaves, leaves, jnp.asarray(lane))
         else:
@@ -63,7 +61,7 @@ class Lanes:
             extents[lane] = width, height
         frames = Frame(jnp.asarray(pixels), jnp.asarray(extents))
         self._leaves, predictions = _steps(
-            self._programs.tracker, self._structure, self._leaves, frames
+            self._programs.tracker, self._programs.structure(), self._leaves, frames
         )
         fields = [np.array(field) for field in predictions]
         return {lane: Prediction(*(field[lane] for field in fields)).on_host() for lane in images}

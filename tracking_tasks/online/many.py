@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from tracking_tasks.episode import Prediction
 from tracking_tasks.online.frames import ImageLike, padded
-from tracking_tasks.online.programs import Programs
+from tracking_tasks.online.programs import Programs, State
 from tracking_tasks.online.redetection import Redetection
 from tracking_tasks.trackers import Tracker
 
@@ -39,7 +39,7 @@ class MultiTracker:
 
     def __init__(self, tracker: _Loaded | Tracker) -> None:
         self._programs = Programs(tracker.tracker if isinstance(tracker, _Loaded) else tracker)
-        self._states: dict[Hashable, Any] = {}
+        self._states: dict[Hashable, State] = {}
         self._redetections: dict[Hashable, Redetection] = {}
         self._pool = concurrent.futures.ThreadPoolExecutor()
 

@@ -10,15 +10,13 @@ A tracker that keeps the score that its target usually has measures scores by th
 is there in the place of the target, and that would score as high as the target.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from tracking_tasks.episode import Frame, Prediction
-from tracking_tasks.online.programs import Programs
+from tracking_tasks.online.programs import Programs, State
 from tracking_tasks.trackers.usual_score import is_gone
 
 
@@ -34,43 +32,46 @@ class Redetection:
         self._absent = self._looked_at = 0
         self._places = np.zeros((0, 2), np.float32)
 
-    def look(self, state: Any, frame: Frame, prediction: Prediction) -> tuple[Any, Prediction]:
+    def look(self, after: State, frame: Frame, prediction: Prediction) -> tuple[State, Prediction]:
         """What the tracker knows and says after a step, and after a look elsewhere if need be.
 
         Args:
-            state: after the step.
+            after: the state after the step.
             frame: of the step.
             prediction: of the step, on the host.
         """
         config = self._programs.tracker.config
-        usual = self._usual(state)
+        usual = self._usual(after)
         gone = not prediction.present if usual is None else is_gone(prediction.score, usual)
         if not gone:
             self._absent = self._looked_at = 0
-            return state, prediction
+            return after, prediction
         self._absent += 1
         if self._absent <= config.redetect_patience:
-            return state, prediction
+            return after, prediction
         if self._absent == config.redetect_patience + 1:
+            state = self._programs.tree(after)
             side = float(self._programs.tracker.search_side(state.size))
             spacing = config.redetect_spacing * side
             self._places = places(np.asarray(state.center), spacing, np.asarray(frame.extent))
         least = config.found_again_score if usual is None else config.found_again_share * usual
-        best = state, prediction
+        best = after, prediction
         for _ in range(min(config.redetect_places, len(self._places))):
             place = self._places[self._looked_at % len(self._places)]
             self._looked_at += 1
-            moved, found = _step_at(self._programs, state, frame, place)
+            moved, found = _step_at(self._programs, after, frame, place)
             if float(found.score) >= least:
                 best, least = (moved, found.on_host()), float(found.score)
         if best[1] is not prediction:
             self._absent = self._looked_at = 0
         return best
 
-    def _usual(self, state: Any) -> float | None:
+    def _usual(self, state: State) -> float | None:
         """The usual score, where the target is measured by that."""
         tracker = self._programs.tracker
-        usual = tracker.usual_score(state) if tracker.config.found_again_share else None
+        if not tracker.config.found_again_share:
+            return None
+        usual = tracker.usual_score(self._programs.tree(state))
         return None if usual is None else float(usual)
 
 
@@ -91,12 +92,14 @@ def places(
 
 
 def _step_at(
-    programs: Programs, state: Any, frame: Frame, center: Float[np.ndarray, "2"]
-) -> tuple[Any, Prediction]:
+    programs: Programs, state: State, frame: Frame, center: Float[np.ndarray, "2"]
+) -> tuple[State, Prediction]:
     """A step of a copy, by the program of every step: none compiles when a target goes away."""
-    return programs.advance(_copied(state.replace(center=jnp.asarray(center))), frame)
+    copy = programs.tree(_copied(state))
+    moved = copy.replace(center=jax.device_put(center, copy.center.sharding))
+    return programs.advance(jax.tree.leaves(moved), frame)
 
 
 @jax.jit
-def _copied(state: Any) -> Any:
-    return jax.tree.map(jnp.copy, state)
+def _copied(state: State) -> State:
+    return [jnp.copy(leaf) for leaf in state]

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -15,7 +16,7 @@ from tracking_tasks import checkpoints
 from tracking_tasks.episode import Prediction
 from tracking_tasks.online.frames import ImageLike, padded
 from tracking_tasks.online.many import MultiTracker
-from tracking_tasks.online.programs import Programs
+from tracking_tasks.online.programs import Programs, State
 from tracking_tasks.online.redetection import Redetection
 from tracking_tasks.trackers import TRACKERS, Tracker
 
@@ -33,15 +34,13 @@ class OnlineTracker:
         tracker: the pure functions and their parameters.
         inner_optimizer: the name of its rule, for reports.
 
-    Attributes:
-        state: what it knows of its target; None before `init`.
     """
 
     def __init__(self, tracker: Tracker, inner_optimizer: str) -> None:
         self._programs = Programs(tracker)
         self.name = tracker.name
         self.inner_optimizer = inner_optimizer
-        self.state: Any = None
+        self._leaves: State | None = None
         self._redetection: Redetection | None = None
 
     @property
@@ -52,6 +51,15 @@ class OnlineTracker:
     @tracker.setter
     def tracker(self, tracker: Tracker) -> None:
         self._programs = Programs(tracker)
+
+    @property
+    def state(self) -> Any:
+        """What it knows of its target, a pytree of the tracker's own; None before `init`."""
+        return None if self._leaves is None else self._programs.tree(self._leaves)
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        self._leaves = jax.tree.leaves(state)
 
     def clone(self) -> "OnlineTracker":
         """Another tracker of the same parameters, without a target; it may run in a thread."""
@@ -67,9 +75,9 @@ class OnlineTracker:
         Raises:
             InputError: if the image or the box cannot be used; there is no target then.
         """
-        self.state = None
+        self._leaves = None
         self._redetection = Redetection(self._programs) if self.tracker.config.redetect else None
-        self.state = self._programs.start(image, box)
+        self._leaves = self._programs.start(image, box)
 
     def update(self, image: ImageLike) -> Prediction:
         """Finds the target in the next frame.
@@ -83,13 +91,13 @@ class OnlineTracker:
         Raises:
             InputError: if the image cannot be used, or no target was given by `init`.
         """
-        if self.state is None:
+        if self._leaves is None:
             raise InputError("the tracker has no target yet: call init(image, box) first.")
         frame = padded(image)
-        self.state, prediction = self._programs.advance(self.state, frame)
+        self._leaves, prediction = self._programs.advance(self._leaves, frame)
         prediction = prediction.on_host()
         if self._redetection is not None:
-            self.state, prediction = self._redetection.look(self.state, frame, prediction)
+            self._leaves, prediction = self._redetection.look(self._leaves, frame, prediction)
         return prediction
 
     def track(self, frames: Iterable[ImageLike], box: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

@@ -40,7 +40,11 @@ def test_a_process_that_fails_is_said(tmp_path, monkeypatch):
 
 @pytest.mark.full
 def test_a_new_process_tracks_and_fills_the_cache(tmp_path):
-    cold, warm = (start._started(start._SMALL, str(tmp_path)) for _ in range(2))
+    kept = lambda: {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*[0-9a-f]")}
+    cold, before = start._started(start._SMALL, str(tmp_path)), kept()
+    warm = start._started(start._SMALL, str(tmp_path))
     assert len(cold) == len(warm) == 5 and min(cold) > 0
-    assert any(tmp_path.iterdir())
+    assert len(list(tmp_path.glob("jit_*-cache"))) >= 2
+    assert len(list((tmp_path / "traces").iterdir())) == 2
+    assert kept() == before  # nothing was traced or compiled again
     assert warm[4] < cold[4]

@@ -4,6 +4,8 @@ import functools
 import types
 from unittest import mock
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -30,8 +32,7 @@ def test_places_cover_the_frame_from_the_nearest_on(spacing, extent):
     assert len(found) <= np.prod(np.ceil(np.array(extent) / spacing))
 
 
-class State(types.SimpleNamespace):
-    pass
+MOVED: list[jax.Array] = []  # what a step at another place makes of the state
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def looked(monkeypatch):
         found.places.append(tuple(center.tolist()))
         near = np.abs(center - found.target).max() <= 30
         box = np.float32([*center, 20, 20])
-        return "moved", Prediction(box, found.score if near else 0.1, near)
+        return MOVED, Prediction(box, found.score if near else 0.1, near)
 
     monkeypatch.setattr(redetection, "_step_at", step_at)
     return found
@@ -57,9 +58,11 @@ def make(share=0.0, usual=None, **constants):
         search_side=lambda size: 100.0,
         usual_score=lambda state: usual,
     )
-    state = State(center=np.float32([50, 50]), size=np.float32([20, 20]))
+    tree = lambda state: types.SimpleNamespace(center=state[0], size=state[1])
+    programs = mock.Mock(spec=Programs, tracker=tracker, tree=tree)
+    state = [jnp.array([50.0, 50.0]), jnp.array([20.0, 20.0])]
     frame = Frame(None, np.array([400, 300]))
-    return Redetection(Programs(tracker)), state, frame
+    return Redetection(programs), state, frame
 
 
 AWAY = Prediction(np.float32([40, 40, 20, 20]), 0.1, False)
@@ -76,8 +79,10 @@ def test_a_target_is_found_again_wherever_it_comes_back(looked):
         if said.present:
             break
         assert (kept, said) == (state, AWAY)
-    assert frames <= PATIENCE + np.ceil(len(places(state.center, 40.0, frame.extent)) / PLACES)
-    assert kept == "moved"
+    assert frames <= PATIENCE + np.ceil(
+        len(places(np.array(state[0]), 40.0, frame.extent)) / PLACES
+    )
+    assert kept is MOVED
     np.testing.assert_allclose(said.box[:2], looked.target, atol=30)
 
 
@@ -108,7 +113,7 @@ def test_a_target_of_low_scores_is_measured_by_its_own(looked, score, is_found):
     for _ in range(20):
         assert redetect.look(state, frame, scored(0.21)) == (state, scored(0.21))
     assert looked.places == []
-    ends = [redetect.look(state, frame, scored(0.19))[0] == "moved" for _ in range(PATIENCE + 12)]
+    ends = [redetect.look(state, frame, scored(0.19))[0] is MOVED for _ in range(PATIENCE + 12)]
     assert looked.places
     assert any(ends) == is_found
 
@@ -121,7 +126,7 @@ def test_without_a_share_or_a_usual_score_it_is_found_by_the_score(looked, share
         assert redetect.look(state, frame, scored(0.3)) == (state, scored(0.3))
     assert looked.places
     looked.score = 0.9
-    assert any(redetect.look(state, frame, scored(0.3))[0] == "moved" for _ in range(12))
+    assert any(redetect.look(state, frame, scored(0.3))[0] is MOVED for _ in range(12))
 
 
 def test_so_many_places_are_looked_at_in_a_frame(looked):

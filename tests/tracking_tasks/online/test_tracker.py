@@ -16,7 +16,7 @@ from basics.leaves import named_leaves, with_leaves
 from tests.tracking_tasks.striped import video
 from tests.tracking_tasks.trackers.small import make
 from tracking_tasks.episode import Prediction
-from tracking_tasks.online import MultiTracker, OnlineTracker, redetection
+from tracking_tasks.online import MultiTracker, OnlineTracker, programs, redetection
 
 
 @functools.cache
@@ -87,6 +87,18 @@ def test_the_program_of_a_step_is_compiled_while_the_first_frame_is_fitted_to(ca
         for _ in range(2):
             tracker.update(wide)
     assert "Compiling" not in caplog.text
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_xla_is_given_the_options_of_either_program(monkeypatch, once):
+    options = {once: {"xla_no_such_option": True}, not once: None}
+    monkeypatch.setattr(programs, "quick_options", options.__getitem__)
+    monkeypatch.setattr(programs, "_program", programs._program.__wrapped__)
+    tracker = loaded()
+    if not once:
+        tracker.init(IMAGES[0], BOXES[0])
+    with pytest.raises(jax.errors.JaxRuntimeError, match="xla_no_such_option"):
+        tracker.init(IMAGES[0], BOXES[0]) if once else tracker.update(IMAGES[1])
 
 
 def test_what_fails_ahead_is_said_by_the_step_itself(monkeypatch):

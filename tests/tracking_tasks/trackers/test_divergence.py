@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from tests.tracking_tasks.trackers.small import make
 from tracking_tasks.episode import Prediction
 from tracking_tasks.online import OnlineTracker
 from tracking_tasks.trackers import TRACKERS
+from tracking_tasks.trackers.soundness import where_due
 
 IMAGES, BOXES = video(6)
 FOUND = Prediction(jnp.array([80.0, 90.0, 30.0, 20.0]), jnp.array(0.97))
@@ -145,3 +147,17 @@ def fields_of(state):
 
 def state_type(name):
     return TRACKERS[name].init.__annotations__["return"]
+
+
+def copies(update_where):
+    """How often a compiled program, which may write into the state, copies it."""
+    given = {"state": jnp.zeros((512, 512))}, jnp.array(False)
+    text = jax.jit(update_where, donate_argnums=0).lower(*given).compile().as_text()
+    return len(re.findall(r"f32\[512,512\]\S* copy\(", text))
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="what XLA does on the CPU")
+def test_what_no_update_changes_is_not_copied():
+    squared = lambda tree: {"state": tree["state"] @ tree["state"]}
+    assert copies(lambda before, due: where_due(due, squared, before)) == 0
+    assert copies(lambda before, due: jax.lax.cond(due, squared, lambda tree: tree, before)) > 0
