@@ -3,7 +3,8 @@
 Beside its convolutions (`models.layers.convolution`) three things make it so, and leave its values
 alone: a maximum chosen by comparison, whose derivative of any order is a choice; batch norm after
 the pooling, on a quarter of the values, which is right because it is monotonic in each channel; and
-in the first block the statistics of the convolution's outputs from those of the image patches.
+in the first block the statistics of the convolution's outputs from those of the image patches, so
+that on the CPU a few images go through it at a time, and again on the way back.
 """
 
 from collections.abc import Sequence
@@ -14,9 +15,10 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
 
-from models.layers.convolution import convolve
+from models.layers.convolution import convolve, equal_parts
 
 _EPSILON = 1e-5
+_CACHE = 2**20  # bytes: what the second-level cache of a core holds
 
 
 class FewShotClassifier(nnx.Module):
@@ -106,11 +108,22 @@ class _Block(nnx.Module):
         centred = flat - mean[:, None]
         covariance = centred @ centred.T / flat.shape[1]
         variance = jnp.sum(kernel * (covariance @ kernel), 0)
-        corners = [
-            (corner.reshape(9 * channels, -1).T @ kernel).reshape(n, height // 2, width // 2, -1)
-            for corner in _corners(patches, (2, 3))
-        ]
-        return self._pooled(corners, mean @ kernel, variance)
+
+        def outputs(patches: Float[Array, "nine_c m h w"]) -> Float[Array, "m h//2 w//2 d"]:
+            shape = -1, height // 2, width // 2, kernel.shape[1]
+            corners = [
+                (corner.reshape(9 * channels, -1).T @ kernel).reshape(shape)
+                for corner in _corners(patches, (2, 3))
+            ]
+            return self._pooled(corners, mean @ kernel, variance)
+
+        per_image = height * width * kernel.shape[1] * kernel.dtype.itemsize
+        at_once = n if jax.default_backend() != "cpu" else equal_parts(n, _CACHE // per_image)
+        if at_once == n:
+            return outputs(patches)
+        parts = patches.reshape(9 * channels, -1, at_once, height, width).swapaxes(0, 1)
+        pooled = lax.map(jax.checkpoint(outputs), parts)
+        return pooled.reshape(n, *pooled.shape[2:])
 
     def _pooled(
         self,

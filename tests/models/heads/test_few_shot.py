@@ -10,7 +10,8 @@ from jax import lax
 
 import metaopt
 from models import FewShotClassifier, convolve
-from models.layers.convolution import _CACHE
+from models.heads import few_shot
+from models.layers import convolution
 from tests.products import chosen, covering
 
 
@@ -92,14 +93,22 @@ def test_convolution_in_single_precision():
     np.testing.assert_allclose(convolve(x, kernel), plain_convolve(x, kernel), atol=1e-5)
 
 
-def test_the_gradient_by_the_kernel_is_summed_over_parts_that_fit_the_cache():
-    x, g = random(0, 6, 32, 32, 16), random(1, 6, 32, 32, 4)
-    assert 2 < _CACHE / (32 * 32 * 3 * 16 * 4) < 6
+@pytest.mark.parametrize(("n", "parts"), [(6, 2), (7, 7), (3, 1)])
+def test_the_gradient_by_the_kernel_is_summed_over_parts_that_fit_the_cache(n, parts):
+    x, g = random(0, n, 16, 18, 16), random(1, n, 16, 18, 4)
+    assert n / convolution.equal_parts(n, convolution._TERMS // (16 * 18)) == parts
     gradient = lambda f: jax.vjp(functools.partial(f, x), jnp.zeros((3, 3, 16, 4)))[1](g)[0]
-    scale = np.sqrt(6 * 32 * 32)
+    scale = np.sqrt(n * 16 * 18)
     np.testing.assert_allclose(
         gradient(convolve) / scale, gradient(plain_convolve) / scale, atol=1e-5
     )
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "size"), [(75, 5, 5), (75, 6, 5), (7, 6, 1), (4, 0, 1), (4, 9, 4)]
+)
+def test_parts_are_equal(count, most, size):
+    assert convolution.equal_parts(count, most) == size
 
 
 def test_no_derivative_is_another_form_of_convolution():
@@ -130,16 +139,23 @@ def second_derivative(network, model, x):
     return jax.grad(lambda m: optax.tree.norm(slope(m, x), squared=True))(model)
 
 
+def first_derivative(network, model, x):
+    return jax.grad(functools.partial(loss, network), (0, 1))(model, x)
+
+
 @pytest.mark.parametrize(
-    "derivative",
+    ("derivative", "at_once"),
     [
-        lambda network, model, x: network(model, x),
-        lambda network, model, x: jax.grad(functools.partial(loss, network), (0, 1))(model, x),
-        pytest.param(second_derivative, marks=pytest.mark.full),
+        (lambda network, model, x: network(model, x), 6),
+        (first_derivative, 6),
+        (first_derivative, 2),
+        pytest.param(second_derivative, 6, marks=pytest.mark.full),
+        pytest.param(second_derivative, 3, marks=pytest.mark.full),
     ],
-    ids=["logits", "gradient", "second"],
+    ids=["logits", "gradient", "gradient, in parts", "second", "second, in parts"],
 )
-def test_classifier_is_the_network_of_its_definition(derivative):
+def test_classifier_is_the_network_of_its_definition(derivative, at_once, monkeypatch):
+    monkeypatch.setattr(few_shot, "_CACHE", at_once * 11 * 8 * 3 * 8)
     with jax.enable_x64(True):
         model, x = small_classifier(jnp.float64), 2 + random(1, 6, 11, 8, 2)
         networks = (lambda model, x: model(x)), plain_classifier
