@@ -16,7 +16,7 @@ from jax.export import Exported
 
 from basics import compilation
 from basics.files import write_atomic
-from tracking_tasks.online.fingerprint import Fingerprint, UnknownError
+from tracking_tasks.online.fingerprint import Fingerprint
 
 _MOST = 200  # files, of some 150 kB; the oldest goes first
 _DIGEST = hashlib.sha256().digest_size
@@ -38,11 +38,11 @@ def kept(function: Callable[..., list[jax.Array]]) -> Callable[..., list[jax.Arr
             return function(*arguments)
         leaves, taken = jax.tree.flatten(arguments)
         shapes = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
-        fingerprint = Fingerprint()
         try:
+            fingerprint = Fingerprint()
             fingerprint.add([function, taken, repr(shapes)])
             path = folder / fingerprint.hexdigest()
-        except UnknownError:
+        except Exception:  # `UnknownError`, and whatever a user's object does that is looked into
             return function(*arguments)
         exported = _read(path) or _written(
             path, lambda *leaves: function(*jax.tree.unflatten(taken, leaves)), shapes

@@ -90,11 +90,21 @@ def test_other_constants_and_changed_code_are_traced_anew(folder, exported, monk
     assert np.abs(changed - before)[1:].min(0).max() > 0.5
 
 
-@pytest.mark.parametrize("reason", ["foreign", "fails", "full"])
+class Shy:
+    def __getattr__(self, name):
+        raise ValueError("ask me not")
+
+    def __call__(self, box):
+        return centers(box)
+
+
+@pytest.mark.parametrize("reason", ["foreign", "shy", "fails", "full"])
 def test_where_nothing_can_be_kept_programs_run_as_ever(folder, reason, monkeypatch):
     function = centers
     if reason == "foreign":
         monkeypatch.setattr(fingerprint, "_OWN", {"tests"})
+    elif reason == "shy":
+        function = Shy()
     elif reason == "fails":
         monkeypatch.setattr(jax.export, "export", lambda *_: 1 / 0)
     else:
