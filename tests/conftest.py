@@ -59,6 +59,14 @@ def data_root() -> pathlib.Path:
     return pathlib.Path(root)
 
 
+@pytest.fixture
+def unchecked():
+    """Leaves annotations unchecked, as users meet the libraries."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
 # What tests change while Python runs is seen; to look for it takes a while.
 compilation.folder_of_traces = lambda: None
 

@@ -2,22 +2,13 @@
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import optax
 import pytest
 
 import metaopt
 
-
-@pytest.fixture(autouse=True)
-def _as_a_newcomer_meets_it():
-    """Without the tests' own checks of annotations, which would come first."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
-
-
+pytestmark = pytest.mark.usefixtures("unchecked")  # annotations would come first
 PARAMS, BATCH = {"w": jnp.zeros(3)}, jnp.ones((4, 3))
 LOSS = lambda p, b: jnp.sum((b @ p["w"] - 1) ** 2)
 SGD = metaopt.GradientDescent(optax.sgd(0.1))

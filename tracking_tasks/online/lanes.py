@@ -61,7 +61,7 @@ class Lanes:
             extents[lane] = width, height
         frames = Frame(jnp.asarray(pixels), jnp.asarray(extents))
         self._leaves, predictions = _steps(
-            self._programs.tracker, self._programs.structure(), self._leaves, frames
+            self._programs.tracker, self._programs.structure, self._leaves, frames
         )
         fields = [np.array(field) for field in predictions]
         return {lane: Prediction(*(field[lane] for field in fields)).on_host() for lane in images}

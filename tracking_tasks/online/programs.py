@@ -70,8 +70,9 @@ class Programs:
 
     def tree(self, state: State) -> Any:
         """A state as the tracker's functions have it."""
-        return jax.tree.unflatten(self.structure(), state)
+        return jax.tree.unflatten(self.structure, state)
 
+    @functools.cached_property
     def structure(self) -> Any:
         """The `PyTreeDef` of a state; takes a trace, if the first frame's was kept in a file."""
         return _structure_of_state(self._structure, self._leaves)
@@ -125,8 +126,8 @@ _structures: dict[Any, Any] = {}  # of states, by that of their tracker
 
 def _init(structure: Any, leaves: list[jax.Array], frame: Frame, box: jax.Array) -> State:
     state = jax.tree.unflatten(structure, leaves).init(frame, box)
-    state, _structures[structure] = jax.tree.flatten(state)
-    return state
+    found, _structures[structure] = jax.tree.flatten(state)
+    return found
 
 
 def _advance(structure: Any, leaves: list[jax.Array], state: State, frame: Frame) -> State:

@@ -1,4 +1,4 @@
-"""Traces that later processes find in files, which spares them half of a start.
+"""Traces that later processes find in files, which spares them to trace and to lower.
 
 Beside XLA's compiled programs, which JAX keeps by what was traced, lies what was traced, by what it
 was traced from: its `Fingerprint`. A file holds a program in StableHLO (`jax.export`), which is
@@ -33,23 +33,27 @@ def kept(function: Callable[..., list[jax.Array]]) -> Callable[..., list[jax.Arr
     """
 
     def found(*arguments: Any) -> list[jax.Array]:
-        folder = compilation.folder_of_traces()
-        if folder is None:
-            return function(*arguments)
         leaves, taken = jax.tree.flatten(arguments)
         shapes = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
-        try:
-            fingerprint = Fingerprint()
-            fingerprint.add([function, taken, repr(shapes)])
-            path = folder / fingerprint.hexdigest()
-        except Exception:  # `UnknownError`, and whatever a user's object does that is looked into
-            return function(*arguments)
-        exported = _read(path) or _written(
-            path, lambda *leaves: function(*jax.tree.unflatten(taken, leaves)), shapes
-        )
-        return function(*arguments) if exported is None else list(exported.call(*leaves))
+        flat = lambda *leaves: function(*jax.tree.unflatten(taken, leaves))
+        path = _place([function, taken, repr(shapes)])
+        exported = path and (_read(path) or _written(path, flat, shapes))
+        return list(exported.call(*leaves)) if exported else function(*arguments)
 
     return found
+
+
+def _place(traced_from: list[Any]) -> pathlib.Path | None:
+    """The file of what is traced from that; None where it is not kept."""
+    folder = compilation.folder_of_traces()
+    if folder is None:
+        return None
+    try:
+        fingerprint = Fingerprint()
+        fingerprint.add(traced_from)
+        return folder / fingerprint.hexdigest()
+    except Exception:  # `UnknownError`, and whatever a user's object does that is looked into
+        return None
 
 
 def _read(path: pathlib.Path) -> Exported | None:

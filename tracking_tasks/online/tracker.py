@@ -33,7 +33,6 @@ class OnlineTracker:
     Args:
         tracker: the pure functions and their parameters.
         inner_optimizer: the name of its rule, for reports.
-
     """
 
     def __init__(self, tracker: Tracker, inner_optimizer: str) -> None:
@@ -59,7 +58,7 @@ class OnlineTracker:
 
     @state.setter
     def state(self, state: Any) -> None:
-        self._leaves = jax.tree.leaves(state)
+        self._leaves = None if state is None else jax.tree.leaves(state)
 
     def clone(self) -> "OnlineTracker":
         """Another tracker of the same parameters, without a target; it may run in a thread."""

@@ -3,14 +3,13 @@
 import inspect
 import types
 
-import jaxtyping
 import pytest
 
 from tracking_tasks.online import fingerprint
 
 
 @pytest.fixture
-def without_checks(monkeypatch):
+def without_checks(monkeypatch, unchecked):
     """Fingerprints see functions without what checks their annotations, which tests add to all."""
     add = fingerprint.Fingerprint.add
 
@@ -23,5 +22,4 @@ def without_checks(monkeypatch):
         "add",
         lambda self, value, strict=True: add(self, seen(value), strict),
     )
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # they take most of the time
     monkeypatch.setattr(fingerprint, "_OWN", fingerprint._OWN | {"tests"})

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 from unittest import mock
 
 import jax
@@ -61,7 +62,7 @@ def test_a_second_process_traces_nothing_and_finds_the_same_boxes(folder, export
     np.testing.assert_array_equal(again, first)
     np.testing.assert_array_equal(same, scores)
     monkeypatch.undo()
-    np.testing.assert_allclose(tracked()[0], first, atol=1e-3)  # without files
+    np.testing.assert_array_equal(tracked()[0], first)  # without files
 
 
 def test_the_state_of_a_tracker_is_there_whether_its_trace_was_read_or_not(folder, monkeypatch):
@@ -120,11 +121,14 @@ def test_what_a_function_raises_is_said_as_ever(folder):
 
 
 def test_the_newest_files_stay(folder, monkeypatch):
-    monkeypatch.setattr(traces, "_MOST", 2)
-    for count in range(1, 5):
-        jax.jit(traces.kept(centers))(jnp.ones((count, 4)))
-        (folder / f"{count}").touch()
-    assert len(list(folder.iterdir())) == 3  # of which one was made by this test
+    monkeypatch.setattr(traces, "_MOST", 3)
+    for age in range(1, 5):
+        (folder / f"{age}").touch()
+        os.utime(folder / f"{age}", (1e9 - age, 1e9 - age))
+    jax.jit(traces.kept(centers))(jnp.ones(4))
+    newest, *others = sorted(folder.iterdir(), key=lambda path: -path.stat().st_mtime)
+    assert [path.name for path in others] == ["1", "2"]
+    assert len(newest.name) == 64  # what was traced
 
 
 def test_a_damaged_file_is_made_anew(folder, exported):

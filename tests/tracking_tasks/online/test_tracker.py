@@ -6,7 +6,7 @@ import re
 import warnings
 
 import jax
-import jaxtyping
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -70,15 +70,8 @@ def test_no_second_program_compiles_once_a_target_is_absent(caplog):
     assert "_copied" in compiled and not {"_advance", "_step_at"} & set(compiled)
 
 
-@pytest.fixture
-def unchecked():
-    """Lowering makes pytrees of descriptions, which are no arrays."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
-
-
 def test_the_program_of_a_step_is_compiled_while_the_first_frame_is_fitted_to(caplog, unchecked):
+    # Unchecked, as lowering makes pytrees of descriptions, which are no arrays.
     wide = np.pad(IMAGES[0], ((0, 300), (0, 0), (0, 0)))  # of a size that no other test has
     tracker = loaded()
     tracker.init(wide, BOXES[0])
@@ -127,6 +120,19 @@ def test_what_is_no_image_is_refused_by_both(image):
     tracker.init(IMAGES[0], BOXES[0])
     with pytest.raises(InputError, match="an image must be uint8"):
         tracker.update(image)
+
+
+def test_a_state_can_be_put_back_and_taken_away():
+    tracker = loaded()
+    tracker.init(IMAGES[0], BOXES[0])
+    state = jax.tree.map(jnp.copy, tracker.state)  # since an update uses it up
+    expected = tracker.update(IMAGES[1])
+    tracker.state = state
+    np.testing.assert_array_equal(tracker.update(IMAGES[1]).box, expected.box)
+    tracker.state = None
+    assert tracker.state is None
+    with pytest.raises(InputError, match="no target yet"):
+        tracker.update(IMAGES[1])
 
 
 def test_arrays_that_are_handed_out_can_be_written_to():
