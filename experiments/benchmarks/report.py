@@ -104,9 +104,10 @@ def machine() -> dict[str, str | int]:
 
 def plot(report: Report, title: str) -> Figure:
     """Median times as bars, a group for each case."""
-    figure = Figure(figsize=(8, 1.5 + 0.5 * len(report.comparisons)), layout="constrained")
-    axes = figure.subplots()
     ways = list(report.comparisons[0].times)
+    group = max(0.5, 0.18 * len(ways))  # inches, so that every bar has room for its label
+    figure = Figure(figsize=(8, 1.5 + group * len(report.comparisons)), layout="constrained")
+    axes = figure.subplots()
     height = 0.8 / len(ways)
     for index, way in enumerate(ways):
         middles = [row + (index + 0.5) * height - 0.4 for row in range(len(report.comparisons))]
